@@ -1,0 +1,144 @@
+package io.espalier.inference;
+
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
+import java.nio.LongBuffer;
+import java.util.Arrays;
+import java.util.Objects;
+
+/**
+ * A dense array of numbers: row-major, in a direct buffer of native byte order, and not changed
+ * after it is made.
+ */
+public final class Tensor {
+  private final DataType type;
+  private final long[] shape;
+  private final ByteBuffer data;
+
+  private Tensor(DataType type, long[] shape, ByteBuffer data) {
+    this.type = type;
+    this.shape = shape;
+    this.data = data;
+  }
+
+  /**
+   * Wraps a buffer without copying it; the caller does not write to it again.
+   *
+   * @throws IllegalArgumentException when the buffer is not direct, not in native order, or not of
+   *     the shape's size
+   */
+  public static Tensor wrap(DataType type, ByteBuffer data, long... shape) {
+    Objects.requireNonNull(type, "type");
+    if (!data.isDirect() || data.order() != ByteOrder.nativeOrder()) {
+      throw new IllegalArgumentException("data: " + data + " (expected: direct, native order)");
+    }
+    long expected = Math.multiplyExact(elements(shape), type.bytes());
+    if (data.remaining() != expected) {
+      throw new IllegalArgumentException(
+          "data: "
+              + data.remaining()
+              + " bytes (expected: "
+              + expected
+              + " for "
+              + type
+              + Arrays.toString(shape)
+              + ")");
+    }
+    return new Tensor(type, shape.clone(), data.slice().order(ByteOrder.nativeOrder()));
+  }
+
+  /** Copies floats. */
+  public static Tensor ofFloats(float[] values, long... shape) {
+    ByteBuffer buffer = allocate(DataType.FP32, shape);
+    if (values.length * 4L != buffer.capacity()) {
+      throw new IllegalArgumentException(
+          "values: "
+              + values.length
+              + " (expected: "
+              + elements(shape)
+              + " for "
+              + Arrays.toString(shape)
+              + ")");
+    }
+    buffer.asFloatBuffer().put(values);
+    return wrap(DataType.FP32, buffer, shape);
+  }
+
+  /** Copies longs. */
+  public static Tensor ofLongs(long[] values, long... shape) {
+    ByteBuffer buffer = allocate(DataType.INT64, shape);
+    if (values.length * 8L != buffer.capacity()) {
+      throw new IllegalArgumentException(
+          "values: "
+              + values.length
+              + " (expected: "
+              + elements(shape)
+              + " for "
+              + Arrays.toString(shape)
+              + ")");
+    }
+    buffer.asLongBuffer().put(values);
+    return wrap(DataType.INT64, buffer, shape);
+  }
+
+  /** A direct buffer of native order that holds a tensor of this type and shape. */
+  public static ByteBuffer allocate(DataType type, long... shape) {
+    return ByteBuffer.allocateDirect(
+            Math.toIntExact(Math.multiplyExact(elements(shape), type.bytes())))
+        .order(ByteOrder.nativeOrder());
+  }
+
+  private static long elements(long[] shape) {
+    long n = 1;
+    for (long d : shape) {
+      if (d < 0) {
+        throw new IllegalArgumentException(
+            "shape: " + Arrays.toString(shape) + " (expected: no negative dimension)");
+      }
+      n = Math.multiplyExact(n, d);
+    }
+    return n;
+  }
+
+  public DataType type() {
+    return type;
+  }
+
+  public long[] shape() {
+    return shape.clone();
+  }
+
+  /** Size of one dimension. */
+  public int dim(int axis) {
+    return Math.toIntExact(shape[axis]);
+  }
+
+  /** The bytes: a read-only view with a position of its own. */
+  public ByteBuffer data() {
+    return data.asReadOnlyBuffer().order(ByteOrder.nativeOrder());
+  }
+
+  /** The elements as floats; the type must be FP32. */
+  public FloatBuffer floats() {
+    require(DataType.FP32);
+    return data().asFloatBuffer();
+  }
+
+  /** The elements as longs; the type must be INT64. */
+  public LongBuffer longs() {
+    require(DataType.INT64);
+    return data().asLongBuffer();
+  }
+
+  private void require(DataType expected) {
+    if (type != expected) {
+      throw new IllegalStateException("type: " + type + " (expected: " + expected + ")");
+    }
+  }
+
+  @Override
+  public String toString() {
+    return type + Arrays.toString(shape);
+  }
+}

@@ -1,0 +1,5 @@
+/** Routes: fan-out, budgets, merge, degradation, explanation, events. */
+@NullMarked
+package io.espalier.router;
+
+import org.jspecify.annotations.NullMarked;

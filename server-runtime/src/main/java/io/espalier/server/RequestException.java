@@ -1,0 +1,57 @@
+package io.espalier.server;
+
+import io.grpc.Status;
+import java.util.Objects;
+
+/**
+ * A refusal that the caller may read: a status code, and a message that names the value and the
+ * expectation.
+ *
+ * <p>Domain code throws it; {@code ExceptionMapper} is the one place that turns it into a gRPC
+ * status.
+ */
+public final class RequestException extends RuntimeException {
+  private static final long serialVersionUID = 1L;
+
+  private final Status.Code code;
+
+  private RequestException(Status.Code code, String message) {
+    super(message, null, false, false);
+    this.code = Objects.requireNonNull(code, "code");
+  }
+
+  /** A field breaks its rule. */
+  public static RequestException invalidArgument(String message) {
+    return new RequestException(Status.Code.INVALID_ARGUMENT, message);
+  }
+
+  /** Something that the request names does not exist here. */
+  public static RequestException notFound(String message) {
+    return new RequestException(Status.Code.NOT_FOUND, message);
+  }
+
+  /** The request is sound, the server's state is not ready for it. */
+  public static RequestException failedPrecondition(String message) {
+    return new RequestException(Status.Code.FAILED_PRECONDITION, message);
+  }
+
+  /** Refused before it started, for load. */
+  public static RequestException resourceExhausted(String message) {
+    return new RequestException(Status.Code.RESOURCE_EXHAUSTED, message);
+  }
+
+  /** Not finished in time. */
+  public static RequestException deadlineExceeded(String message) {
+    return new RequestException(Status.Code.DEADLINE_EXCEEDED, message);
+  }
+
+  /** A part that the request needs is down. */
+  public static RequestException unavailable(String message) {
+    return new RequestException(Status.Code.UNAVAILABLE, message);
+  }
+
+  /** The status code that the caller sees. */
+  public Status.Code code() {
+    return code;
+  }
+}
