@@ -16,10 +16,14 @@ archive=${MAVEN_REPO_LOCAL:-$HOME/.m2/repository}/build/buf/protovalidate/$versi
 mkdir -p proto/target/imports
 unzip -qo "$archive" 'buf/validate/*.proto' -d proto/target/imports
 
+# One image of our own packages alone: what the baseline is made of and compared with.
+image() { "$buf" build --path proto/src/main/protobuf/espalier --exclude-source-info -o "$1"; }
+
 if [ "${1:-}" = "--publish" ]; then
-  "$buf" build --path proto/src/main/protobuf/espalier --exclude-source-info -o proto/baseline.binpb
+  image proto/baseline.binpb
   exit
 fi
 "$buf" lint
-"$buf" breaking --against proto/baseline.binpb --path proto/src/main/protobuf/espalier
+image proto/target/contract.binpb
+"$buf" breaking proto/target/contract.binpb --against proto/baseline.binpb --config '{"version":"v2","breaking":{"use":["FILE"]}}'
 echo "proto: linted, no breaking change since the baseline"
