@@ -1,0 +1,15 @@
+package io.espalier.stores.catalog;
+
+import io.espalier.stores.users.EventKind;
+import java.time.Instant;
+
+/**
+ * One line of an event log.
+ *
+ * @param user external id of the user
+ * @param time when it happened
+ * @param kind what happened
+ * @param itemId external id of the item
+ * @param query the query that led to it; empty when none did
+ */
+public record LoggedEvent(String user, Instant time, EventKind kind, String itemId, String query) {}
