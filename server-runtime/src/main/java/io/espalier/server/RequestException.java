@@ -50,6 +50,11 @@ public final class RequestException extends RuntimeException {
     return new RequestException(Status.Code.UNAVAILABLE, message);
   }
 
+  /** The caller did not say who he is, or not credibly. */
+  public static RequestException unauthenticated(String message) {
+    return new RequestException(Status.Code.UNAUTHENTICATED, message);
+  }
+
   /** The status code that the caller sees. */
   public Status.Code code() {
     return code;

@@ -1,0 +1,316 @@
+package io.espalier.server;
+
+import io.grpc.BindableService;
+import io.grpc.Server;
+import io.grpc.ServerBuilder;
+import io.grpc.ServerInterceptor;
+import io.grpc.ServerInterceptors;
+import io.grpc.ServerServiceDefinition;
+import io.grpc.health.v1.HealthCheckResponse.ServingStatus;
+import io.grpc.inprocess.InProcessServerBuilder;
+import io.grpc.netty.shaded.io.grpc.netty.NettyServerBuilder;
+import io.grpc.protobuf.services.HealthStatusManager;
+import io.grpc.protobuf.services.ProtoReflectionServiceV1;
+import io.opentelemetry.api.OpenTelemetry;
+import io.opentelemetry.api.metrics.Meter;
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.BooleanSupplier;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * A gRPC server of the cluster, over TCP or in process: its services behind the one chain of
+ * interceptors, health, reflection, and an orderly start and stop.
+ *
+ * <p>Models are loaded and warmed before {@link #start}; health becomes SERVING last, when every
+ * readiness check holds, and follows the checks from then on. {@link #close} reports NOT_SERVING,
+ * waits for load balancers to notice, drains, and then closes what was handed over, last first.
+ *
+ * <p>Every call runs on its own virtual thread, so that services may block.
+ */
+public final class EspalierServer implements AutoCloseable {
+  private static final Logger log = LoggerFactory.getLogger(EspalierServer.class);
+  private static final long READINESS_PERIOD_MILLIS = 500;
+  // The transport's own limit resets the stream without a readable status: ours comes first.
+  private static final int TRANSPORT_LIMIT_FACTOR = 4;
+
+  private final String name;
+  private final ServerConfig config;
+  private final Server server;
+  private final @Nullable String inProcessName;
+  private final HealthStatusManager health;
+  private final List<String> serviceNames;
+  private final Map<String, BooleanSupplier> readiness;
+  private final List<AutoCloseable> closeables;
+  private final ExceptionMapper mapper;
+  private final ExecutorService callThreads;
+  private final Thread readinessThread;
+  private final AtomicBoolean closed = new AtomicBoolean();
+  private volatile boolean serving;
+
+  private EspalierServer(Builder builder, @Nullable String inProcessName) {
+    this.name = builder.name;
+    this.config = builder.config;
+    this.inProcessName = inProcessName;
+    this.readiness = new LinkedHashMap<>(builder.readiness);
+    this.closeables = List.copyOf(builder.closeables);
+    this.health = new HealthStatusManager();
+    this.callThreads =
+        Executors.newThreadPerTaskExecutor(Thread.ofVirtual().name(name + "-call-", 0).factory());
+    this.readinessThread =
+        Thread.ofVirtual().name(name + "-readiness").unstarted(this::watchReadiness);
+    Meter meter = builder.openTelemetry.getMeter("io.espalier.server");
+    this.mapper = new ExceptionMapper(builder.exceptionRules, meter);
+    CallTelemetry telemetry = new CallTelemetry(meter);
+
+    ServerBuilder<?> transport = inProcessName == null ? tcp(config) : inProcess(inProcessName);
+    transport
+        .executor(callThreads)
+        .maxInboundMessageSize(config.maxMessageBytes() * TRANSPORT_LIMIT_FACTOR);
+    List<ServerInterceptor> chain = chain(telemetry);
+    List<String> names = new ArrayList<>(List.of(HealthStatusManager.SERVICE_NAME_ALL_SERVICES));
+    for (BindableService service : builder.services) {
+      ServerServiceDefinition raw =
+          ServerInterceptors.useMarshalledMessages(service.bindService(), new RawMessages());
+      names.add(raw.getServiceDescriptor().getName());
+      // grpc-java runs the last interceptor of the list first.
+      transport.addService(ServerInterceptors.intercept(raw, chain.reversed()));
+    }
+    this.serviceNames = List.copyOf(names);
+    names.forEach(service -> health.setStatus(service, ServingStatus.NOT_SERVING));
+    transport.addService(
+        ServerInterceptors.intercept(health.getHealthService(), mapper, telemetry));
+    if (config.reflection()) {
+      List<ServerInterceptor> guards = new ArrayList<>(List.of(telemetry, mapper));
+      if (!config.authToken().isEmpty()) {
+        guards.add(new TokenAuthentication(config.authToken()));
+      }
+      transport.addService(
+          ServerInterceptors.intercept(ProtoReflectionServiceV1.newInstance(), guards.reversed()));
+    }
+    this.server = transport.build();
+  }
+
+  /** The interceptors of every service, outermost first. There is no rate limit yet. */
+  private List<ServerInterceptor> chain(CallTelemetry telemetry) {
+    List<ServerInterceptor> chain = new ArrayList<>();
+    chain.add(telemetry);
+    chain.add(mapper);
+    if (!config.authToken().isEmpty()) {
+      chain.add(new TokenAuthentication(config.authToken()));
+    }
+    if (config.maxConcurrentCalls() > 0) {
+      chain.add(new ConcurrencyLimit(config.maxConcurrentCalls()));
+    }
+    chain.add(new DeadlineFloor(config.deadlineFloor()));
+    chain.add(new MessageSizeLimit(config.maxMessageBytes()));
+    return chain;
+  }
+
+  private static ServerBuilder<?> tcp(ServerConfig config) {
+    NettyServerBuilder builder =
+        NettyServerBuilder.forAddress(new InetSocketAddress(config.host(), config.port()))
+            .permitKeepAliveTime(10, TimeUnit.SECONDS)
+            .permitKeepAliveWithoutCalls(true);
+    if (config.maxConnectionAge().isPositive()) {
+      builder
+          .maxConnectionAge(config.maxConnectionAge().toMillis(), TimeUnit.MILLISECONDS)
+          .maxConnectionAgeGrace(config.maxConnectionAgeGrace().toMillis(), TimeUnit.MILLISECONDS);
+    }
+    return builder;
+  }
+
+  private static ServerBuilder<?> inProcess(String inProcessName) {
+    return InProcessServerBuilder.forName(inProcessName);
+  }
+
+  public static Builder builder(String name, ServerConfig config) {
+    return new Builder(name, config);
+  }
+
+  /** Opens the socket, then reports SERVING if every readiness check holds. */
+  public EspalierServer start() throws IOException {
+    server.start();
+    checkReadiness();
+    readinessThread.start();
+    log.info("{} listens on {}", name, target());
+    return this;
+  }
+
+  private void watchReadiness() {
+    try {
+      while (!closed.get()) {
+        Thread.sleep(READINESS_PERIOD_MILLIS);
+        checkReadiness();
+      }
+    } catch (InterruptedException e) {
+      // The server is closing.
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  private void checkReadiness() {
+    List<String> unready = unready();
+    boolean ready = unready.isEmpty();
+    if (ready == serving || closed.get()) {
+      return;
+    }
+    serving = ready;
+    serviceNames.forEach(
+        service ->
+            health.setStatus(service, ready ? ServingStatus.SERVING : ServingStatus.NOT_SERVING));
+    if (ready) {
+      log.info("{} is SERVING", name);
+    } else {
+      log.warn("{} is NOT_SERVING: not ready: {}", name, unready);
+    }
+  }
+
+  /** Names of the readiness checks that do not hold. */
+  public List<String> unready() {
+    List<String> unready = new ArrayList<>();
+    readiness.forEach(
+        (check, holds) -> {
+          try {
+            if (!holds.getAsBoolean()) {
+              unready.add(check);
+            }
+          } catch (RuntimeException e) {
+            log.warn("readiness check {} failed", check, e);
+            unready.add(check);
+          }
+        });
+    return unready;
+  }
+
+  /** Whether health reports SERVING. */
+  public boolean serving() {
+    return serving && !closed.get();
+  }
+
+  /** The TCP port; −1 for a server in process. */
+  public int port() {
+    return server.getPort();
+  }
+
+  /** What {@link ClientChannels#open(String)} takes to reach this server. */
+  public String target() {
+    return inProcessName == null
+        ? config.host() + ":" + server.getPort()
+        : "in-process:" + inProcessName;
+  }
+
+  /** How many exceptions no mapping rule knew since the start: 0 unless there is a defect. */
+  public long unmappedExceptions() {
+    return mapper.fallbacks();
+  }
+
+  public void awaitTermination() throws InterruptedException {
+    server.awaitTermination();
+  }
+
+  /** Closes this server when the process is asked to stop. */
+  public EspalierServer closeOnExit() {
+    Runtime.getRuntime()
+        .addShutdownHook(Thread.ofPlatform().name(name + "-stop").unstarted(this::close));
+    return this;
+  }
+
+  @Override
+  public void close() {
+    if (!closed.compareAndSet(false, true)) {
+      return;
+    }
+    health.enterTerminalState();
+    readinessThread.interrupt();
+    try {
+      Thread.sleep(config.propagationDelay());
+      server.shutdown();
+      if (!server.awaitTermination(config.drainTimeout().toMillis(), TimeUnit.MILLISECONDS)) {
+        log.warn("{}: calls still in progress after {}", name, config.drainTimeout());
+        server.shutdownNow();
+        server.awaitTermination(1, TimeUnit.SECONDS);
+      }
+    } catch (InterruptedException e) {
+      server.shutdownNow();
+      Thread.currentThread().interrupt();
+    }
+    callThreads.shutdown();
+    for (AutoCloseable closeable : closeables.reversed()) {
+      try {
+        closeable.close();
+      } catch (Exception e) {
+        log.warn("{}: {} did not close", name, closeable, e);
+      }
+    }
+    log.info("{} stopped", name);
+  }
+
+  /** What a server is made of. */
+  public static final class Builder {
+    private final String name;
+    private final ServerConfig config;
+    private final List<BindableService> services = new ArrayList<>();
+    private final Map<String, BooleanSupplier> readiness = new LinkedHashMap<>();
+    private final Map<Class<? extends Throwable>, Function<Throwable, RequestException>>
+        exceptionRules = new LinkedHashMap<>();
+    private final List<AutoCloseable> closeables = new ArrayList<>();
+    private OpenTelemetry openTelemetry = OpenTelemetry.noop();
+
+    private Builder(String name, ServerConfig config) {
+      this.name = Objects.requireNonNull(name, "name");
+      this.config = Objects.requireNonNull(config, "config");
+    }
+
+    public Builder service(BindableService service) {
+      services.add(Objects.requireNonNull(service, "service"));
+      return this;
+    }
+
+    /** A named condition for SERVING; asked twice a second, so it must be cheap. */
+    public Builder readiness(String check, BooleanSupplier holds) {
+      readiness.put(check, holds);
+      return this;
+    }
+
+    /** How a domain's own exception is told to a caller. */
+    public <E extends Throwable> Builder exceptionRule(
+        Class<E> type, Function<? super E, RequestException> rule) {
+      exceptionRules.put(type, thrown -> rule.apply(type.cast(thrown)));
+      return this;
+    }
+
+    /** Closed after the last call has ended; the last one added first. */
+    public Builder closing(AutoCloseable closeable) {
+      closeables.add(closeable);
+      return this;
+    }
+
+    public Builder openTelemetry(OpenTelemetry telemetry) {
+      this.openTelemetry = telemetry;
+      return this;
+    }
+
+    /** A server on the configuration's TCP address. */
+    public EspalierServer build() {
+      return new EspalierServer(this, null);
+    }
+
+    /** A server inside this process, found under {@code inProcessName}. */
+    public EspalierServer buildInProcess(String inProcessName) {
+      return new EspalierServer(this, Objects.requireNonNull(inProcessName, "inProcessName"));
+    }
+  }
+}

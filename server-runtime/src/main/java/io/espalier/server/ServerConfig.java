@@ -1,0 +1,142 @@
+package io.espalier.server;
+
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Map;
+import java.util.Objects;
+
+/**
+ * How a server listens, limits and stops.
+ *
+ * @param host address to listen on; loopback unless told otherwise
+ * @param port TCP port; 0 takes a free one
+ * @param maxMessageBytes largest request that is accepted
+ * @param maxConnectionAge after this long a connection is asked to reconnect, so that clients find
+ *     new replicas; 0 never
+ * @param maxConnectionAgeGrace how long calls of an aged connection may go on
+ * @param maxConcurrentCalls calls in progress beyond which further ones are refused; 0 for no limit
+ * @param deadlineFloor a call that arrives with less time left than this is refused at once; 0
+ *     refuses only expired ones
+ * @param propagationDelay at stop, the time between NOT_SERVING and the end of accepting calls, for
+ *     load balancers to notice
+ * @param drainTimeout at stop, the time that calls in progress get
+ * @param reflection whether stock tools may list the services
+ * @param authToken the shared bearer token that callers must send; empty for none
+ */
+public record ServerConfig(
+    String host,
+    int port,
+    int maxMessageBytes,
+    Duration maxConnectionAge,
+    Duration maxConnectionAgeGrace,
+    int maxConcurrentCalls,
+    Duration deadlineFloor,
+    Duration propagationDelay,
+    Duration drainTimeout,
+    boolean reflection,
+    String authToken) {
+
+  public ServerConfig {
+    if (host.isBlank()) {
+      throw new IllegalArgumentException("host: empty (expected: a host name or an address)");
+    }
+    inRange("port", port, 0, 65_535);
+    inRange("max_message_bytes", maxMessageBytes, 1_024, 1 << 28);
+    inRange("max_concurrent_calls", maxConcurrentCalls, 0, 1_000_000);
+    notNegative("max_connection_age", maxConnectionAge);
+    notNegative("max_connection_age_grace", maxConnectionAgeGrace);
+    notNegative("deadline_floor", deadlineFloor);
+    notNegative("propagation_delay", propagationDelay);
+    notNegative("drain_timeout", drainTimeout);
+    Objects.requireNonNull(authToken, "auth_token");
+  }
+
+  /** Loopback, a free port, 4 MiB messages, at most 1024 calls at once, reflection on, no token. */
+  public static ServerConfig defaults() {
+    return new ServerConfig(
+        "127.0.0.1",
+        0,
+        4 << 20,
+        Duration.ofMinutes(5),
+        Duration.ofSeconds(30),
+        1_024,
+        Duration.ofMillis(1),
+        Duration.ZERO,
+        Duration.ofSeconds(10),
+        true,
+        "");
+  }
+
+  /** The defaults, under a YAML file, under {@code key} → value pairs. */
+  public static ServerConfig read(Path file, Map<String, String> overrides) {
+    return ConfigFile.bind(
+        ConfigFile.override(ConfigFile.read(file), overrides),
+        file.toString(),
+        ServerConfig.class,
+        defaults());
+  }
+
+  /** The defaults under {@code key} → value pairs. */
+  public static ServerConfig of(Map<String, String> overrides) {
+    return ConfigFile.bind(
+        ConfigFile.override(ConfigFile.parse("", "options"), overrides),
+        "options",
+        ServerConfig.class,
+        defaults());
+  }
+
+  /** The same server on another address. */
+  public ServerConfig on(String newHost, int newPort) {
+    return new ServerConfig(
+        newHost,
+        newPort,
+        maxMessageBytes,
+        maxConnectionAge,
+        maxConnectionAgeGrace,
+        maxConcurrentCalls,
+        deadlineFloor,
+        propagationDelay,
+        drainTimeout,
+        reflection,
+        authToken);
+  }
+
+  /** YAML of the configuration without the token's text, to be printed once. */
+  public String describe() {
+    ServerConfig shown =
+        authToken.isEmpty()
+            ? this
+            : new ServerConfig(
+                host,
+                port,
+                maxMessageBytes,
+                maxConnectionAge,
+                maxConnectionAgeGrace,
+                maxConcurrentCalls,
+                deadlineFloor,
+                propagationDelay,
+                drainTimeout,
+                reflection,
+                "(set)");
+    return ConfigFile.print(shown);
+  }
+
+  /** As {@link #describe}: a token never reaches a log. */
+  @Override
+  public String toString() {
+    return describe();
+  }
+
+  private static void inRange(String key, int value, int min, int max) {
+    if (value < min || value > max) {
+      throw new IllegalArgumentException(
+          "%s: %d (expected: %d..%d)".formatted(key, value, min, max));
+    }
+  }
+
+  private static void notNegative(String key, Duration value) {
+    if (value.isNegative()) {
+      throw new IllegalArgumentException("%s: %s (expected: >= 0)".formatted(key, value));
+    }
+  }
+}
