@@ -50,11 +50,9 @@ final class ConcurrencyLimit implements ServerInterceptor {
               new SimpleForwardingServerCall<>(call) {
                 @Override
                 public void close(Status status, Metadata trailers) {
-                  try {
-                    super.close(status, trailers);
-                  } finally {
-                    release.run();
-                  }
+                  // First, so that a caller who has the answer finds the place free.
+                  release.run();
+                  super.close(status, trailers);
                 }
               },
               headers);

@@ -59,6 +59,7 @@ public final class EspalierServer implements AutoCloseable {
   private final Thread readinessThread;
   private final AtomicBoolean closed = new AtomicBoolean();
   private volatile boolean serving;
+  private volatile boolean announced;
 
   private EspalierServer(Builder builder, @Nullable String inProcessName) {
     this.name = builder.name;
@@ -164,9 +165,10 @@ public final class EspalierServer implements AutoCloseable {
   private void checkReadiness() {
     List<String> unready = unready();
     boolean ready = unready.isEmpty();
-    if (ready == serving || closed.get()) {
+    if (closed.get() || (announced && ready == serving)) {
       return;
     }
+    announced = true;
     serving = ready;
     serviceNames.forEach(
         service ->
@@ -174,7 +176,7 @@ public final class EspalierServer implements AutoCloseable {
     if (ready) {
       log.info("{} is SERVING", name);
     } else {
-      log.warn("{} is NOT_SERVING: not ready: {}", name, unready);
+      log.warn("{} is NOT_SERVING; not ready: {}", name, unready);
     }
   }
 
@@ -188,7 +190,7 @@ public final class EspalierServer implements AutoCloseable {
               unready.add(check);
             }
           } catch (RuntimeException e) {
-            log.warn("readiness check {} failed", check, e);
+            log.debug("readiness check {} failed", check, e);
             unready.add(check);
           }
         });
