@@ -8,8 +8,12 @@ import java.util.Arrays;
 import java.util.Objects;
 
 /**
- * A dense array of numbers: row-major, in a direct buffer of native byte order, and not changed
- * after it is made.
+ * A dense array of numbers: row-major, in a buffer of native byte order, and not changed after it
+ * is made.
+ *
+ * <p>A buffer may be direct or on the heap. A runner copies rows into direct buffers that it owns
+ * and uses again, so a tensor that lives for one call is best on the heap: a direct buffer a call
+ * is only freed when the garbage collector gets to it.
  */
 public final class Tensor {
   private final DataType type;
@@ -25,13 +29,13 @@ public final class Tensor {
   /**
    * Wraps a buffer without copying it; the caller does not write to it again.
    *
-   * @throws IllegalArgumentException when the buffer is not direct, not in native order, or not of
-   *     the shape's size
+   * @throws IllegalArgumentException when the buffer is not in native order or not of the shape's
+   *     size
    */
   public static Tensor wrap(DataType type, ByteBuffer data, long... shape) {
     Objects.requireNonNull(type, "type");
-    if (!data.isDirect() || data.order() != ByteOrder.nativeOrder()) {
-      throw new IllegalArgumentException("data: " + data + " (expected: direct, native order)");
+    if (data.order() != ByteOrder.nativeOrder()) {
+      throw new IllegalArgumentException("data: " + data + " (expected: native order)");
     }
     long expected = Math.multiplyExact(elements(shape), type.bytes());
     if (data.remaining() != expected) {
@@ -82,10 +86,9 @@ public final class Tensor {
     return wrap(DataType.INT64, buffer, shape);
   }
 
-  /** A direct buffer of native order that holds a tensor of this type and shape. */
+  /** A buffer of native order that holds a tensor of this type and shape, all zero. */
   public static ByteBuffer allocate(DataType type, long... shape) {
-    return ByteBuffer.allocateDirect(
-            Math.toIntExact(Math.multiplyExact(elements(shape), type.bytes())))
+    return ByteBuffer.allocate(Math.toIntExact(Math.multiplyExact(elements(shape), type.bytes())))
         .order(ByteOrder.nativeOrder());
   }
 
@@ -107,6 +110,16 @@ public final class Tensor {
 
   public long[] shape() {
     return shape.clone();
+  }
+
+  /** Number of dimensions. */
+  public int rank() {
+    return shape.length;
+  }
+
+  /** Number of bytes. */
+  public int byteSize() {
+    return data.capacity();
   }
 
   /** Size of one dimension. */

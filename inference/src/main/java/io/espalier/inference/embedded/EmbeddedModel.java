@@ -1,0 +1,306 @@
+package io.espalier.inference.embedded;
+
+import ai.onnxruntime.OrtEnvironment;
+import ai.onnxruntime.OrtException;
+import ai.onnxruntime.OrtSession;
+import io.espalier.inference.ModelCall;
+import io.espalier.inference.ModelException;
+import io.espalier.inference.ModelException.Reason;
+import io.espalier.inference.ModelSpec;
+import io.espalier.inference.Tensor;
+import io.espalier.inference.repository.ModelSettings;
+import io.espalier.inference.repository.QueuePolicy;
+import io.espalier.inference.repository.QueuePolicy.TimeoutAction;
+import io.espalier.inference.repository.WarmUp;
+import io.opentelemetry.api.metrics.Meter;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * A loaded model: one queue, and one worker thread for each instance.
+ *
+ * <p>The instances share one session. ONNX Runtime's CPU sessions may run on many threads at once,
+ * so a session each would only multiply the weights in memory and, where a model asks for several
+ * intra-op threads, the thread pools. Every worker holds a reference to the session and the last
+ * one to end frees it, so it outlives each run that is under way.
+ */
+final class EmbeddedModel {
+  private static final Logger LOG = LoggerFactory.getLogger(EmbeddedModel.class);
+  private static final long LONGEST_TIMER_NANOS = TimeUnit.DAYS.toNanos(1);
+
+  private final ModelSpec spec;
+  private final InputCheck check;
+  private final OrtSession session;
+  private final CallQueue queue;
+  private final ModelMetrics metrics;
+  private final ScheduledExecutorService timers;
+  private final List<Thread> workers = new ArrayList<>();
+  private final AtomicInteger sessionUsers = new AtomicInteger();
+  private final AtomicInteger running = new AtomicInteger();
+
+  private EmbeddedModel(
+      ModelSettings settings,
+      ModelSpec spec,
+      OrtSession session,
+      Meter meter,
+      ScheduledExecutorService timers) {
+    this.spec = spec;
+    this.check = new InputCheck(spec);
+    this.session = session;
+    this.queue = new CallQueue(spec.maxBatchSize(), settings.batching());
+    this.metrics = new ModelMetrics(meter, spec.name(), queue::size);
+    this.timers = timers;
+  }
+
+  /** Loads a model, checks it against its graph, warms it and starts its workers. */
+  static EmbeddedModel load(
+      ModelSettings settings,
+      OrtEnvironment environment,
+      Meter meter,
+      ScheduledExecutorService timers) {
+    try {
+      OrtSession session = Sessions.open(environment, settings);
+      EmbeddedModel model = null;
+      try {
+        ModelSpec spec = Graph.spec(settings, session);
+        List<Instance> instances = new ArrayList<>();
+        for (int i = 0; i < settings.instances(); i++) {
+          instances.add(new Instance(spec, environment, session));
+        }
+        model = new EmbeddedModel(settings, spec, session, meter, timers);
+        model.warmUp(settings, instances.getFirst());
+        model.start(instances);
+        return model;
+      } catch (OrtException | RuntimeException e) {
+        if (model != null) {
+          model.metrics.close();
+        }
+        session.close();
+        throw e;
+      }
+    } catch (OrtException e) {
+      throw new ModelException(Reason.NOT_READY, settings.graph() + ": " + e.getMessage(), e);
+    }
+  }
+
+  ModelSpec spec() {
+    return spec;
+  }
+
+  /** Number of calls that wait. */
+  int queued() {
+    return queue.size();
+  }
+
+  /** Number of calls that run. */
+  int running() {
+    return running.get();
+  }
+
+  CompletableFuture<Map<String, Tensor>> infer(ModelCall call) {
+    long now = System.nanoTime();
+    QueuedCall queued;
+    try {
+      Tensor[] inputs = check.ordered(call.inputs());
+      int rows = check.rows(inputs);
+      QueuePolicy policy = queue.policy(call.priority());
+      queued = new QueuedCall(call, inputs, rows, now, policy.timeoutNanos());
+    } catch (ModelException e) {
+      metrics.refused(e.reason());
+      return CompletableFuture.failedFuture(e);
+    }
+    if (queued.deadlinePassed(now)) {
+      expire(queued);
+      return queued.result();
+    }
+    queued.result().whenComplete((outputs, error) -> settle(queued));
+    schedule(queued, queued.expiryNanos() - now);
+    try {
+      queue.add(queued);
+    } catch (ModelException e) {
+      fail(queued, e);
+    }
+    return queued.result();
+  }
+
+  /** Refuses further calls and waits for the model to end; calls that wait are served if drain. */
+  void close(boolean drain) {
+    for (QueuedCall call : queue.close(drain)) {
+      fail(call, new ModelException(Reason.NOT_READY, spec.name() + ": closed"));
+    }
+    boolean interrupted = false;
+    for (Thread worker : workers) {
+      // A caller may close from a continuation of its result, which runs on a worker.
+      while (worker != Thread.currentThread() && worker.isAlive()) {
+        try {
+          worker.join();
+        } catch (InterruptedException e) {
+          interrupted = true;
+        }
+      }
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  /** Whatever ends a call, and whoever does: its timer stops and it leaves the queue. */
+  private void settle(QueuedCall call) {
+    call.stopTimer();
+    queue.remove(call);
+    if (call.result().isCancelled()) {
+      metrics.cancelled();
+    }
+  }
+
+  private void schedule(QueuedCall call, long nanos) {
+    if (nanos < LONGEST_TIMER_NANOS) {
+      call.timer(timers.schedule(() -> timeOut(call), nanos, TimeUnit.NANOSECONDS));
+      if (call.result().isDone()) {
+        call.stopTimer();
+      }
+    }
+  }
+
+  /** A queue timeout or the deadline has passed. */
+  private void timeOut(QueuedCall call) {
+    long now = System.nanoTime();
+    if (call.deadlinePassed(now)) {
+      expire(call);
+    } else if (queue.policy(call.priority()).onTimeout() == TimeoutAction.REJECT
+        && queue.remove(call)) {
+      expire(call);
+    } else {
+      schedule(call, call.call().deadlineNanos() - now);
+    }
+  }
+
+  private void expire(QueuedCall call) {
+    long waited = System.nanoTime() - call.enqueuedNanos();
+    fail(
+        call,
+        new ModelException(
+            Reason.EXPIRED,
+            spec.name() + ": the deadline or queue timeout passed after " + waited / 1000 + " us"));
+  }
+
+  private void fail(QueuedCall call, ModelException error) {
+    if (call.result().completeExceptionally(error)) {
+      metrics.refused(error.reason());
+    }
+  }
+
+  private void start(List<Instance> instances) {
+    sessionUsers.set(instances.size());
+    for (int i = 0; i < instances.size(); i++) {
+      Instance instance = instances.get(i);
+      workers.add(
+          Thread.ofPlatform()
+              .daemon()
+              .name("model-" + spec.name() + "-" + i)
+              .start(() -> work(instance)));
+    }
+  }
+
+  private void work(Instance instance) {
+    try {
+      for (CallQueue.Batch batch = queue.take(); batch != null; batch = queue.take()) {
+        batch.expired().forEach(this::expire);
+        List<QueuedCall> calls =
+            batch.calls().stream().filter(call -> !call.result().isDone()).toList();
+        if (!calls.isEmpty()) {
+          running.addAndGet(calls.size());
+          run(instance, calls);
+        }
+      }
+    } finally {
+      if (sessionUsers.decrementAndGet() == 0) {
+        metrics.close();
+        closeSession();
+      }
+    }
+  }
+
+  private void run(Instance instance, List<QueuedCall> calls) {
+    long start = System.nanoTime();
+    int rows = 0;
+    for (QueuedCall call : calls) {
+      metrics.started(start - call.enqueuedNanos());
+      rows += call.rows();
+    }
+    List<Map<String, Tensor>> outputs;
+    try {
+      outputs = instance.run(calls);
+    } catch (OrtException | RuntimeException | OutOfMemoryError e) {
+      failed(instance, calls, e);
+      return;
+    }
+    metrics.ran(rows, System.nanoTime() - start);
+    running.addAndGet(-calls.size());
+    for (int i = 0; i < calls.size(); i++) {
+      calls.get(i).result().complete(outputs.get(i));
+    }
+  }
+
+  /**
+   * One call's bad values fail the whole run: each then runs by itself, and only that one fails.
+   */
+  private void failed(Instance instance, List<QueuedCall> calls, Throwable error) {
+    if (calls.size() > 1) {
+      for (QueuedCall call : calls) {
+        run(instance, List.of(call));
+      }
+      return;
+    }
+    running.decrementAndGet();
+    fail(
+        calls.getFirst(),
+        error instanceof ModelException refusal
+            ? refusal
+            : new ModelException(Reason.FAILED, spec.name() + ": " + error.getMessage(), error));
+  }
+
+  private void warmUp(ModelSettings settings, Instance instance) throws OrtException {
+    for (WarmUp call : WarmUpPlan.declared(settings)) {
+      for (int i = 0; i < call.runs(); i++) {
+        warmUp(call, instance);
+      }
+    }
+    for (WarmUp call : WarmUpPlan.buckets(settings, spec)) {
+      try {
+        warmUp(call, instance);
+      } catch (OrtException | ModelException e) {
+        if (!settings.warmUps().isEmpty()) {
+          throw e;
+        }
+        // Zeros need not be a legal input of every model.
+        LOG.warn(
+            "{}: not warmed: it does not run on zeros; declare model_warmup in config.pbtxt: {}",
+            spec.name(),
+            e.getMessage());
+        return;
+      }
+    }
+  }
+
+  private void warmUp(WarmUp warmUp, Instance instance) throws OrtException {
+    ModelCall call = new ModelCall(spec.name(), warmUp.tensors(warmUp.rows()), Long.MAX_VALUE);
+    Tensor[] inputs = check.ordered(call.inputs());
+    instance.run(List.of(new QueuedCall(call, inputs, check.rows(inputs), 0, 0)));
+  }
+
+  private void closeSession() {
+    try {
+      session.close();
+    } catch (OrtException e) {
+      LOG.warn("{}: session not closed cleanly", spec.name(), e);
+    }
+  }
+}

@@ -1,0 +1,178 @@
+package io.espalier.inference.embedded;
+
+import ai.onnxruntime.OrtEnvironment;
+import ai.onnxruntime.OrtLoggingLevel;
+import io.espalier.inference.ModelCall;
+import io.espalier.inference.ModelException;
+import io.espalier.inference.ModelException.Reason;
+import io.espalier.inference.ModelRunner;
+import io.espalier.inference.ModelSpec;
+import io.espalier.inference.Tensor;
+import io.espalier.inference.repository.ModelFolder;
+import io.opentelemetry.api.OpenTelemetry;
+import io.opentelemetry.api.metrics.Meter;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ScheduledThreadPoolExecutor;
+import java.util.stream.Stream;
+
+/**
+ * Runs the models of a repository in this process with ONNX Runtime.
+ *
+ * <p>Nothing is loaded until {@link #load} or {@link #loadAll} is called. Each model has a queue
+ * and one worker thread for each instance that its {@code config.pbtxt} asks for; a call whose
+ * deadline passes, waiting or running, fails with {@link Reason#EXPIRED} at that moment, and one
+ * that is cancelled while it waits leaves the queue at once. A result is completed on a worker:
+ * what a caller hangs on it should be short, and must not wait for another result of the same
+ * model.
+ */
+public final class EmbeddedModelRunner implements ModelRunner {
+  private final Path models;
+  private final Meter meter;
+  private final OrtEnvironment environment;
+  private final ScheduledThreadPoolExecutor timers;
+  private final Map<String, EmbeddedModel> loaded = new ConcurrentHashMap<>();
+  private volatile boolean closed;
+
+  /** A runner without metrics. */
+  public EmbeddedModelRunner(Path models) {
+    this(models, OpenTelemetry.noop().getMeter("io.espalier.inference"));
+  }
+
+  /**
+   * @param models the repository: one folder for each model
+   * @param meter where measurements go
+   */
+  public EmbeddedModelRunner(Path models, Meter meter) {
+    this.models = Objects.requireNonNull(models, "models");
+    this.meter = Objects.requireNonNull(meter, "meter");
+    this.environment =
+        OrtEnvironment.getEnvironment(OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR, "espalier");
+    this.timers =
+        new ScheduledThreadPoolExecutor(
+            1, Thread.ofPlatform().daemon().name("model-timeouts").factory());
+    this.timers.setRemoveOnCancelPolicy(true);
+  }
+
+  /**
+   * Loads and warms a model; it takes calls when this returns. Loading a loaded model does nothing:
+   * the files behind a name never change.
+   *
+   * @throws ModelException when the repository has no such model, its configuration or graph is
+   *     wrong, or it does not run
+   */
+  public synchronized void load(String model) {
+    if (closed) {
+      throw new ModelException(Reason.NOT_READY, model + ": the runner is closed");
+    }
+    if (loaded.containsKey(model)) {
+      return;
+    }
+    if (!exists(model)) {
+      throw unknown(model);
+    }
+    loaded.put(
+        model,
+        EmbeddedModel.load(ModelFolder.read(models.resolve(model)), environment, meter, timers));
+  }
+
+  /** Loads every model of the repository, and says which one failed. */
+  public void loadAll() {
+    for (String model : repository()) {
+      load(model);
+    }
+  }
+
+  /** Takes a model out: further calls are refused, those that wait or run end, then it is freed. */
+  public synchronized void unload(String model) {
+    EmbeddedModel old = loaded.remove(model);
+    if (old != null) {
+      old.close(true);
+    }
+  }
+
+  /** The models that are loaded. */
+  public Set<String> loaded() {
+    return Set.copyOf(loaded.keySet());
+  }
+
+  /** The model folders of the repository, loaded or not, in the order of their names. */
+  public Set<String> repository() {
+    try (Stream<Path> folders = Files.list(models)) {
+      Set<String> names = new TreeSet<>();
+      folders
+          .filter(folder -> Files.isRegularFile(folder.resolve("config.pbtxt")))
+          .forEach(folder -> names.add(folder.getFileName().toString()));
+      return names;
+    } catch (IOException e) {
+      throw new ModelException(Reason.NOT_READY, models + ": cannot be listed: " + e, e);
+    }
+  }
+
+  @Override
+  public CompletableFuture<Map<String, Tensor>> infer(ModelCall call) {
+    EmbeddedModel model = loaded.get(call.model());
+    return model == null
+        ? CompletableFuture.failedFuture(notLoaded(call.model()))
+        : model.infer(call);
+  }
+
+  @Override
+  public ModelSpec spec(String model) {
+    EmbeddedModel found = loaded.get(model);
+    if (found == null) {
+      throw notLoaded(model);
+    }
+    return found.spec();
+  }
+
+  @Override
+  public boolean isReady(String model) {
+    return loaded.containsKey(model);
+  }
+
+  /** Refuses further and waiting calls, lets running ones end, and frees the models. */
+  @Override
+  public synchronized void close() {
+    closed = true;
+    for (String model : List.copyOf(loaded.keySet())) {
+      EmbeddedModel old = loaded.remove(model);
+      if (old != null) {
+        old.close(false);
+      }
+    }
+    timers.shutdownNow();
+  }
+
+  /** Number of calls that wait or run in all models. */
+  int inFlight() {
+    return loaded.values().stream().mapToInt(model -> model.queued() + model.running()).sum();
+  }
+
+  private boolean exists(String model) {
+    Path folder = models.resolve(model).normalize();
+    return models.normalize().equals(folder.getParent())
+        && Files.isRegularFile(folder.resolve("config.pbtxt"));
+  }
+
+  private ModelException notLoaded(String model) {
+    if (!closed && !exists(model)) {
+      return unknown(model);
+    }
+    return new ModelException(
+        Reason.NOT_READY, model + (closed ? ": the runner is closed" : ": not loaded"));
+  }
+
+  private ModelException unknown(String model) {
+    return new ModelException(
+        Reason.UNKNOWN_MODEL, model + ": no such model (expected: a folder of " + models + ")");
+  }
+}

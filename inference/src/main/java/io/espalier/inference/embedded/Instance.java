@@ -1,0 +1,137 @@
+package io.espalier.inference.embedded;
+
+import ai.onnxruntime.OnnxTensor;
+import ai.onnxruntime.OnnxValue;
+import ai.onnxruntime.OrtEnvironment;
+import ai.onnxruntime.OrtException;
+import ai.onnxruntime.OrtSession;
+import io.espalier.inference.DataType;
+import io.espalier.inference.ModelException;
+import io.espalier.inference.ModelException.Reason;
+import io.espalier.inference.ModelSpec;
+import io.espalier.inference.ModelSpec.TensorSpec;
+import io.espalier.inference.Tensor;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+
+/**
+ * Runs a batch of calls as one: gathers their rows in direct buffers of its own, which grow as
+ * needed and are used again, and gives each call its rows of the outputs. One thread at a time.
+ */
+final class Instance {
+  private static final int SMALLEST_BUFFER = 1024;
+
+  private final ModelSpec spec;
+  private final OrtEnvironment environment;
+  private final OrtSession session;
+  private final ByteBuffer[] buffers;
+  private final Set<String> outputs = new LinkedHashSet<>();
+
+  Instance(ModelSpec spec, OrtEnvironment environment, OrtSession session) {
+    this.spec = spec;
+    this.environment = environment;
+    this.session = session;
+    this.buffers = new ByteBuffer[spec.inputs().size()];
+    Arrays.setAll(buffers, i -> buffer(SMALLEST_BUFFER));
+    for (TensorSpec output : spec.outputs()) {
+      outputs.add(output.name());
+    }
+  }
+
+  /**
+   * Runs calls that join.
+   *
+   * @return each call's outputs, in the order of the calls
+   */
+  List<Map<String, Tensor>> run(List<QueuedCall> calls) throws OrtException {
+    Map<String, OnnxTensor> inputs = new LinkedHashMap<>();
+    try {
+      for (int i = 0; i < buffers.length; i++) {
+        inputs.put(spec.inputs().get(i).name(), gather(i, calls));
+      }
+      try (OrtSession.Result result = session.run(inputs, outputs)) {
+        return scatter(calls, result);
+      }
+    } finally {
+      inputs.values().forEach(OnnxTensor::close);
+    }
+  }
+
+  private OnnxTensor gather(int input, List<QueuedCall> calls) throws OrtException {
+    int bytes = 0;
+    int rows = 0;
+    for (QueuedCall call : calls) {
+      bytes = Math.addExact(bytes, call.input(input).byteSize());
+      rows += call.rows();
+    }
+    if (buffers[input].capacity() < bytes) {
+      buffers[input] = buffer(bytes + bytes / 2);
+    }
+    ByteBuffer buffer = buffers[input].clear();
+    for (QueuedCall call : calls) {
+      buffer.put(call.input(input).data());
+    }
+    Tensor first = calls.getFirst().input(input);
+    long[] shape = first.shape();
+    if (spec.maxBatchSize() > 0) {
+      shape[0] = rows;
+    }
+    return OnnxTensor.createTensor(environment, buffer.flip(), shape, Graph.type(first.type()));
+  }
+
+  private static ByteBuffer buffer(int bytes) {
+    return ByteBuffer.allocateDirect(bytes).order(ByteOrder.nativeOrder());
+  }
+
+  private List<Map<String, Tensor>> scatter(List<QueuedCall> calls, OrtSession.Result result) {
+    List<Map<String, Tensor>> shares = new ArrayList<>(calls.size());
+    for (int i = 0; i < calls.size(); i++) {
+      shares.add(LinkedHashMap.newLinkedHashMap(spec.outputs().size()));
+    }
+    for (Map.Entry<String, OnnxValue> output : result) {
+      scatter(output.getKey(), (OnnxTensor) output.getValue(), calls, shares);
+    }
+    return shares;
+  }
+
+  private void scatter(
+      String name, OnnxTensor output, List<QueuedCall> calls, List<Map<String, Tensor>> shares) {
+    DataType type = Graph.type(output.getInfo().type);
+    long[] shape = output.getInfo().getShape();
+    // ONNX Runtime frees its output when the result closes; this copy is the caller's to keep.
+    ByteBuffer all = output.getByteBuffer();
+    if (spec.maxBatchSize() == 0) {
+      shares.getFirst().put(name, Tensor.wrap(type, all, shape));
+      return;
+    }
+    int rows = calls.stream().mapToInt(QueuedCall::rows).sum();
+    if (shape.length == 0 || shape[0] != rows) {
+      throw new ModelException(
+          Reason.FAILED,
+          spec.name()
+              + ": output "
+              + name
+              + ": "
+              + Arrays.toString(shape)
+              + " (expected: "
+              + rows
+              + " rows)");
+    }
+    int rowBytes = all.capacity() / rows;
+    int offset = 0;
+    for (int i = 0; i < calls.size(); i++) {
+      int bytes = rowBytes * calls.get(i).rows();
+      shape[0] = calls.get(i).rows();
+      ByteBuffer share = all.slice(offset, bytes).order(ByteOrder.nativeOrder());
+      shares.get(i).put(name, Tensor.wrap(type, share, shape));
+      offset += bytes;
+    }
+  }
+}
