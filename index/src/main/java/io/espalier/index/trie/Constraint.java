@@ -1,0 +1,28 @@
+package io.espalier.index.trie;
+
+import java.util.function.IntConsumer;
+
+/**
+ * Which codes may follow a beam's state, and which items a finished beam is.
+ *
+ * <p>A state is opaque to the search. It is legal when at least one legal item lies under it, so a
+ * search that only follows continuations never runs into a dead end and never returns an illegal
+ * item.
+ */
+public interface Constraint {
+
+  /** Codes of a finished beam. */
+  int levels();
+
+  /** The state before the first code. */
+  long root();
+
+  /** Replaces {@code out} by the legal continuations of a state, ascending by code. */
+  void expand(long state, Continuations out);
+
+  /** The lowest legal item of a finished state. */
+  int firstItem(long state);
+
+  /** Gives the legal items of a finished state, ascending. */
+  void forEachItem(long state, IntConsumer consumer);
+}
