@@ -120,7 +120,7 @@ final class EmbeddedModel {
       expire(queued);
       return queued.result();
     }
-    queued.result().whenComplete((outputs, error) -> settle(queued));
+    var unused = queued.result().whenComplete((outputs, error) -> settle(queued));
     schedule(queued, queued.expiryNanos() - now);
     try {
       queue.add(queued);

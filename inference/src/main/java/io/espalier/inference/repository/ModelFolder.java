@@ -1,5 +1,6 @@
 package io.espalier.inference.repository;
 
+import com.google.protobuf.ByteString;
 import com.google.protobuf.TextFormat;
 import io.espalier.inference.DataType;
 import io.espalier.inference.ModelException;
@@ -349,7 +350,7 @@ public final class ModelFolder {
         throw error(field + ".dims", input.getDimsList(), "sizes >= 1");
       }
     }
-    byte @Nullable [] data = null;
+    @Nullable ByteString data = null;
     switch (input.getInputDataTypeCase()) {
       case ZERO_DATA, RANDOM_DATA -> {}
       case INPUT_DATA_FILE -> data = warmUpFile(field, input.getInputDataFile());
@@ -363,13 +364,13 @@ public final class ModelFolder {
         data);
   }
 
-  private byte[] warmUpFile(String field, String name) {
+  private ByteString warmUpFile(String field, String name) {
     Path data = folder.resolve("warmup").resolve(name).normalize();
     if (!data.startsWith(folder.normalize())) {
       throw error(field + ".input_data_file", name, "a file under warmup/");
     }
     try {
-      return Files.readAllBytes(data);
+      return ByteString.copyFrom(Files.readAllBytes(data));
     } catch (IOException e) {
       throw new ModelException(
           Reason.NOT_READY, file + ": " + field + ".input_data_file: cannot be read: " + e, e);

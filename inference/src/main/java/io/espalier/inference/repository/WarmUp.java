@@ -1,5 +1,6 @@
 package io.espalier.inference.repository;
 
+import com.google.protobuf.ByteString;
 import io.espalier.inference.DataType;
 import io.espalier.inference.Tensor;
 import java.nio.ByteBuffer;
@@ -30,7 +31,7 @@ public record WarmUp(String name, int rows, int runs, Map<String, Input> inputs)
    * @param random random floats in [0, 1), or 0 and 1 for whole numbers, in place of zeros
    * @param data the bytes of all rows, in place of zeros
    */
-  public record Input(DataType type, List<Long> dims, boolean random, byte @Nullable [] data) {
+  public record Input(DataType type, List<Long> dims, boolean random, @Nullable ByteString data) {
     public Input {
       dims = List.copyOf(dims);
     }
@@ -59,9 +60,9 @@ public record WarmUp(String name, int rows, int runs, Map<String, Input> inputs)
     }
     ByteBuffer buffer = Tensor.allocate(input.type(), shape);
     if (input.data() != null) {
-      byte[] data = input.data();
-      while (buffer.hasRemaining() && data.length > 0) {
-        buffer.put(data, 0, Math.min(data.length, buffer.remaining()));
+      ByteString data = input.data();
+      while (buffer.hasRemaining() && !data.isEmpty()) {
+        data.substring(0, Math.min(data.size(), buffer.remaining())).copyTo(buffer);
       }
     } else if (input.random()) {
       fillRandomly(input.type(), buffer);
