@@ -1,0 +1,1 @@
+"""Recipes: from a data folder to validated bundles of a model repository."""

@@ -1,0 +1,141 @@
+"""E4SRec (2023): a causal language model over a sequence of item id vectors.
+
+SASRec's item table is frozen and enters through a linear layer; the backbone is any Hugging Face
+causal language model or, without one, a small decoder of Llama's shape that starts random; its
+last hidden state leaves through a bias-free linear layer whose rows start from SASRec's table, so
+that every item is scored in one pass and an illegal item cannot come out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from . import layers, metrics, sasrec, softmax, trainer
+from .data import Split, Windows, left_padded
+
+
+@dataclass(frozen=True)
+class Shape:
+    history: int = 50
+    width: int = 128
+    layers: int = 2
+    heads: int = 4
+    inner: int = 256
+    dropout: float = 0.4
+    backbone: str = "random"
+
+
+class Pretrained(nn.Module):
+    """A Hugging Face causal language model behind the call of `layers.Decoder`."""
+
+    def __init__(self, source: str):
+        super().__init__()
+        from transformers import AutoModel
+
+        self.model = AutoModel.from_pretrained(source)
+        self.width = self.model.config.hidden_size
+
+    def forward(self, x, positions, mask):
+        if positions.dim() == 1:
+            positions = positions[None].expand(len(x), -1)
+        if mask.dim() == 2:
+            mask = mask[None, None].expand(len(x), 1, -1, -1)
+        return self.model(
+            inputs_embeds=x, position_ids=positions.flatten(1), attention_mask=mask, use_cache=False
+        ).last_hidden_state
+
+
+class E4SRec(nn.Module):
+    def __init__(self, shape: Shape, table: torch.Tensor, bias: torch.Tensor):
+        super().__init__()
+        self.shape = shape
+        if shape.backbone == "random":
+            self.backbone = layers.Decoder(
+                shape.width, shape.layers, shape.heads, shape.inner, shape.dropout
+            )
+            width = shape.width
+        else:
+            self.backbone = Pretrained(shape.backbone)
+            width = self.backbone.width
+        self.register_buffer("ids", table.detach().half())
+        size = table.shape[1]
+        self.enter_norm = layers.RMSNorm(size)
+        self.enter = nn.Linear(size, width)
+        self.leave = nn.Linear(width, size, bias=False)
+        self.rows = nn.Parameter(table.detach().clone())
+        self.bias = nn.Parameter(bias.detach().clone())
+
+    def embed(self, items: torch.Tensor) -> torch.Tensor:
+        x = F.embedding(items.clamp(min=0), self.ids).float()
+        return F.dropout(self.enter(self.enter_norm(x)), self.shape.dropout, self.training)
+
+    def hidden(self, items: torch.Tensor) -> torch.Tensor:
+        """Right-padded items [B, T] to user vectors [B, T, d]."""
+        length = items.shape[1]
+        x = self.backbone(self.embed(items), torch.arange(length), layers.causal(length))
+        return self.leave(F.dropout(x, self.shape.dropout, self.training))
+
+    def forward(self, history: torch.Tensor) -> torch.Tensor:
+        """The served form: left-padded items [B, N] to user vectors [B, d]."""
+        positions, mask = layers.left_padded_mask(history >= 0)
+        return self.leave(self.backbone(self.embed(history), positions, mask)[:, -1])
+
+
+def loss(model: E4SRec, batch) -> torch.Tensor:
+    inputs, targets = torch.from_numpy(batch.inputs), torch.from_numpy(batch.targets)
+    wanted = targets >= 0
+    return softmax.whole(model.hidden(inputs)[wanted], model.rows, model.bias, targets[wanted])
+
+
+@torch.no_grad()
+def users(model: E4SRec, histories, batch: int = 256) -> torch.Tensor:
+    found = torch.zeros(len(histories), model.rows.shape[1])
+    order = np.argsort([len(h) for h in histories], kind="stable")
+    for start in range(0, len(order), batch):
+        numbers = order[start : start + batch]
+        rows = [histories[i] for i in numbers]
+        longest = min(model.shape.history, max(1, max(len(row) for row in rows)))
+        found[torch.from_numpy(numbers)] = model(torch.from_numpy(left_padded(rows, longest)))
+    return found
+
+
+def fit(
+    split: Split,
+    taught_by: sasrec.SASRec,
+    shape: Shape,
+    settings: trainer.Settings,
+    work: Path,
+    seconds: float,
+    key: str,
+    judged: int = 6000,
+    name: str = "e4srec",
+) -> tuple[E4SRec, dict[str, float]]:
+    torch.manual_seed(settings.seed)
+    taught_by.eval()
+    with torch.no_grad():
+        model = E4SRec(shape, taught_by.tower(), taught_by.bias)
+    windows = Windows(split.train, shape.history)
+    cases = split.validation.sample(judged, seed=1)
+
+    def judge(current: E4SRec) -> dict[str, float]:
+        vectors = users(current, cases.histories)
+        return metrics.figures(sasrec.ranks_of(vectors, current.rows, current.bias, cases))
+
+    best = trainer.train(
+        name,
+        model,
+        sasrec.windows_batches(windows),
+        loss,
+        judge,
+        settings,
+        work,
+        seconds,
+        key=trainer.key_of(asdict(shape), key),
+    )
+    return model, best
