@@ -4,11 +4,15 @@ SASRec's item table is frozen and enters through a linear layer; the backbone is
 causal language model or, without one, a small decoder of Llama's shape that starts random; its
 last hidden state leaves through a bias-free linear layer whose rows start from SASRec's table, so
 that every item is scored in one pass and an illegal item cannot come out.
+
+A backbone that starts random first learns to give SASRec's user vectors back, which needs no
+softmax and so costs little, and then learns from the data.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import time
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +31,7 @@ class Shape:
     layers: int = 2
     heads: int = 4
     inner: int = 256
-    dropout: float = 0.4
+    dropout: float = 0.3
     backbone: str = "random"
 
 
@@ -68,6 +72,7 @@ class E4SRec(nn.Module):
         self.enter_norm = layers.RMSNorm(size)
         self.enter = nn.Linear(size, width)
         self.leave = nn.Linear(width, size, bias=False)
+        nn.init.normal_(self.leave.weight, std=width**-0.5)
         self.rows = nn.Parameter(table.detach().clone())
         self.bias = nn.Parameter(bias.detach().clone())
 
@@ -91,6 +96,16 @@ def loss(model: E4SRec, batch) -> torch.Tensor:
     inputs, targets = torch.from_numpy(batch.inputs), torch.from_numpy(batch.targets)
     wanted = targets >= 0
     return softmax.whole(model.hidden(inputs)[wanted], model.rows, model.bias, targets[wanted])
+
+
+def align(model: E4SRec, taught_by: sasrec.SASRec, batch) -> torch.Tensor:
+    """Squared distance of the user vectors to SASRec's, relative to their size."""
+    inputs = torch.from_numpy(batch.inputs)
+    present = inputs >= 0
+    with torch.no_grad():
+        wanted = taught_by.hidden(inputs, taught_by.tower())[present]
+    found = model.hidden(inputs)[present]
+    return (found - wanted).pow(2).sum(1).mean() / wanted.pow(2).sum(1).mean()
 
 
 @torch.no_grad()
@@ -127,15 +142,22 @@ def fit(
         vectors = users(current, cases.histories)
         return metrics.figures(sasrec.ranks_of(vectors, current.rows, current.bias, cases))
 
-    best = trainer.train(
-        name,
+    batches = sasrec.windows_batches(windows)
+    key = trainer.key_of(asdict(shape), key)
+    started = time.monotonic()
+    aligning = replace(settings, epochs=settings.epochs * 2, judge_every=3, patience=4)
+    trainer.train(
+        f"{name}-align",
         model,
-        sasrec.windows_batches(windows),
-        loss,
+        batches,
+        lambda current, batch: align(current, taught_by, batch),
         judge,
-        settings,
+        aligning,
         work,
-        seconds,
-        key=trainer.key_of(asdict(shape), key),
+        0.4 * seconds,
+        key=key,
     )
+    left = seconds - (time.monotonic() - started)
+    gentle = replace(settings, learning_rate=0.5 * settings.learning_rate)
+    best = trainer.train(name, model, batches, loss, judge, gentle, work, left, key=key)
     return model, best

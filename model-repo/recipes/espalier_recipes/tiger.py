@@ -310,7 +310,7 @@ def decode(
         for row, barred in enumerate(dead[level]):
             if len(barred):
                 found[row][torch.from_numpy(np.isin(child[row].numpy(), barred))] = -torch.inf
-        found, again = found.sort(1, descending=True, stable=True)
+        found, again = found.sort(dim=1, descending=True, stable=True)
         found, again = found[:, :beam], again[:, :beam]
         index = index.gather(1, again)
         index, order = index.sort(1)

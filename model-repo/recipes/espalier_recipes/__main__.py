@@ -1,0 +1,114 @@
+"""python -m espalier_recipes train --data DIR --out DIR"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from pathlib import Path
+
+_UNITS = {"s": 1, "m": 60, "h": 3600}
+
+
+def seconds(text: str) -> float:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text)
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text} (expected: a number and s, m or h, e.g. 60m)")
+    return float(found[1]) * _UNITS[found[2]]
+
+
+def label(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9-]+", text):
+        raise argparse.ArgumentTypeError(f"{text} (expected: [a-z0-9-]+)")
+    return text
+
+
+def folder_label(folder: Path) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", folder.resolve().name.lower()).strip("-") or "data"
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="espalier_recipes", description=__doc__)
+    commands = top.add_subparsers(dest="command", required=True)
+    train = commands.add_parser("train", help="from a data folder to validated bundles")
+    train.add_argument("--data", type=Path, required=True, help="data folder (docs/bundles.md)")
+    train.add_argument("--out", type=Path, required=True, help="model repository to write")
+    train.add_argument("--max-time", type=seconds, default=seconds("170m"), help="default 170m")
+    train.add_argument("--name", type=label, help="first part of the bundles' names")
+    train.add_argument("--seed", type=int, default=1)
+    train.add_argument("--only", choices=("feed", "search"))
+    train.add_argument("--version", type=int, default=1, help="version of the bundles, default 1")
+    train.add_argument("--threads", type=int, default=0, help="default: all cores")
+    train.add_argument("--epochs", type=float, default=1.0, help="multiplies every model's epochs")
+    train.add_argument("--backbone", default="random", help="E4SRec: a Hugging Face folder or name")
+    train.add_argument("--data-licence", default="see the source of the data")
+    return top
+
+
+def table(rows) -> str:
+    columns = ("recall@5", "recall@10", "ndcg@5", "ndcg@10")
+    lines = [f"{'model':<12} {'split':<11}" + "".join(f"{c:>11}" for c in columns)]
+    for name, part, found in rows:
+        lines.append(f"{name:<12} {part:<11}" + "".join(f"{found[c]:>11.4f}" for c in columns))
+    return "\n".join(lines)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = parser().parse_args(arguments)
+    os.environ.setdefault("HF_HUB_OFFLINE", "1" if options.backbone == "random" else "0")
+    import torch
+
+    from . import data, feed
+
+    torch.set_num_threads(options.threads or os.cpu_count() or 1)
+    if data.items_file(options.data) is None:
+        print(
+            f"{options.data}: no items (expected: items.jsonl or products.jsonl)", file=sys.stderr
+        )
+        return 2
+    folder = data.load(options.data)
+    name = options.name or folder_label(options.data)
+    options.out.mkdir(parents=True, exist_ok=True)
+    with_feed = options.only != "search" and feed.trainable(folder)
+    with_search = options.only != "feed" and searchable(options.data, folder)
+    if not with_feed and not with_search:
+        print(
+            f"{options.data}: nothing to train on (expected: sequences.tsv for feed;"
+            " judgments.tsv, queries.tsv or descriptions for search)",
+            file=sys.stderr,
+        )
+        return 2
+    left = options.max_time
+    if with_search:
+        from . import search
+
+        share = left * (0.3 if with_feed else 1.0)
+        search.train(options.data, options.out, name, share, options.seed, options.version)
+        left -= share
+    if with_feed:
+        rows = feed.train(
+            folder,
+            feed.Options(
+                name=name,
+                out=options.out,
+                seconds=left,
+                seed=options.seed,
+                version=options.version,
+                data_licence=options.data_licence,
+                epochs=options.epochs,
+                backbone=options.backbone,
+            ),
+        )
+        print("Full ranking over all items; items already seen are masked; validation chose.")
+        print(table(rows))
+    return 0
+
+
+def searchable(source: Path, folder) -> bool:
+    has_queries = any((source / name).exists() for name in ("judgments.tsv", "queries.tsv"))
+    return has_queries or any(item.description for item in folder.items)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

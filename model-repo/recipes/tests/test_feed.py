@@ -1,0 +1,240 @@
+"""The whole feed recipe on tiny made-up folders."""
+
+import gzip
+import json
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+import yaml
+
+from espalier_recipes import data, feed, layers, metrics, softmax, tiger, tokenizer, trainer
+from espalier_recipes.__main__ import main
+
+
+def write_folder(path, items=60, users=80, described=True, seed=1):
+    rng = np.random.default_rng(seed)
+    path.mkdir(parents=True)
+    with (path / "items.jsonl").open("w") as out:
+        for item in range(items):
+            line = {"id": f"i{item}"}
+            if described:
+                line |= {"title": f"red thing {item % 7}", "brand": f"b{item % 5}"}
+                line |= {"category": ["All", f"c{item % 3}"]} if item % 4 else {}
+            out.write(json.dumps(line) + "\n")
+    with (path / "sequences.tsv").open("w") as out:
+        for user in range(users):
+            length = [1, 2, 3, 4, 6, 9, 30][user % 7]
+            start = rng.integers(0, items)
+            steps = (start + np.cumsum(rng.integers(1, 3, length))) % items
+            out.write(f"u{user}\t{' '.join(map(str, steps))}\n")
+    return path
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    root = tmp_path_factory.mktemp("feed")
+    source = write_folder(root / "My Data")
+    out = root / "out"
+    arguments = ["train", "--data", str(source), "--out", str(out), "--epochs", "0.05"]
+    assert main([*arguments, "--max-time", "60s"]) == 0
+    return source, out, arguments
+
+
+def test_train_writes_every_bundle_with_right_checksums(trained):
+    from espalier_recipes.bundle import sha256
+
+    _, out, _ = trained
+    names = {path.name for path in (out / "bundles").iterdir()}
+    systems = ("tiger", "e4srec", "heterrec", "popularity", "neighbours", "fusion")
+    assert names == {f"my-data-{system}" for system in systems}
+    for name in names:
+        folder = out / "bundles" / name / "1"
+        manifest = yaml.safe_load((folder / "bundle.yaml").read_text())
+        assert manifest["name"] == name
+        for file, sum_ in manifest.get("checksums", {}).items():
+            base = out if file.startswith("models/") else folder
+            assert sha256(base / file) == sum_
+        assert set(manifest.get("files", {}).values()) <= set(manifest.get("checksums", {}))
+    route = yaml.safe_load((out / "routes" / "my-data-feed.yaml").read_text())
+    assert route["ranking"]["bundle"] == "my-data-fusion@1"
+
+
+def test_rerun_goes_on_from_checkpoints_and_changes_nothing(trained):
+    _, out, arguments = trained
+    model = out / "models" / "my-data-e4srec-user" / "1" / "model.onnx"
+    parity = out / "bundles" / "my-data-tiger" / "1" / "parity.jsonl.gz"
+    before = parity.read_bytes()
+    epoch = torch.load(out / ".work" / "tiger" / "last.pt", weights_only=False)["state"]["epoch"]
+    assert main([*arguments, "--max-time", "60s"]) == 0
+    after = torch.load(out / ".work" / "tiger" / "last.pt", weights_only=False)["state"]["epoch"]
+    assert after == epoch
+    assert parity.read_bytes() == before
+    assert model.exists()
+
+
+def test_tiger_onnx_decode_equals_hugging_face_scores(trained):
+    """Sum of Llama's full-vocabulary log-softmax along each served item's codes is its score."""
+    from transformers import LlamaForCausalLM
+
+    _, out, _ = trained
+    folder = out / "bundles" / "my-data-tiger" / "1"
+    manifest = yaml.safe_load((folder / "bundle.yaml").read_text())
+    parameters = manifest["parameters"]
+    model = LlamaForCausalLM.from_pretrained(folder).eval()
+    codes = np.array(
+        [
+            list(map(int, line.split("\t")[1].split()))
+            for line in (folder / "semantic_ids.tsv").read_text().splitlines()
+        ]
+    )
+    offsets = torch.tensor(parameters["level_offsets"])
+    embed = model.get_input_embeddings().weight
+    rows = [json.loads(line) for line in gzip.open(folder / "parity.jsonl.gz")][:5]
+    for row in rows:
+        history = torch.from_numpy(codes[row["history"][-parameters["history"] :]])
+        for item, score in list(zip(row["items"], row["scores"]))[:3]:
+            own = torch.from_numpy(codes[item]) + offsets
+            x = embed[history + offsets].sum(1) + embed[parameters["history_token"]]
+            x = torch.cat((x, embed[own[:-1]]))[None]
+            with torch.no_grad():
+                log_probs = torch.log_softmax(model(inputs_embeds=x).logits[0], -1)
+            total = log_probs[-len(own) :].gather(1, own[:, None]).sum()
+            assert float(total) == pytest.approx(score, abs=1e-4)
+        assert not set(row["items"]) & set(row["history"])
+
+
+@pytest.mark.parametrize("described", [True, False])
+def test_train_survives_little_data(tmp_path, described):
+    source = write_folder(tmp_path / "small", items=9, users=4, described=described)
+    out = tmp_path / "out"
+    arguments = ["--epochs", "0.02", "--max-time", "30s", "--name", "x"]
+    assert main(["train", "--data", str(source), "--out", str(out), *arguments]) == 0
+
+
+def test_train_folderWithoutSequences_saysWhatIsMissing(tmp_path, capsys):
+    (tmp_path / "items.jsonl").write_text('{"id": "a"}\n')
+    assert main(["train", "--data", str(tmp_path), "--out", str(tmp_path / "o")]) == 2
+    assert "sequences.tsv" in capsys.readouterr().err
+
+
+def test_load_itemOutOfRange_namesLine(tmp_path):
+    (tmp_path / "items.jsonl").write_text('{"id": "a"}\n')
+    (tmp_path / "sequences.tsv").write_text("u\t0 3\n")
+    with pytest.raises(ValueError, match=r"sequences.tsv:1: item 3 \(expected: 0..0\)"):
+        data.load(tmp_path)
+
+
+def test_split_holdsOutLastTwo_keepsShortUsersForTraining():
+    split = data.Split.leave_one_out(9, [np.arange(5), np.array([1, 2]), np.array([3])])
+    assert split.validation.targets.tolist() == [3]
+    assert split.test.targets.tolist() == [4]
+    assert [len(s) for s in split.train] == [3, 2, 1]
+
+
+def test_windows_everyTransitionOnce():
+    sequences = [np.arange(n) for n in (1, 2, 7, 21, 64)]
+    windows = data.Windows(sequences, history=8, tokens=40)
+    assert windows.transitions() == sum(max(0, len(s) - 1) for s in sequences)
+    rng = np.random.default_rng(0)
+    numbers = np.concatenate(windows.epoch(rng))
+    assert sorted(numbers.tolist()) == list(range(len(windows)))
+
+
+def test_wholeSoftmax_lossAndGradientsAreThoseOfCrossEntropy():
+    torch.manual_seed(3)
+    users, items, bias = (torch.randn(*s, requires_grad=True) for s in ((7, 4), (11, 4), (11,)))
+    targets = torch.randint(0, 11, (7,))
+    expected = torch.nn.functional.cross_entropy(users @ items.t() + bias, targets)
+    expected.backward()
+    wanted = [value.grad.clone() for value in (users, items, bias)]
+    for value in (users, items, bias):
+        value.grad = None
+    found = softmax.whole(users, items, bias, targets, chunk=3)
+    found.backward()
+    assert float(found) == pytest.approx(float(expected), abs=1e-5)
+    for value, gradient in zip((users, items, bias), wanted):
+        torch.testing.assert_close(value.grad, gradient, atol=1e-5, rtol=1e-4)
+
+
+def test_tokenizer_enoughCodes_idsAreDistinct():
+    space = np.random.default_rng(2).normal(size=(300, 6)).astype(np.float32)
+    ids = tokenizer.fit(space, levels=3, size=16)
+    assert ids.shared() == 0
+    assert np.bincount(ids.codes[:, 0], minlength=16).max() <= np.ceil(300 / 16 * 1.25)
+
+
+def test_tokenizer_fewCodes_itemsShareIds():
+    space = np.zeros((10, 2), dtype=np.float32)
+    ids = tokenizer.fit(space, levels=1, size=4)
+    assert ids.shared() == 10
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_decode_wideBeam_equalsExhaustiveSearch(seed):
+    """With a beam as wide as the catalogue the list is every legal item in order."""
+    rng = np.random.default_rng(seed)
+    torch.manual_seed(seed)
+    codes = rng.integers(0, 4, (12, 3))
+    model = tiger.Tiger(tiger.Shape(history=5, width=16, layers=2, heads=2, inner=16), 3, 4).eval()
+    with torch.no_grad():
+        for value in model.parameters():
+            value.normal_(std=0.5)
+    trie = tiger.Trie(codes, 4)
+    history = rng.integers(0, 12, 4)
+    ((items, scores),) = tiger.decode(model, trie, [history], beam=64, k=12)
+    padded = data.left_padded([history], 5)
+    shown = torch.from_numpy(np.where(padded[..., None] >= 0, codes[padded.clip(min=0)], -1))
+    expected = []
+    with torch.no_grad():
+        first, keys, values, length = model.prefill(shown)
+        for item in sorted(set(range(12)) - set(history.tolist())):
+            total = float(first[0, 1 + codes[item, 0]])
+            for level in (1, 2):
+                prefix = torch.from_numpy(codes[item, :level])[None, None]
+                row = model.step(keys, values, length, prefix)[0, 0]
+                total += float(row[1 + 4 * level + codes[item, level]])
+            expected.append((-total, item))
+    assert len(items) == len(expected)
+    assert not set(items.tolist()) & set(history.tolist())
+    np.testing.assert_allclose(scores, [-s for s, _ in sorted(expected)], atol=1e-4)
+
+
+def test_tiger_packedTrainingEqualsServedDecode():
+    """The one-pass training graph and prefill + step give the same log-probabilities."""
+    torch.manual_seed(4)
+    model = tiger.Tiger(tiger.Shape(history=6, width=16, layers=2, heads=2, inner=16), 3, 5).eval()
+    with torch.no_grad():
+        for value in model.parameters():
+            value.normal_(std=0.4)
+    codes = torch.randint(0, 5, (1, 4, 3))
+    written = torch.randint(0, 5, (1, 4, 2))
+    with torch.no_grad():
+        item_hidden, code_hidden = model.training_hidden(codes, written, torch.arange(4))
+        for length in range(1, 5):
+            history = torch.full((1, 6, 3), -1)
+            history[:, 6 - length :] = codes[:, :length]
+            first, keys, values, count = model.prefill(history)
+            torch.testing.assert_close(
+                first, model.log_probs(item_hidden[:, length - 1]), atol=1e-5, rtol=1e-4
+            )
+            for depth in (1, 2):
+                row = model.step(keys, values, count, written[:, length - 1 : length, :depth])
+                torch.testing.assert_close(
+                    row[:, 0],
+                    model.log_probs(code_hidden[:, length - 1, depth - 1]),
+                    atol=1e-5,
+                    rtol=1e-4,
+                )
+
+
+def test_ranks_tiesGoToLowerItem():
+    scores = torch.tensor([[1.0, 2.0, 2.0, 0.0]])
+    assert metrics.ranks(scores, np.array([2])).tolist() == [1]
+    assert metrics.ranks(scores, np.array([1])).tolist() == [0]
