@@ -1,0 +1,420 @@
+"""BEQUE (WWW'24, 2311.03758): query rewrites that are aligned with what a simulated search makes of them.
+
+A small seq2seq model stands where the paper has a 7 B language model. What it learns comes from the catalogue and
+from lexicons, never from judged queries:
+
+* words that people use, to words that titles use: each phrase of descriptions, attributes and titles, to the
+  product phrase nearest in meaning, or with one word changed for its nearest title word;
+* spelling: corruptions of the same phrases by a lexicon of real misspellings and by random edits, splits and joins;
+* the query itself where it already finds what it means.
+
+**Rejection sampling** keeps a rewrite y of a query x by three scores, each made with the text index and the
+teacher's vectors (cosine, query against title):
+
+* relevance(x, y) = mean cosine of x to the ten best products for y;
+* increment(x, y) = relevant products among the hundred best for y that are not among the hundred best for x, per
+  relevant product among x's own (at least one); relevant = cosine above the folder's `relevant` threshold;
+* hitrate(x, y) = share of x's transacted products among the hundred best for y. Transactions are the purchases
+  logged for x (training split); a folder without a log has none, and x's known items stand in: the twenty products
+  nearest to x by the teacher. Judgments are never read.
+
+**PRO** aligns the model with the reward r = relevance + ½·min(increment, 2)/2 + hitrate over its own beams (and an
+endpoint's, where one is configured), best first:
+`−Σ_k log [exp(π_k/T_k^k) / Σ_{i≥k} exp(π_i/T_k^i)]`, `T_k^i = 1/(r_k − r_i)`, `T_k^k = min_{i>k} T_k^i`,
+π the mean token log-probability, plus an SFT term on the best.
+"""
+
+import hashlib
+import random
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from . import query_texts, seq2seq, trainer
+from .text_index import analyze, top
+
+RETRIEVED = 100
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a rewrite is worth."""
+
+    relevance: float
+    increment: float
+    hitrate: float
+
+    @property
+    def reward(self) -> float:
+        return self.relevance + 0.25 * min(self.increment, 2.0) + self.hitrate
+
+
+def normalise(query: str) -> str:
+    """The key of the rewrite table: lower case, single blanks, no control characters."""
+    return " ".join("".join(c if c.isprintable() else " " for c in query.lower()).split())
+
+
+class Simulator:
+    """The simulated search: text retrieval, and the teacher's cosine between queries and titles."""
+
+    def __init__(self, search, title_vectors: np.ndarray, embed, bought: dict[str, set[int]] | None = None):
+        """`search`: query to the best item numbers; `embed`: texts to unit vectors; `bought`: items by query."""
+        self.search = search
+        self.titles = title_vectors
+        self.embed = embed
+        self.bought = bought or {}
+        self.cosines: dict[str, np.ndarray] = {}
+        self.lists: dict[str, list[int]] = {}
+        sample = title_vectors[:: max(1, len(title_vectors) // 300)]
+        # Relevant: nearer than nearly all pairs of products of this catalogue are to each other.
+        self.relevant = float(np.quantile(sample @ sample.T, 0.9))
+
+    def prepare(self, queries: list[str]) -> None:
+        missing = [query for query in dict.fromkeys(queries) if query not in self.cosines]
+        for start in range(0, len(missing), 256):
+            part = missing[start : start + 256]
+            for query, row in zip(part, self.embed(part) @ self.titles.T, strict=True):
+                self.cosines[query] = row.astype(np.float16)
+
+    def found(self, query: str) -> list[int]:
+        if query not in self.lists:
+            self.lists[query] = self.search(query)[:RETRIEVED]
+        return self.lists[query]
+
+    def known(self, query: str) -> set[int]:
+        if query in self.bought:
+            return self.bought[query]
+        return {item for item, _ in top(self.cosines[query].astype(np.float32), 20, -1.0)}
+
+    def score(self, query: str, rewrite: str) -> Scores:
+        """The three scores; `prepare` must have seen the query."""
+        cosine = self.cosines[query]
+        own, new = self.found(query), self.found(rewrite)
+        if not new:
+            return Scores(0.0, 0.0, 0.0)
+        relevance = float(cosine[new[:10]].astype(np.float32).mean())
+        before = {item for item in own if cosine[item] > self.relevant}
+        after = {item for item in new if cosine[item] > self.relevant}
+        increment = len(after - before) / max(1, len(before))
+        known = self.known(query)
+        hitrate = len(known.intersection(new)) / max(1, len(known))
+        return Scores(relevance, increment, hitrate)
+
+
+class Noise:
+    """Misspells, splits and joins words as people do."""
+
+    def __init__(self, lexicon: list[tuple[str, str]], seed: int = 5):
+        self.random = random.Random(seed)
+        self.written = defaultdict(list)
+        for written, meant in lexicon:
+            self.written[meant].append(written)
+
+    def word(self, word: str) -> str:
+        if word in self.written and self.random.random() < 0.6:
+            return self.random.choice(self.written[word])
+        if len(word) < 4:
+            return word
+        place = self.random.randrange(1, len(word) - 1)
+        kind = self.random.random()
+        if kind < 0.3:
+            return word[:place] + word[place + 1 :]
+        if kind < 0.55:
+            return word[:place] + word[place + 1] + word[place] + word[place + 2 :]
+        if kind < 0.75:
+            return word[:place] + word[place] + word[place:]
+        if kind < 0.9:
+            return word[:place] + self.random.choice("abcdefghijklmnopqrstuvwxyz") + word[place + 1 :]
+        return word
+
+    def text(self, text: str) -> str:
+        words = text.split()
+        kind = self.random.random()
+        if kind < 0.2:
+            long = [i for i, word in enumerate(words) if len(word) >= 6 and word.isalpha()]
+            if long:
+                i = self.random.choice(long)
+                place = self.random.randrange(3, len(words[i]) - 2)
+                words[i] = words[i][:place] + " " + words[i][place:]
+                return " ".join(words)
+        if kind < 0.3 and len(words) > 1:
+            i = self.random.randrange(len(words) - 1)
+            return " ".join(words[:i] + [words[i] + words[i + 1]] + words[i + 2 :])
+        i = self.random.randrange(len(words))
+        words[i] = self.word(words[i])
+        return " ".join(words)
+
+
+def title_words(products) -> Counter:
+    """In how many titles each word stands."""
+    return Counter(word for product in products for word in set(query_texts.words(product.title)))
+
+
+def neighbours(words: list[str], vectors: np.ndarray, frequency: Counter, least: float = 0.7, most: int = 2):
+    """For each word the nearest words that titles use clearly more often: word to [(word, cosine)]."""
+    common = [i for i, word in enumerate(words) if frequency[word] >= 5 and len(word) > 2]
+    near = {}
+    for start in range(0, len(words), 1024):
+        cosine = vectors[start : start + 1024] @ vectors[common].T
+        for row, place in enumerate(range(start, min(start + 1024, len(words)))):
+            word, found = words[place], []
+            for column in np.argsort(-cosine[row])[:8]:
+                other = words[common[column]]
+                if cosine[row, column] < least:
+                    break
+                if analyze(other) != analyze(word) and frequency[other] >= 3 * frequency[word] + 5:
+                    found.append((other, float(cosine[row, column])))
+            if found:
+                near[word] = found[:most]
+    return near
+
+
+def candidates(queries, query_vectors, kinds, kind_vectors, near) -> list[list[str]]:
+    """For each query: the nearest product phrases, and the query with one word changed."""
+    found = []
+    for start in range(0, len(queries), 1024):
+        cosine = query_vectors[start : start + 1024] @ kind_vectors.T
+        best = np.argpartition(-cosine, min(3, cosine.shape[1] - 1), axis=1)[:, :3]
+        for row, query in enumerate(queries[start : start + 1024]):
+            own = []
+            for column in sorted(best[row], key=lambda c: -cosine[row, c]):
+                if cosine[row, column] > 0.6 and kinds[column] != query:
+                    own.append(kinds[column])
+            words = query.split()
+            for place, word in enumerate(words):
+                for other, _ in near.get(word, ()):
+                    own.append(" ".join(words[:place] + [other] + words[place + 1 :]))
+            found.append(list(dict.fromkeys(own))[:5])
+    return found
+
+
+def better(simulator: Simulator, query: str, options: list[str]) -> tuple[str, Scores] | None:
+    """The option that rejection sampling keeps: as relevant as the query's own list, and it adds something."""
+    own = simulator.score(query, query)
+    best = None
+    for option in options:
+        scores = simulator.score(query, option)
+        gains = scores.increment > 0.1 or scores.hitrate > own.hitrate
+        if scores.relevance >= own.relevance - 0.02 and gains and scores.reward > own.reward + 0.02:
+            if best is None or scores.reward > best[1].reward:
+                best = (option, scores)
+    return best
+
+
+def pairs(products, phrases, phrase_vectors, kinds, kind_vectors, simulator, lexicon, words, word_vectors, logged=(),
+          most: int = 6000, seconds: float = 300.0, seed: int = 3):
+    """Training pairs (query, rewrite): mined and rejected as above; and the lexicon's, within the catalogue's words."""
+    import time
+
+    frequency = title_words(products)
+    near = neighbours(words, word_vectors, frequency)
+    rng = random.Random(seed)
+    # Phrases that titles rarely hold gain most from a rewrite: they come first.
+    titles = Counter()
+    for product in products:
+        tokens = query_texts.words(product.title)
+        for size in (1, 2, 3):
+            for start in range(len(tokens) - size + 1):
+                titles[" ".join(tokens[start : start + size])] += 1
+    order = sorted(range(len(phrases)), key=lambda i: (min(titles[phrases[i]], 20), rng.random()))
+    chosen = [i for i in order if 2 < len(phrases[i]) < 40][:most]
+    queries = [phrases[i] for i in chosen]
+    options = candidates(queries, phrase_vectors[chosen], kinds, kind_vectors, near)
+    # A changed word goes on meaning the same beside other words: pair it with the words that stand beside it.
+    brands = sorted({product.brand.lower() for product in products if product.brand})
+    modifiers = [word for word, count in frequency.most_common(1500) if count >= 8 and word.isalpha() and len(word) > 2]
+    mined, identity = [], []
+    deadline = time.monotonic() + seconds
+    for start in tqdm(range(0, len(queries), 256), desc="rewrites", unit="batch"):
+        part = queries[start : start + 256]
+        simulator.prepare(part)
+        for query, own in zip(part, options[start : start + 256], strict=True):
+            kept = better(simulator, query, own) if own else None
+            if kept is None:
+                identity.append((query, query))
+                continue
+            mined.append((query, kept[0]))
+            if len(query.split()) == 1 and modifiers:
+                for _ in range(6):
+                    beside = rng.choice(modifiers if rng.random() < 0.7 or not brands else brands)
+                    mined.append((f"{beside} {query}", f"{beside} {kept[0]}"))
+            simulator.cosines.pop(query, None)
+        for query in part:
+            simulator.cosines.pop(query, None)
+            simulator.lists.pop(query, None)
+        if time.monotonic() > deadline:
+            break
+    frequent = [phrases[i] for i in order if titles[phrases[i]] >= 8]
+    identity += [(phrase, phrase) for phrase in frequent]
+    known = set(frequency)
+    spelling = [(w, m) for w, m in lexicon if w != m and all(part in known for part in m.split())]
+    spelling += [pair for pair in logged if pair[0] != pair[1]]
+    return mined, identity, spelling
+
+
+def train_model(tokenizer, mined, identity, spelling, noise: Noise, work: Path, seconds: float, epochs: int = 12):
+    """Supervised fine-tuning: the pairs, with fresh noise in every epoch."""
+    model = seq2seq.Seq2Seq(tokenizer.get_vocab_size())
+    fixed = [(q, y) for q, y in mined for _ in range(2)] + [(q, y) for q, y in spelling]
+    noisy = identity + mined
+    rng = random.Random(17)
+    rng.shuffle(fixed)
+    held = fixed[: min(600, len(fixed) // 10 + 1)]
+    fixed = fixed[len(held) :] or held
+
+    def epoch(generator):
+        draw = random.Random(int(generator.integers(1 << 30)))
+        noise.random = random.Random(draw.random())
+        rows = list(fixed)
+        for query, rewrite in noisy if len(noisy) < 40000 else draw.sample(noisy, 40000):
+            rows.append((noise.text(query) if draw.random() < 0.6 else query, rewrite))
+        draw.shuffle(rows)
+        rows = rows[:60000]
+        sources = [encoding.ids for encoding in tokenizer.encode_batch([q for q, _ in rows])]
+        wanted = [encoding.ids for encoding in tokenizer.encode_batch([y for _, y in rows])]
+        order = sorted(range(len(rows)), key=lambda i: (len(sources[i]), len(wanted[i])))
+        batches = [[(sources[i], wanted[i]) for i in order[s : s + 128]] for s in range(0, len(order), 128)]
+        draw.shuffle(batches)
+        return batches
+
+    def loss(net, batch):
+        ids, mask = seq2seq.pad([source for source, _ in batch])
+        target, _ = seq2seq.pad([wanted for _, wanted in batch])
+        inputs = torch.cat([torch.full((len(batch), 1), seq2seq.START, dtype=torch.long), target[:, :-1]], 1)
+        log_probs = net(ids, mask, inputs)
+        return nn.functional.nll_loss(log_probs.flatten(0, 1), target.flatten(), ignore_index=seq2seq.PAD)
+
+    def judge(net):
+        outputs = seq2seq.beams(net, tokenizer, [q for q, _ in held], 1)
+        right = sum(bool(out) and out[0][0] == wanted for out, (_, wanted) in zip(outputs, held, strict=True))
+        return {"exact": right / max(1, len(held))}
+
+    settings = trainer.Settings(epochs=epochs, learning_rate=2e-3, average=0.997, patience=5, weight_decay=0.01)
+    digest = hashlib.sha256(repr((mined, len(identity), spelling)).encode()).hexdigest()
+    figures = trainer.train("beque-sft", model, epoch, loss, judge, settings, work, seconds, digest, metric="exact")
+    return model, figures
+
+
+def pro_loss(pi: torch.Tensor, rewards: torch.Tensor) -> torch.Tensor:
+    """The paper's PRO loss of one query: `pi` and `rewards` [n], rewards falling."""
+    total = pi.new_zeros(())
+    for k in range(len(pi) - 1):
+        inverse = (rewards[k] - rewards[k + 1 :]).clamp(min=1e-3)  # 1 / T_k^i
+        scaled = torch.cat([(pi[k] * inverse.max()).unsqueeze(0), pi[k + 1 :] * inverse])
+        total = total - torch.log_softmax(scaled, 0)[0]
+    return total / max(1, len(pi) - 1)
+
+
+def align(model, tokenizer, queries, simulator: Simulator, work: Path, seconds: float, writer=None, epochs: int = 2,
+          scale: float = 8.0):
+    """Preference alignment over the model's own beams (and a writer's texts)."""
+    model.eval()
+    ranked = []
+    outputs = seq2seq.beams(model, tokenizer, queries, 5)
+    for start in tqdm(range(0, len(queries), 128), desc="preferences", unit="batch"):
+        part = queries[start : start + 128]
+        simulator.prepare(part)
+        for query, found in zip(part, outputs[start : start + 128], strict=True):
+            texts = [text for text, _ in found] + (writer(query) if writer else [])
+            options = {}
+            for text in dict.fromkeys(texts):
+                options[text] = simulator.score(query, text).reward
+            order = sorted(options, key=lambda text: -options[text])
+            if len(order) >= 2 and options[order[0]] - options[order[-1]] > 0.02:
+                ranked.append((query, order, [options[text] for text in order]))
+            simulator.cosines.pop(query, None)
+            simulator.lists.pop(query, None)
+    if not ranked:
+        return {"reward": 0.0}
+    held = ranked[: max(1, min(150, len(ranked) // 8))]
+    used = ranked[len(held) :] or ranked
+
+    def epoch(generator):
+        order = generator.permutation(len(used))
+        return [order[s : s + 16] for s in range(0, len(order), 16)]
+
+    def loss(net, batch):
+        rows = [used[i] for i in batch]
+        sources, targets = [], []
+        for query, order, _ in rows:
+            source = tokenizer.encode(query).ids
+            for text in order:
+                sources.append(source)
+                targets.append(tokenizer.encode(text).ids)
+        ids, mask = seq2seq.pad(sources)
+        target, _ = seq2seq.pad(targets)
+        pi = seq2seq.mean_log_probs(net, ids, mask, target)
+        total, place = pi.new_zeros(()), 0
+        for _, order, rewards in rows:
+            own = pi[place : place + len(order)]
+            total = total + pro_loss(own, scale * torch.tensor(rewards)) - own[0]
+            place += len(order)
+        return total / len(rows)
+
+    def judge(net):
+        outputs = seq2seq.beams(net, tokenizer, [query for query, _, _ in held], 1)
+        rewards = []
+        simulator.prepare([query for query, _, _ in held])
+        for (query, _, _), found in zip(held, outputs, strict=True):
+            rewards.append(simulator.score(query, found[0][0]).reward if found else 0.0)
+        return {"reward": float(np.mean(rewards))}
+
+    before = judge(model)["reward"]
+    settings = trainer.Settings(epochs=epochs, learning_rate=2e-4, warmup=20, average=0.98, patience=2)
+    digest = hashlib.sha256(repr(ranked).encode()).hexdigest()
+    figures = trainer.train("beque-pro", model, epoch, loss, judge, settings, work, seconds, digest, metric="reward")
+    return {"reward_before": before, **figures}
+
+
+@dataclass(frozen=True)
+class Rewrite:
+    """A row of the table."""
+
+    query: str
+    text: str
+    scores: Scores
+
+
+def table(model, tokenizer, queries: list[str], simulator: Simulator, most: int = 3, writer=None, width: int = 8,
+          meaning: float = 0.5) -> list[Rewrite]:
+    """The rewrites of each query that rejection sampling keeps, best first."""
+    keys = list(dict.fromkeys(normalise(query) for query in queries if normalise(query)))
+    rows = []
+    outputs = seq2seq.beams(model, tokenizer, keys, width)
+    for start in tqdm(range(0, len(keys), 256), desc="rewrite table", unit="batch"):
+        part = keys[start : start + 256]
+        simulator.prepare(part)
+        texts = {query: [t for t, _ in found] for query, found in zip(part, outputs[start : start + 256], strict=True)}
+        if writer:
+            for query in part:
+                texts[query] += writer(query)
+        vectors = dict(zip(all_texts := sorted({t for own in texts.values() for t in own} | set(part)),
+                           simulator.embed(all_texts), strict=True))
+        for query in part:
+            own = simulator.score(query, query)
+            kept = []
+            for text in dict.fromkeys(normalise(text) for text in texts[query]):
+                if not text or analyze(text) == analyze(query):
+                    continue
+                scores = simulator.score(query, text)
+                vector = vectors.get(text)
+                alike = float(vectors[query] @ vector) if vector is not None else 1.0
+                gains = scores.increment > 0.1 or scores.hitrate > own.hitrate
+                if alike >= meaning and scores.relevance >= own.relevance - 0.03 and gains:
+                    kept.append(Rewrite(query, text, scores))
+            kept.sort(key=lambda rewrite: -rewrite.scores.reward)
+            rows.extend(kept[:most])
+            simulator.cosines.pop(query, None)
+    return rows
+
+
+def table_lines(rows: list[Rewrite]) -> list[str]:
+    return [
+        f"{row.query}\t{row.text}\t{row.scores.relevance:.4f}\t{row.scores.increment:.4f}\t{row.scores.hitrate:.4f}"
+        for row in rows
+    ]

@@ -1,0 +1,432 @@
+"""Search bundles from a data folder: text encoder, dense vectors, text index, ranker, rewrites, and their route.
+
+Every stage keeps what it made under `OUT/.work/search` by a hash of what it depends on, so a run that was stopped
+goes on where it was. Figures of the run are in `OUT/.work/search/report.json`.
+"""
+
+import hashlib
+import json
+import os
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import yaml
+
+from . import agent4ranking, beque, bundle, catalogue, compact, endpoint, product_types, query_texts, search_metrics
+from . import search_ranker, search_route, search_tuning, seq2seq, text_encoder, trainer
+from .export import Exported, Port
+from .text_index import TextIndex
+
+# Shares of the run's time; what a stage leaves is shared by the later ones. Teacher and indexing take what they need.
+SHARES = {"text-encoder": 0.35, "query-types": 0.15, "pairs": 0.15, "beque-sft": 0.25, "beque-pro": 0.1}
+MIN_LOG_PROB = -6.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a caller may choose beside the folders."""
+
+    name: str
+    seconds: float
+    seed: int = 1
+    version: int = 1
+    data_licence: str = "see the source of the data"
+    lexicon: Path | None = None
+    tables: bool = True
+    listed: int = 5000
+
+
+def train(data: Path, out: Path, name: str, seconds: float, seed: int = 1, version: int = 1, **options) -> dict:
+    """Trains and writes the search bundles and the route `<name>-search`; returns the run's figures."""
+    if "lexicon" not in options and os.environ.get("ESPALIER_LEXICON"):
+        options["lexicon"] = Path(os.environ["ESPALIER_LEXICON"])
+    return Run(Path(data), Path(out), Settings(name, seconds, seed, version, **options)).all()
+
+
+class Run:
+    """One training run: reads once, then stage by stage."""
+
+    def __init__(self, data: Path, out: Path, settings: Settings):
+        self.settings, self.out = settings, out
+        self.work = out / ".work" / "search"
+        self.work.mkdir(parents=True, exist_ok=True)
+        self.products = catalogue.read_products(data)
+        if not self.products:
+            raise ValueError(f"{data}: no items (expected: at least one)")
+        self.ids = [product.id for product in self.products]
+        self.number = {identifier: index for index, identifier in enumerate(self.ids)}
+        self.judgments = catalogue.read_judgments(data)
+        self.log = catalogue.read_log(data)
+        own = data / "lexicon.tsv"
+        lexicon = own if own.is_file() else settings.lexicon
+        self.lexicon = catalogue.read_lexicon(lexicon) if lexicon else []
+        self.repository = bundle.Repository(
+            out, settings.name, catalogue.fingerprint(self.products), settings.data_licence, version=settings.version
+        )
+        self.budget = trainer.Budget(settings.seconds, SHARES)
+        self.figures: dict = {"products": len(self.products)}
+
+    def all(self) -> dict:
+        started = time.monotonic()
+        torch.manual_seed(self.settings.seed)
+        self.texts()
+        self.encoder()
+        self.types()
+        self.rewriter()
+        self.tune()
+        self.write()
+        self.figures["seconds"] = time.monotonic() - started
+        (self.work / "report.json").write_text(json.dumps(_plain(self.figures), indent=1) + "\n", encoding="utf-8")
+        return self.figures
+
+    def texts(self) -> None:
+        """The teacher's vectors of titles and of short texts."""
+        self.teacher = text_encoder.Teacher()
+        titles = [product.text() for product in self.products]
+        most = int(min(40000, max(2000, 25 * self.settings.seconds)))
+        self.phrases = query_texts.phrases(self.products, most, 3 if len(self.products) > 2000 else 1)
+        if self.log:
+            self.phrases = list(dict.fromkeys(self.phrases + [beque.normalise(q) for q in self.log.train]))[: 2 * most]
+        self.titles = self.teacher.encode(titles, self.work, "titles")
+        self.phrase_vectors = self.teacher.encode(self.phrases, self.work, "phrases")
+        self.row = {phrase: row for row, phrase in enumerate(self.phrases)}
+        self.index = TextIndex(self.products)
+
+    def embed(self, texts: list[str]) -> np.ndarray:
+        """The teacher's vectors; those of the short texts are looked up."""
+        missing = [text for text in texts if text not in self.row]
+        vectors = np.zeros((len(texts), self.titles.shape[1]), np.float32)
+        new = self.teacher.encode(missing, self.work if len(missing) > 256 else None, "texts") if missing else None
+        place = 0
+        for number, text in enumerate(texts):
+            row = self.row.get(text)
+            if row is None:
+                vectors[number] = new[place]
+                place += 1
+            else:
+                vectors[number] = self.phrase_vectors[row]
+        return vectors
+
+    def encoder(self) -> None:
+        turn = text_encoder.turn_of(self.titles)
+        titles = [product.text() for product in self.products]
+        self.student, self.tokenizer, figures = text_encoder.distil(
+            titles + self.phrases,
+            np.concatenate([self.titles, self.phrase_vectors]),
+            turn,
+            self.teacher,
+            self.work,
+            self.budget.take("text-encoder"),
+        )
+        compact.round_weights(self.student, ("table.weight",))
+        kept = self.work / f"items-{trainer.key_of(titles, _digest(self.student))}.npy"
+        if not kept.exists():
+            np.save(kept, text_encoder.encode(self.student, self.tokenizer, titles, "items").astype(np.float16))
+        self.item_vectors = np.load(kept).astype(np.float32)
+        self.figures["text-encoder"] = figures
+
+    def student_embed(self, texts: list[str]) -> np.ndarray:
+        return text_encoder.encode(self.student, self.tokenizer, texts)
+
+    def types(self) -> None:
+        self.product_types = product_types.learn(self.products, self.titles, self.embed)
+        self.query_tokenizer = search_ranker.load_tokenizer(self.teacher.folder / "tokenizer.json")
+        self.query_model, figures = search_ranker.learn(
+            self.products,
+            self.product_types,
+            self.phrases,
+            self.phrase_vectors,
+            self.embed,
+            self.student.table.weight.detach(),
+            self.query_tokenizer,
+            self.work,
+            self.budget.take("query-types"),
+        )
+        compact.round_weights(self.query_model, ("table.weight",))
+        self.figures["query-types"] = {**figures, "types": len(self.product_types.names)}
+
+    def type_log_probs(self, queries: list[str]) -> np.ndarray:
+        encoded = text_encoder.Encoded(self.query_tokenizer, queries, 4096)
+        found = np.zeros((len(queries), len(self.product_types.names)), np.float32)
+        with torch.inference_mode():
+            for numbers in encoded.batches():
+                found[numbers] = self.query_model(*encoded.tensors(numbers)).numpy()
+        return found
+
+    def judged(self) -> search_tuning.Judged | None:
+        """Judgments; without them, what the training split of the log bought, a grade for each third of the count."""
+        grades = self.judgments.grades if self.judgments else {}
+        if not grades and self.log:
+            for query, bought in sorted(self.log.train.items(), key=lambda pair: (-sum(pair[1].values()), pair[0]))[:400]:
+                most = max(bought.values(), default=0)
+                grades[query] = {item: 1 + min(2, 2 * count // most) for item, count in bought.items() if most}
+        queries = [query for query in sorted(grades) if any(grade > 0 for grade in grades[query].values())]
+        if len(queries) < 10:
+            return None
+        fold = search_metrics.folds(queries, grades, self.embed(queries))
+        return search_tuning.Judged(queries, grades, fold)
+
+    def simulator(self, vectors, embed) -> beque.Simulator:
+        bought = {}
+        for query, items in (self.log.train if self.log else {}).items():
+            bought[beque.normalise(query)] = {self.number[item] for item in items if item in self.number}
+        return beque.Simulator(self.found, vectors, embed, bought)
+
+    def found(self, query: str) -> list[int]:
+        return [item for item, _ in self.index.search(query, self.search, beque.RETRIEVED)]
+
+    def rewriter(self) -> None:
+        """The seq2seq model: mined pairs, supervised fine-tuning, preferences."""
+        judged = self.judged()
+        self.figures["judged"] = len(judged.queries) if judged else 0
+        self.judged_queries = judged
+        self.search, self.text_held = search_tuning.DEFAULT_SEARCH, None
+        if judged:
+            self.search, self.text_held = search_tuning.tune_text(self.index, self.ids, judged)
+        simulator = self.simulator(self.titles, self.embed)
+        mined, identity, spelling = self._pairs(simulator, self.budget.take("pairs"))
+        texts = self.phrases + [y for _, y in mined + spelling] + [q for q, _ in spelling]
+        kept = self.work / f"bpe-{trainer.key_of(texts)}.json"
+        if not kept.exists():
+            seq2seq.train_tokenizer(texts).save(str(kept))
+        from tokenizers import Tokenizer
+
+        self.bpe = Tokenizer.from_file(str(kept))
+        noise = beque.Noise(self.lexicon)
+        self.seq2seq, figures = beque.train_model(
+            self.bpe, mined, identity, spelling, noise, self.work, self.budget.take("beque-sft")
+        )
+        self.figures["beque-sft"] = {**figures, "mined": len(mined), "spelling": len(spelling)}
+        asked = [query for query, _ in mined][:: max(1, len(mined) // 1500)]
+        asked += [beque.normalise(query) for query in list(self.log.train)[:500]] if self.log else []
+        place = endpoint.configured()
+        writer = endpoint.rewriter(place) if place else None
+        self.figures["beque-pro"] = beque.align(
+            self.seq2seq, self.bpe, list(dict.fromkeys(asked)), simulator, self.work, self.budget.take("beque-pro"), writer
+        )
+        compact.round_weights(self.seq2seq)
+        self.tables(writer, place)
+
+    def _pairs(self, simulator, seconds: float):
+        kept = self.work / f"pairs-{trainer.key_of(self.ids, self.phrases, self.lexicon, asdict(self.search))}.json"
+        if kept.exists():
+            return tuple([tuple(pair) for pair in part] for part in json.loads(kept.read_text(encoding="utf-8")))
+        frequency = beque.title_words(self.products)
+        words = [w for w in dict.fromkeys(p for p in self.phrases if " " not in p) if w.isalpha()]
+        words += [word for word, count in frequency.items() if count >= 5 and word.isalpha() and word not in set(words)]
+        kinds = sorted({phrase for phrase in self.product_types.phrases if phrase} | set(self.product_types.names))
+        found = beque.pairs(
+            self.products, self.phrases, self.phrase_vectors, kinds, self.embed(kinds), simulator, self.lexicon, words,
+            self.embed(words), (), most=min(8000, 2000 + 20 * int(seconds)), seconds=seconds,
+        )
+        kept.write_text(json.dumps(found), encoding="utf-8")
+        return found
+
+    def listed(self) -> list[str]:
+        """Queries that the tables are made for: the log's training split, else the queries that were judged."""
+        if self.log:
+            common = sorted(self.log.train.items(), key=lambda pair: (-sum(pair[1].values()), pair[0]))
+            return [query for query, _ in common[: self.settings.listed]]
+        return self.judgments.queries() if self.judgments else []
+
+    def tables(self, writer, place) -> None:
+        simulator = self.simulator(self.item_vectors, self.student_embed)
+        listed = self.listed()
+        self.table = beque.table(self.seq2seq, self.bpe, listed, simulator, writer=writer)
+        outputs = seq2seq.beams(self.seq2seq, self.bpe, [beque.normalise(query) for query in listed], 4)
+        self.beams = {
+            beque.normalise(query): [(text, score) for text, score in found if score >= MIN_LOG_PROB]
+            for query, found in zip(listed, outputs, strict=True)
+        }
+        texts = {query: [text for text, _ in found] for query, found in self.beams.items()}
+        persona_writer = (
+            agent4ranking.from_endpoint(place)
+            if place
+            else agent4ranking.CatalogueWriter(self.products, self.product_types.phrases, self.found, texts)
+        )
+        self.personas = agent4ranking.table(listed, persona_writer, self.found, self.student_embed)
+        if self.table:
+            for part in ("relevance", "increment", "hitrate"):
+                self.figures[f"table.{part}"] = float(np.mean([getattr(row.scores, part) for row in self.table]))
+        self.figures["table.rows"] = len(self.table)
+
+    def rewrites(self, queries: list[str]) -> dict:
+        return search_route.rewrites_of(queries, self.table, self.personas, lambda q: self.beams.get(q, []))
+
+    def route(self, queries: list[str]) -> search_route.SearchRoute:
+        return search_route.SearchRoute(
+            self.index,
+            self.search,
+            self.item_vectors,
+            self.student_embed,
+            self.type_log_probs,
+            self.product_types.of,
+            self.product_types.accessory,
+            self.terms,
+            self.rewrites(queries),
+        )
+
+    def tune(self) -> None:
+        """The ranker's weights, with figures over the folds that were left out."""
+        self.terms = search_route.item_terms(self.products, self.search.analyzer)
+        self.weights = np.array([search_tuning.DEFAULT_WEIGHTS[name] for name in search_tuning.FEATURES])
+        judged = self.judged_queries
+        if judged is None:
+            return
+        route = self.route(judged.queries)
+        found = route.candidates(judged.queries)
+        self.weights, held = search_tuning.tune_weights(found, self.ids, judged)
+        plain = route.candidates(judged.queries, rewriting=False)
+        _, plain_held = search_tuning.tune_weights(plain, self.ids, judged, frozenset(("rewrite",)))
+        for label, values in (("bm25", self.text_held), ("no-rewrite", plain_held), ("route", held)):
+            self.figures[f"held-out.{label}.ndcg@10"] = asdict(search_metrics.mean_interval(values))
+        self.figures["held-out.route/bm25"] = asdict(search_metrics.ratio_interval(held, self.text_held))
+        self.figures["held-out.no-rewrite/bm25"] = asdict(search_metrics.ratio_interval(plain_held, self.text_held))
+
+    def write(self) -> None:
+        """The bundles and the route."""
+        name, version = self.settings.name, self.settings.version
+        self._write_text(f"{name}-text")
+        self._write_dense(f"{name}-dense", f"{name}-text@{version}")
+        self._write_index(f"{name}-textindex")
+        self._write_ranker(f"{name}-ranker", f"{name}-textindex@{version}", f"{name}-dense@{version}")
+        self._write_beque(f"{name}-beque")
+        self._write_personas(f"{name}-personas")
+        path = self.out / "routes" / f"{name}-search.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(search_route.route_file(name, version), encoding="utf-8")
+
+    def _write_text(self, name: str) -> None:
+        writer = bundle.Writer(self.repository, name, "MiniLM", "text")
+        tokenizer_file(self.teacher.folder, text_encoder.MAX_TOKENS, writer.file("tokenizer", "tokenizer.json"))
+        add_token_model(writer, "encode", self.student, [Port("vector", torch.float32, (text_encoder.WIDTH,))])
+        writer.parameters(max_tokens=text_encoder.MAX_TOKENS, width=text_encoder.WIDTH)
+        writer.manifest["metrics"]["validation.cosine"] = round(float(self.figures["text-encoder"].get("cosine", 0)), 6)
+        writer.finish()
+
+    def _write_dense(self, name: str, encoder: str) -> None:
+        writer = bundle.Writer(self.repository, name, "DenseText", "encode")
+        writer.lines("items", "items.tsv", self.ids)
+        writer.array("item_vectors", "item_vectors.npy", self.item_vectors.astype(np.float16))
+        writer.parameters(encoder=encoder)
+        writer.finish()
+
+    def _write_index(self, name: str) -> None:
+        writer = bundle.Writer(self.repository, name, "TextIndex", "text")
+        writer.parameters(
+            fields=[asdict(field) for field in self.search.fields if field.weight > 0],
+            analyzer=self.search.analyzer,
+            tie_breaker=self.search.tie_breaker,
+        )
+        self._metrics(writer, "bm25")
+        writer.finish()
+
+    def _write_ranker(self, name: str, text: str, dense: str) -> None:
+        types = self.product_types
+        writer = bundle.Writer(self.repository, name, "SearchRanker", "score")
+        tokenizer_file(self.teacher.folder, search_ranker.MAX_TOKENS, writer.file("tokenizer", "tokenizer.json"))
+        writer.lines("types", "types.tsv", types.names)
+        writer.lines(
+            "item_types",
+            "item_types.tsv",
+            (f"{i}\t{t}\t{x}" for i, t, x in zip(self.ids, types.of, types.accessory, strict=True)),
+        )
+        writer.file("item_terms", "item_terms.bin").write_bytes(search_route.terms_bytes(self.terms))
+        add_token_model(
+            writer, "query", self.query_model, [Port("type_log_probs", torch.float32, (len(types.names),))]
+        )
+        writer.parameters(
+            weights={n: float(w) for n, w in zip(search_tuning.FEATURES, self.weights, strict=True)},
+            text=text,
+            dense=dense,
+            type_floor=6.0,
+            max_tokens=search_ranker.MAX_TOKENS,
+            analyzer=self.search.analyzer,
+        )
+        self._metrics(writer, "no-rewrite")
+        self._metrics(writer, "route")
+        writer.finish()
+
+    def _metrics(self, writer: bundle.Writer, label: str) -> None:
+        found = self.figures.get(f"held-out.{label}.ndcg@10")
+        if found:
+            writer.manifest["metrics"][f"held-out.{label}.ndcg@10"] = round(found["value"], 6)
+
+    def _write_beque(self, name: str) -> None:
+        writer = bundle.Writer(self.repository, name, "BEQUE", "rewrite")
+        self.bpe.save(str(writer.file("tokenizer", "tokenizer.json")))
+        if self.settings.tables:
+            writer.lines("table", "table.tsv", beque.table_lines(self.table))
+        seq2seq.add_models(writer, self.seq2seq)
+        writer.parameters(
+            start_token=seq2seq.START,
+            end_token=seq2seq.END,
+            pad_token=seq2seq.PAD,
+            max_tokens=seq2seq.MAX_TOKENS,
+            beam=4,
+            min_log_prob=MIN_LOG_PROB,
+        )
+        for part in ("relevance", "increment", "hitrate"):
+            if f"table.{part}" in self.figures:
+                writer.manifest["metrics"][f"table.{part}"] = round(self.figures[f"table.{part}"], 6)
+        writer.finish()
+
+    def _write_personas(self, name: str) -> None:
+        writer = bundle.Writer(self.repository, name, "Agent4Ranking", "rewrite")
+        rows = agent4ranking.table_lines(self.personas) if self.settings.tables else []
+        writer.lines("table", "table.tsv", rows)
+        writer.finish()
+
+
+def add_token_model(writer: bundle.Writer, part: str, module, outputs: list[Port]) -> None:
+    """A model from `input_ids` and `attention_mask` [B, S]."""
+
+    def inputs(rows: int, length: int) -> dict[str, torch.Tensor]:
+        ids = (torch.arange(rows * length).view(rows, length) * 37 + 1000) % 20000
+        mask = torch.ones(rows, length, dtype=torch.long)
+        mask[0, length // 2 + 1 :] = 0
+        return {"input_ids": ids, "attention_mask": mask}
+
+    ports = [Port(name, torch.int64, (-1,)) for name in ("input_ids", "attention_mask")]
+    compact.add_model(
+        writer,
+        part,
+        module,
+        inputs(2, 7),
+        Exported(ports, outputs, warm={"input_ids": (8,), "attention_mask": (8,)}),
+        {"input_ids": {1: "length"}, "attention_mask": {1: "length"}},
+        [inputs(3, 12), inputs(1, 1)],
+        ("table.weight",),
+    )
+
+
+def tokenizer_file(folder: Path, most: int, path: Path) -> None:
+    """The teacher's tokenizer without padding, cut at `most` tokens."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(most)
+    tokenizer.save(str(path), pretty=False)
+
+
+def _digest(module: torch.nn.Module) -> str:
+    digest = hashlib.sha256()
+    for name, value in module.state_dict().items():
+        digest.update(name.encode() + value.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _plain(value):
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, (np.floating, np.integer)):
+        return value.item()
+    return value
+
+
+def read_manifest(repository: Path, name: str, version: int = 1) -> dict:
+    return yaml.safe_load((repository / "bundles" / name / str(version) / "bundle.yaml").read_text(encoding="utf-8"))

@@ -1,0 +1,70 @@
+import math
+
+import numpy as np
+import pytest
+from espalier_recipes import search_metrics
+from espalier_recipes.search_tuning import FEATURES, Candidates, Judged, fit_weights, tune_weights
+
+
+def test_ndcg_idealOverAllJudged():
+    grades = {"a": 3, "b": 1, "c": 0}
+    assert search_metrics.ndcg(["a", "b"], grades) == pytest.approx(1.0)
+    assert search_metrics.ndcg(["x", "a"], grades) == pytest.approx(7 / math.log2(3) / (7 + 1 / math.log2(3)))
+
+
+def test_ndcg_noPositiveGrade_nan():
+    assert math.isnan(search_metrics.ndcg(["a"], {"a": 0}))
+
+
+def test_ratioInterval_betterEverywhere_aboveOne():
+    generator = np.random.default_rng(3)
+    theirs = generator.random(60) * 0.5 + 0.2
+    found = search_metrics.ratio_interval(theirs * 1.2, theirs)
+    assert found.low > 1.1
+    assert found.value == pytest.approx(1.2)
+
+
+def test_folds_nearDuplicates_share():
+    queries = ["red lamp", "red lamps", "desk", "lamp red", "chair", "sofa"]
+    grades = {query: {query: 1} for query in queries}
+    fold = search_metrics.folds(queries, grades, np.eye(6), 3)
+    assert fold[0] == fold[1] == fold[3]
+    assert len(set(fold)) == 3
+
+
+def test_folds_sameProductsJudged_share():
+    queries = ["ps4", "playstation 4", "xbox"]
+    grades = {"ps4": {"1": 1, "2": 1}, "playstation 4": {"1": 1, "2": 0}, "xbox": {"9": 1}}
+    fold = search_metrics.folds(queries, grades, np.eye(3), 2)
+    assert fold[0] == fold[1] != fold[2]
+
+
+def lists_where(feature: str):
+    generator = np.random.default_rng(5)
+    lists, grades, queries = [], {}, []
+    for number in range(12):
+        values = np.zeros((30, len(FEATURES)))
+        values[:, 0] = generator.random(30)
+        right = generator.permutation(30)[:5]
+        values[right, FEATURES.index(feature)] = 1.0
+        lists.append(Candidates(np.arange(30), values))
+        queries.append(f"q{number}")
+        grades[f"q{number}"] = {str(item): 3 for item in right}
+    return lists, [str(item) for item in range(30)], queries, grades
+
+
+def test_fitWeights_oneFeatureTells_weighsIt():
+    lists, ids, queries, grades = lists_where("type")
+    weights, score = fit_weights(lists, ids, queries, grades)
+    assert weights[FEATURES.index("type")] >= 0.3
+    assert (weights >= 0).all()
+    assert score > 0.6
+
+
+def test_tuneWeights_reportsHeldOutFolds():
+    lists, ids, queries, grades = lists_where("dense")
+    judged = Judged(queries, grades, np.arange(12) % 3)
+    weights, held = tune_weights(lists, ids, judged)
+    assert held.shape == (12,)
+    assert held.mean() > 0.6
+    assert weights[FEATURES.index("dense")] > 0.3
