@@ -1,4 +1,4 @@
-"""python -m espalier_recipes train --data DIR --out DIR"""
+"""python -m espalier_recipes train|eval-search --data DIR --out DIR"""
 
 from __future__ import annotations
 
@@ -43,6 +43,17 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--epochs", type=float, default=1.0, help="multiplies every model's epochs")
     train.add_argument("--backbone", default="random", help="E4SRec: a Hugging Face folder or name")
     train.add_argument("--data-licence", default="see the source of the data")
+    train.add_argument(
+        "--lexicon", type=Path, help="misspellings (written<TAB>meant, or codespell's form)"
+    )
+    train.add_argument(
+        "--no-tables", action="store_true", help="search: leave rewrite tables out of the bundles"
+    )
+    measure = commands.add_parser("eval-search", help="the search bundles offline, as served")
+    measure.add_argument("--data", type=Path, required=True, help="data folder")
+    measure.add_argument("--out", type=Path, required=True, help="model repository to read")
+    measure.add_argument("--name", type=label, help="first part of the bundles' names")
+    measure.add_argument("--json", action="store_true", help="one object a line")
     return top
 
 
@@ -56,6 +67,10 @@ def table(rows) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
+    if options.command == "eval-search":
+        from . import search_eval
+
+        return search_eval.main(options.data, options.out, options.name, options.json)
     os.environ.setdefault("HF_HUB_OFFLINE", "1" if options.backbone == "random" else "0")
     import torch
 
@@ -84,7 +99,17 @@ def main(arguments: list[str] | None = None) -> int:
         from . import search
 
         share = left * (0.3 if with_feed else 1.0)
-        search.train(options.data, options.out, name, share, options.seed, options.version)
+        search.train(
+            options.data,
+            options.out,
+            name,
+            share,
+            options.seed,
+            options.version,
+            data_licence=options.data_licence,
+            lexicon=options.lexicon,
+            tables=not options.no_tables,
+        )
         left -= share
     if with_feed:
         rows = feed.train(

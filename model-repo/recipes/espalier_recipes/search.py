@@ -6,7 +6,6 @@ goes on where it was. Figures of the run are in `OUT/.work/search/report.json`.
 
 import hashlib
 import json
-import os
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -41,8 +40,6 @@ class Settings:
 
 def train(data: Path, out: Path, name: str, seconds: float, seed: int = 1, version: int = 1, **options) -> dict:
     """Trains and writes the search bundles and the route `<name>-search`; returns the run's figures."""
-    if "lexicon" not in options and os.environ.get("ESPALIER_LEXICON"):
-        options["lexicon"] = Path(os.environ["ESPALIER_LEXICON"])
     return Run(Path(data), Path(out), Settings(name, seconds, seed, version, **options)).all()
 
 
