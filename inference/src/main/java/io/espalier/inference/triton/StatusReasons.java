@@ -1,0 +1,35 @@
+package io.espalier.inference.triton;
+
+import io.espalier.inference.ModelException;
+import io.espalier.inference.ModelException.Reason;
+import io.grpc.Status;
+
+/** What Triton's statuses mean, some of which only its words tell apart. */
+final class StatusReasons {
+  private StatusReasons() {}
+
+  static ModelException exception(String model, Throwable error) {
+    Status status = Status.fromThrowable(error);
+    String description = status.getDescription() == null ? "" : status.getDescription();
+    return new ModelException(
+        reason(status.getCode(), description),
+        model + ": " + status.getCode() + ": " + description,
+        error);
+  }
+
+  private static Reason reason(Status.Code code, String description) {
+    return switch (code) {
+      case NOT_FOUND -> Reason.UNKNOWN_MODEL;
+      case INVALID_ARGUMENT -> Reason.INVALID_INPUT;
+      case DEADLINE_EXCEEDED -> Reason.EXPIRED;
+      case RESOURCE_EXHAUSTED -> Reason.QUEUE_FULL;
+      case UNAVAILABLE -> {
+        if (description.contains("Exceeds maximum queue size")) {
+          yield Reason.QUEUE_FULL;
+        }
+        yield description.contains("Request timeout expired") ? Reason.EXPIRED : Reason.NOT_READY;
+      }
+      default -> Reason.FAILED;
+    };
+  }
+}
