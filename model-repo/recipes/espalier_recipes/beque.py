@@ -26,6 +26,7 @@ endpoint's, where one is configured), best first:
 
 import hashlib
 import random
+import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -174,23 +175,38 @@ def neighbours(words: list[str], vectors: np.ndarray, frequency: Counter, least:
     return near
 
 
-def candidates(queries, query_vectors, kinds, kind_vectors, near) -> list[list[str]]:
-    """For each query: the nearest product phrases, and the query with one word changed."""
-    found = []
-    for start in range(0, len(queries), 1024):
-        cosine = query_vectors[start : start + 1024] @ kind_vectors.T
-        best = np.argpartition(-cosine, min(3, cosine.shape[1] - 1), axis=1)[:, :3]
-        for row, query in enumerate(queries[start : start + 1024]):
-            own = []
-            for column in sorted(best[row], key=lambda c: -cosine[row, c]):
-                if cosine[row, column] > 0.6 and kinds[column] != query:
-                    own.append(kinds[column])
-            words = query.split()
-            for place, word in enumerate(words):
-                for other, _ in near.get(word, ()):
-                    own.append(" ".join(words[:place] + [other] + words[place + 1 :]))
-            found.append(list(dict.fromkeys(own))[:5])
-    return found
+class Mine:
+    """Other words for a query out of the catalogue: what the model learns from, and a source of candidates."""
+
+    def __init__(self, products, kinds, kind_vectors, words, word_vectors, lexicon):
+        self.frequency = title_words(products)
+        self.kinds, self.kind_vectors = kinds, kind_vectors
+        self.near = neighbours(words, word_vectors, self.frequency)
+        self.meant = {w: m for w, m in lexicon if w not in self.frequency and self._known(m)}
+
+    def _known(self, text: str) -> bool:
+        return all(word in self.frequency for word in text.split())
+
+    def options(self, query: str, vector: np.ndarray, most: int = 6) -> list[str]:
+        """Spelling mended, words joined, one word changed, the nearest product phrases."""
+        words, own = query.split(), []
+        if query in self.meant:
+            own.append(self.meant[query])
+        mended = [self.meant.get(word, word) for word in words]
+        if mended != words:
+            own.append(" ".join(mended))
+        for place in range(len(words) - 1):
+            joined = words[place] + words[place + 1]
+            if self.frequency[joined] >= 3:
+                own.append(" ".join(words[:place] + [joined] + words[place + 2 :]))
+        for place, word in enumerate(words):
+            for other, _ in self.near.get(word, ()):
+                own.append(" ".join(words[:place] + [other] + words[place + 1 :]))
+        cosine = self.kind_vectors @ vector
+        for column in np.argsort(-cosine)[:3]:
+            if cosine[column] > 0.6:
+                own.append(self.kinds[column])
+        return [text for text in dict.fromkeys(own) if text != query][:most]
 
 
 def better(simulator: Simulator, query: str, options: list[str]) -> tuple[str, Scores] | None:
@@ -206,53 +222,63 @@ def better(simulator: Simulator, query: str, options: list[str]) -> tuple[str, S
     return best
 
 
-def pairs(products, phrases, phrase_vectors, kinds, kind_vectors, simulator, lexicon, words, word_vectors, logged=(),
-          most: int = 6000, seconds: float = 300.0, seed: int = 3):
-    """Training pairs (query, rewrite): mined and rejected as above; and the lexicon's, within the catalogue's words."""
-    import time
+def typed_first(phrases, phrase_vectors, kinds, kind_vectors, titles: Counter, most: int) -> list[int]:
+    """The phrases that look most like queries: they mean about what a product phrase means, and titles rarely say so.
 
-    frequency = title_words(products)
-    near = neighbours(words, word_vectors, frequency)
+    Single words come first: what is learnt of them holds beside other words.
+    """
+    nearest = np.concatenate(
+        [(phrase_vectors[s : s + 2048] @ kind_vectors.T).max(1) for s in range(0, len(phrases), 2048)]
+    )
+    known = set(kinds)
+    worth = []
+    for row, phrase in enumerate(phrases):
+        words = phrase.split()
+        if not 2 < len(phrase) < 40 or phrase in known or not all(word.isalpha() for word in words):
+            continue
+        rare = 1.0 / (1.0 + titles[phrase] / 5.0)
+        worth.append((nearest[row] + 0.2 * rare + (0.3 if len(words) == 1 else 0.0), row))
+    worth.sort(key=lambda pair: (-pair[0], pair[1]))
+    return [row for _, row in worth[:most]]
+
+
+def pairs(products, phrases, phrase_vectors, mine: Mine, simulator, lexicon, logged=(), most: int = 4000,
+          seconds: float = 300.0, seed: int = 3):
+    """Training pairs (query, rewrite): mined and kept by rejection sampling; the query itself; the lexicon's."""
     rng = random.Random(seed)
-    # Phrases that titles rarely hold gain most from a rewrite: they come first.
     titles = Counter()
     for product in products:
         tokens = query_texts.words(product.title)
         for size in (1, 2, 3):
             for start in range(len(tokens) - size + 1):
                 titles[" ".join(tokens[start : start + size])] += 1
-    order = sorted(range(len(phrases)), key=lambda i: (min(titles[phrases[i]], 20), rng.random()))
-    chosen = [i for i in order if 2 < len(phrases[i]) < 40][:most]
-    queries = [phrases[i] for i in chosen]
-    options = candidates(queries, phrase_vectors[chosen], kinds, kind_vectors, near)
-    # A changed word goes on meaning the same beside other words: pair it with the words that stand beside it.
+    chosen = typed_first(phrases, phrase_vectors, mine.kinds, mine.kind_vectors, titles, most)
+    # A changed word goes on meaning the same beside other words: pair it with words that stand beside others.
     brands = sorted({product.brand.lower() for product in products if product.brand})
-    modifiers = [word for word, count in frequency.most_common(1500) if count >= 8 and word.isalpha() and len(word) > 2]
+    beside = [word for word, count in mine.frequency.most_common(2000) if count >= 8 and word.isalpha() and len(word) > 2]
     mined, identity = [], []
     deadline = time.monotonic() + seconds
-    for start in tqdm(range(0, len(queries), 256), desc="rewrites", unit="batch"):
-        part = queries[start : start + 256]
-        simulator.prepare(part)
-        for query, own in zip(part, options[start : start + 256], strict=True):
-            kept = better(simulator, query, own) if own else None
+    for start in tqdm(range(0, len(chosen), 256), desc="rewrites", unit="batch"):
+        rows = chosen[start : start + 256]
+        simulator.prepare([phrases[row] for row in rows])
+        for row in rows:
+            query = phrases[row]
+            kept = better(simulator, query, mine.options(query, phrase_vectors[row]))
+            simulator.cosines.pop(query, None)
+            simulator.lists.pop(query, None)
             if kept is None:
                 identity.append((query, query))
                 continue
             mined.append((query, kept[0]))
-            if len(query.split()) == 1 and modifiers:
-                for _ in range(6):
-                    beside = rng.choice(modifiers if rng.random() < 0.7 or not brands else brands)
-                    mined.append((f"{beside} {query}", f"{beside} {kept[0]}"))
-            simulator.cosines.pop(query, None)
-        for query in part:
-            simulator.cosines.pop(query, None)
-            simulator.lists.pop(query, None)
+            if len(query.split()) == 1 and beside:
+                for _ in range(10):
+                    other = rng.choice(beside if rng.random() < 0.7 or not brands else brands)
+                    mined.append((f"{other} {query}", f"{other} {kept[0]}"))
         if time.monotonic() > deadline:
             break
-    frequent = [phrases[i] for i in order if titles[phrases[i]] >= 8]
-    identity += [(phrase, phrase) for phrase in frequent]
-    known = set(frequency)
-    spelling = [(w, m) for w, m in lexicon if w != m and all(part in known for part in m.split())]
+    identity += [(kind, kind) for kind in mine.kinds if titles[kind] >= 3]
+    identity += [(phrase, phrase) for phrase in phrases if titles[phrase] >= 12]
+    spelling = [(w, m) for w, m in lexicon if w != m and all(part in mine.frequency for part in m.split())]
     spelling += [pair for pair in logged if pair[0] != pair[1]]
     return mined, identity, spelling
 
@@ -260,21 +286,21 @@ def pairs(products, phrases, phrase_vectors, kinds, kind_vectors, simulator, lex
 def train_model(tokenizer, mined, identity, spelling, noise: Noise, work: Path, seconds: float, epochs: int = 12):
     """Supervised fine-tuning: the pairs, with fresh noise in every epoch."""
     model = seq2seq.Seq2Seq(tokenizer.get_vocab_size())
-    fixed = [(q, y) for q, y in mined for _ in range(2)] + [(q, y) for q, y in spelling]
+    fixed = list(mined) + list(spelling)
     noisy = identity + mined
     rng = random.Random(17)
     rng.shuffle(fixed)
-    held = fixed[: min(600, len(fixed) // 10 + 1)]
+    held = fixed[: min(300, len(fixed) // 10 + 1)]
     fixed = fixed[len(held) :] or held
 
     def epoch(generator):
         draw = random.Random(int(generator.integers(1 << 30)))
         noise.random = random.Random(draw.random())
         rows = list(fixed)
-        for query, rewrite in noisy if len(noisy) < 40000 else draw.sample(noisy, 40000):
+        for query, rewrite in noisy if len(noisy) < 16000 else draw.sample(noisy, 16000):
             rows.append((noise.text(query) if draw.random() < 0.6 else query, rewrite))
         draw.shuffle(rows)
-        rows = rows[:60000]
+        rows = rows[:24000]
         sources = [encoding.ids for encoding in tokenizer.encode_batch([q for q, _ in rows])]
         wanted = [encoding.ids for encoding in tokenizer.encode_batch([y for _, y in rows])]
         order = sorted(range(len(rows)), key=lambda i: (len(sources[i]), len(wanted[i])))
@@ -380,9 +406,9 @@ class Rewrite:
     scores: Scores
 
 
-def table(model, tokenizer, queries: list[str], simulator: Simulator, most: int = 3, writer=None, width: int = 8,
+def table(model, tokenizer, queries: list[str], simulator: Simulator, most: int = 3, writers=(), width: int = 8,
           meaning: float = 0.5) -> list[Rewrite]:
-    """The rewrites of each query that rejection sampling keeps, best first."""
+    """The rewrites of each query that rejection sampling keeps, best first; candidates from the beams and `writers`."""
     keys = list(dict.fromkeys(normalise(query) for query in queries if normalise(query)))
     rows = []
     outputs = seq2seq.beams(model, tokenizer, keys, width)
@@ -390,7 +416,7 @@ def table(model, tokenizer, queries: list[str], simulator: Simulator, most: int 
         part = keys[start : start + 256]
         simulator.prepare(part)
         texts = {query: [t for t, _ in found] for query, found in zip(part, outputs[start : start + 256], strict=True)}
-        if writer:
+        for writer in writers:
             for query in part:
                 texts[query] += writer(query)
         vectors = dict(zip(all_texts := sorted({t for own in texts.values() for t in own} | set(part)),

@@ -184,6 +184,13 @@ class Run:
         if judged:
             self.search, self.text_held = search_tuning.tune_text(self.index, self.ids, judged)
         simulator = self.simulator(self.titles, self.embed)
+        words = [phrase for phrase in self.phrases if phrase.isalpha()]
+        words += sorted(set(beque.title_words(self.products)).difference(words))
+        words = [word for word in words if word.isalpha() and len(word) > 2]
+        kinds = sorted({phrase for phrase in self.product_types.phrases if phrase} | set(self.product_types.names))
+        self.mine = beque.Mine(
+            self.products, kinds, self.embed(kinds), words, self.embed(words), self.lexicon
+        )
         mined, identity, spelling = self._pairs(simulator, self.budget.take("pairs"))
         texts = self.phrases + [y for _, y in mined + spelling] + [q for q, _ in spelling]
         kept = self.work / f"bpe-{trainer.key_of(texts)}.json"
@@ -211,13 +218,9 @@ class Run:
         kept = self.work / f"pairs-{trainer.key_of(self.ids, self.phrases, self.lexicon, asdict(self.search))}.json"
         if kept.exists():
             return tuple([tuple(pair) for pair in part] for part in json.loads(kept.read_text(encoding="utf-8")))
-        frequency = beque.title_words(self.products)
-        words = [w for w in dict.fromkeys(p for p in self.phrases if " " not in p) if w.isalpha()]
-        words += [word for word, count in frequency.items() if count >= 5 and word.isalpha() and word not in set(words)]
-        kinds = sorted({phrase for phrase in self.product_types.phrases if phrase} | set(self.product_types.names))
         found = beque.pairs(
-            self.products, self.phrases, self.phrase_vectors, kinds, self.embed(kinds), simulator, self.lexicon, words,
-            self.embed(words), (), most=min(8000, 2000 + 20 * int(seconds)), seconds=seconds,
+            self.products, self.phrases, self.phrase_vectors, self.mine, simulator, self.lexicon,
+            most=min(6000, 1000 + 20 * int(seconds)), seconds=seconds,
         )
         kept.write_text(json.dumps(found), encoding="utf-8")
         return found
@@ -232,7 +235,10 @@ class Run:
     def tables(self, writer, place) -> None:
         simulator = self.simulator(self.item_vectors, self.student_embed)
         listed = self.listed()
-        self.table = beque.table(self.seq2seq, self.bpe, listed, simulator, writer=writer)
+        writers = [lambda query: self.mine.options(query, self.embed([query])[0])]
+        if writer:
+            writers.append(writer)
+        self.table = beque.table(self.seq2seq, self.bpe, listed, simulator, writers=writers)
         outputs = seq2seq.beams(self.seq2seq, self.bpe, [beque.normalise(query) for query in listed], 4)
         self.beams = {
             beque.normalise(query): [(text, score) for text, score in found if score >= MIN_LOG_PROB]
