@@ -41,7 +41,8 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--version", type=int, default=1, help="version of the bundles, default 1")
     train.add_argument("--threads", type=int, default=0, help="default: all cores")
     train.add_argument("--epochs", type=float, default=1.0, help="multiplies every model's epochs")
-    train.add_argument("--backbone", default="random", help="E4SRec: a Hugging Face folder or name")
+    train.add_argument("--test-users", type=int, default=0, help="for the table; default all")
+    train.add_argument("--backbone", default="sasrec", help="E4SRec: sasrec, random, or any Hugging Face causal language model")
     train.add_argument("--data-licence", default="see the source of the data")
     train.add_argument(
         "--lexicon", type=Path, help="misspellings (written<TAB>meant, or codespell's form)"
@@ -71,7 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
         from . import search_eval
 
         return search_eval.main(options.data, options.out, options.name, options.json)
-    os.environ.setdefault("HF_HUB_OFFLINE", "1" if options.backbone == "random" else "0")
+    os.environ.setdefault("HF_HUB_OFFLINE", "1" if options.backbone in ("sasrec", "random") else "0")
     import torch
 
     from . import data, feed
@@ -123,9 +124,13 @@ def main(arguments: list[str] | None = None) -> int:
                 data_licence=options.data_licence,
                 epochs=options.epochs,
                 backbone=options.backbone,
+                test_users=options.test_users,
             ),
         )
-        print("Full ranking over all items; items already seen are masked; validation chose.")
+        print(
+            "Full ranking over all items; items already seen are masked; validation chose. Test:"
+            f" {options.test_users or 'all'} users."
+        )
         print(table(rows))
     return 0
 

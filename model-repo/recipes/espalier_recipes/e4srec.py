@@ -1,12 +1,14 @@
 """E4SRec (2023): a causal language model over a sequence of item id vectors.
 
-SASRec's item table is frozen and enters through a linear layer; the backbone is any Hugging Face
-causal language model or, without one, a small decoder of Llama's shape that starts random; its
-last hidden state leaves through a bias-free linear layer whose rows start from SASRec's table, so
-that every item is scored in one pass and an illegal item cannot come out.
+SASRec's item table is frozen and enters through a linear layer; the last hidden state leaves
+through a bias-free linear layer whose rows start from SASRec's table, so that every item is scored
+in one pass and an illegal item cannot come out. The backbone between is one of
 
-A backbone that starts random first learns to give SASRec's user vectors back, which needs no
-softmax and so costs little, and then learns from the data.
+* `sasrec`: a decoder of Llama's shape that starts as SASRec's own, grown by layers that start as
+  the identity. It has not read any language; its start is what costs least to train.
+* `random`: a decoder of Llama's shape that starts random. It first learns to give SASRec's user
+  vectors back, which needs no softmax, and then learns from the data. So does
+* a folder or name of any Hugging Face causal language model.
 """
 
 from __future__ import annotations
@@ -27,12 +29,13 @@ from .data import Split, Windows, left_padded
 @dataclass(frozen=True)
 class Shape:
     history: int = 50
-    width: int = 128
+    width: int = 128  # of a random backbone, as are layers, heads and inner
     layers: int = 2
     heads: int = 4
     inner: int = 256
-    dropout: float = 0.3
-    backbone: str = "random"
+    dropout: float = 0.5
+    backbone: str = "sasrec"
+    grown: int = 1  # layers above SASRec's own
 
 
 class Pretrained(nn.Module):
@@ -56,10 +59,16 @@ class Pretrained(nn.Module):
 
 
 class E4SRec(nn.Module):
-    def __init__(self, shape: Shape, table: torch.Tensor, bias: torch.Tensor):
+    def __init__(self, shape: Shape, table: torch.Tensor, bias: torch.Tensor, start: sasrec.SASRec):
         super().__init__()
         self.shape = shape
-        if shape.backbone == "random":
+        if shape.backbone == "sasrec":
+            own = start.shape
+            self.backbone = layers.Decoder(
+                own.width, own.layers + shape.grown, own.heads, own.inner, shape.dropout
+            )
+            width = own.width
+        elif shape.backbone == "random":
             self.backbone = layers.Decoder(
                 shape.width, shape.layers, shape.heads, shape.inner, shape.dropout
             )
@@ -73,8 +82,22 @@ class E4SRec(nn.Module):
         self.enter = nn.Linear(size, width)
         self.leave = nn.Linear(width, size, bias=False)
         nn.init.normal_(self.leave.weight, std=width**-0.5)
+        if shape.backbone == "sasrec":
+            self.start_from(start)
         self.rows = nn.Parameter(table.detach().clone())
         self.bias = nn.Parameter(bias.detach().clone())
+
+    @torch.no_grad()
+    def start_from(self, start: sasrec.SASRec) -> None:
+        """Makes this model compute what SASRec does."""
+        self.backbone.load_state_dict(start.decoder.state_dict(), strict=False)
+        for layer in self.backbone.layers[start.shape.layers :]:
+            layer.self_attn.o_proj.weight.zero_()
+            layer.mlp.down_proj.weight.zero_()
+        self.enter_norm.load_state_dict(start.enter.state_dict())
+        for linear in (self.enter, self.leave):
+            linear.weight.copy_(torch.eye(start.shape.width))
+        self.enter.bias.zero_()
 
     def embed(self, items: torch.Tensor) -> torch.Tensor:
         x = F.embedding(items.clamp(min=0), self.ids).float()
@@ -83,8 +106,9 @@ class E4SRec(nn.Module):
     def hidden(self, items: torch.Tensor) -> torch.Tensor:
         """Right-padded items [B, T] to user vectors [B, T, d]."""
         length = items.shape[1]
-        x = self.backbone(self.embed(items), torch.arange(length), layers.causal(length))
-        return self.leave(F.dropout(x, self.shape.dropout, self.training))
+        return self.leave(
+            self.backbone(self.embed(items), torch.arange(length), layers.causal(length))
+        )
 
     def forward(self, history: torch.Tensor) -> torch.Tensor:
         """The served form: left-padded items [B, N] to user vectors [B, d]."""
@@ -134,7 +158,7 @@ def fit(
     torch.manual_seed(settings.seed)
     taught_by.eval()
     with torch.no_grad():
-        model = E4SRec(shape, taught_by.tower(), taught_by.bias)
+        model = E4SRec(shape, taught_by.tower(), taught_by.bias, taught_by)
     windows = Windows(split.train, shape.history)
     cases = split.validation.sample(judged, seed=1)
 
@@ -145,18 +169,18 @@ def fit(
     batches = sasrec.windows_batches(windows)
     key = trainer.key_of(asdict(shape), key)
     started = time.monotonic()
-    aligning = replace(settings, epochs=settings.epochs * 2, judge_every=3, patience=4)
-    trainer.train(
-        f"{name}-align",
-        model,
-        batches,
-        lambda current, batch: align(current, taught_by, batch),
-        judge,
-        aligning,
-        work,
-        0.4 * seconds,
-        key=key,
-    )
+    if shape.backbone != "sasrec":
+        trainer.train(
+            f"{name}-align",
+            model,
+            batches,
+            lambda current, batch: align(current, taught_by, batch),
+            judge,
+            replace(settings, epochs=settings.epochs * 3, judge_every=3, patience=4),
+            work,
+            0.5 * seconds,
+            key=key,
+        )
     left = seconds - (time.monotonic() - started)
     gentle = replace(settings, learning_rate=0.5 * settings.learning_rate)
     best = trainer.train(name, model, batches, loss, judge, gentle, work, left, key=key)

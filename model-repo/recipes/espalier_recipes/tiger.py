@@ -38,7 +38,7 @@ class Teaching:
     soft: float = 0.5  # share of the teacher's marginals in each level's target
     drawn: float = 0.3  # share of targets that are drawn from the teacher
     top: int = 48  # items of the teacher's distribution that are kept
-    written: float = 0.5  # share of positions whose later codes are trained in one pass
+    written: float = 0.34  # share of positions whose later codes are trained in one pass
 
 
 class Tiger(nn.Module):
@@ -402,7 +402,7 @@ def fit(
     torch.manual_seed(settings.seed)
     model = Tiger(shape, ids.levels, ids.size)
     model.start_from(ids)
-    windows = Windows(split.train, shape.history, tokens=1536)
+    windows = Windows(split.train, shape.history, tokens=1280)
     key = trainer.key_of(asdict(shape), asdict(teaching), key, ids.codes.tolist())
     teacher = Teacher(taught_by, windows, teaching.top, work / name / f"teacher-{key}.npz")
     codes = torch.from_numpy(ids.codes)
