@@ -513,7 +513,7 @@ class _Run:
             "popularity",
             "popularity.tsv",
             (
-                f"{self.folder.items[i].id}\t{counts[i]}\t{' > '.join(self.folder.items[i].category)}"
+                f"{self.folder.items[i].id}\t{counts[i]}\t{self.known.category[i]}"
                 for i in order
             ),
         )
