@@ -1,4 +1,4 @@
-/** The built-in shop: a generator of a catalogue, its users and its query log. */
+/** The built-in shop: a seeded generator of a catalogue, its shoppers and their searches. */
 @NullMarked
 package io.espalier.shop;
 
