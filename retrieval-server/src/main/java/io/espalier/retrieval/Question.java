@@ -1,0 +1,29 @@
+package io.espalier.retrieval;
+
+import io.espalier.index.filter.ItemFilter;
+import java.util.List;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What a source is asked, checked.
+ *
+ * @param k items wanted, 1..{@value #MAX_K}
+ * @param beamWidth beams of a generative source, 1..{@value #MAX_BEAM_WIDTH}; 0 for the bundle's
+ * @param history external ids, oldest first
+ * @param query text; empty when there is none
+ * @param filter which items may be returned; null for all
+ * @param exclude external ids that may not
+ * @param deadlineNanos the {@link System#nanoTime()} after which nobody waits for the answer
+ */
+record Question(
+    int k,
+    int beamWidth,
+    List<String> history,
+    String query,
+    @Nullable ItemFilter filter,
+    Set<String> exclude,
+    long deadlineNanos) {
+  static final int MAX_K = 1000;
+  static final int MAX_BEAM_WIDTH = 512;
+}

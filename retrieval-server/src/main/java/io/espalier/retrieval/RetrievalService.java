@@ -1,0 +1,151 @@
+package io.espalier.retrieval;
+
+import io.espalier.catalog.v1.ScoreKind;
+import io.espalier.retrieval.v1.Candidate;
+import io.espalier.retrieval.v1.ExplainRequest;
+import io.espalier.retrieval.v1.ExplainResponse;
+import io.espalier.retrieval.v1.Fate;
+import io.espalier.retrieval.v1.RetrievalServiceGrpc;
+import io.espalier.retrieval.v1.RetrieveRequest;
+import io.espalier.retrieval.v1.RetrieveResponse;
+import io.espalier.server.Deadlines;
+import io.espalier.server.RequestException;
+import io.grpc.stub.StreamObserver;
+import java.time.Duration;
+import java.util.HashSet;
+import java.util.Map;
+import java.util.TreeMap;
+
+/** The gRPC face of the retrievers: checks, converts, asks one of them. Calls may block. */
+final class RetrievalService extends RetrievalServiceGrpc.RetrievalServiceImplBase {
+  private static final int MAX_QUERY_CHARS = 8192;
+  // For callers that set no deadline.
+  private static final Duration PATIENCE = Duration.ofSeconds(30);
+
+  private final Map<String, Retriever> retrievers;
+  private final Catalogue catalogue;
+
+  /**
+   * Serves retrievers.
+   *
+   * @param retrievers by {@code name@version} of their bundle
+   */
+  RetrievalService(Map<String, Retriever> retrievers, Catalogue catalogue) {
+    this.retrievers = new TreeMap<>(retrievers);
+    this.catalogue = catalogue;
+  }
+
+  @Override
+  public void retrieve(RetrieveRequest request, StreamObserver<RetrieveResponse> responses) {
+    Retriever retriever = retriever(request);
+    Question question = question(request);
+    requireItems();
+    Answer answer = retriever.retrieve(question);
+    RetrieveResponse.Builder response =
+        RetrieveResponse.newBuilder()
+            .setScoreKind(scoreKind(retriever.scoreKind()))
+            .setShortList(answer.shortList())
+            .setCatalogOffset(catalogue.offset())
+            .setHistoryUsed(answer.historyUsed());
+    for (Answer.Hit hit : answer.hits()) {
+      response.addCandidates(
+          Candidate.newBuilder()
+              .setItemId(hit.id())
+              .setScore(hit.score())
+              .addAllSemanticId(hit.semanticId()));
+    }
+    responses.onNext(response.build());
+    responses.onCompleted();
+  }
+
+  @Override
+  public void explain(ExplainRequest request, StreamObserver<ExplainResponse> responses) {
+    if (request.getItemId().isEmpty()) {
+      throw RequestException.invalidArgument("item_id: empty (expected: an external id)");
+    }
+    Retriever retriever = retriever(request.getRequest());
+    Question question = question(request.getRequest());
+    requireItems();
+    Verdict verdict = retriever.explain(question, request.getItemId());
+    responses.onNext(
+        ExplainResponse.newBuilder()
+            .setFate(fate(verdict.fate()))
+            .setDetail(verdict.detail())
+            .setLevel(verdict.level())
+            .setRank(verdict.rank())
+            .build());
+    responses.onCompleted();
+  }
+
+  private Retriever retriever(RetrieveRequest request) {
+    if (request.getBundle().isEmpty()) {
+      throw RequestException.invalidArgument("bundle: empty (expected: a bundle's name)");
+    }
+    if (request.getBundleVersion() < 1) {
+      throw RequestException.invalidArgument(
+          "bundle_version: " + request.getBundleVersion() + " (expected: >= 1)");
+    }
+    String id = request.getBundle() + "@" + request.getBundleVersion();
+    Retriever retriever = retrievers.get(id);
+    if (retriever == null) {
+      throw RequestException.notFound(
+          "bundle: " + id + " (served here: " + retrievers.keySet() + ")");
+    }
+    return retriever;
+  }
+
+  private static Question question(RetrieveRequest request) {
+    int k = request.getK();
+    if (k < 1 || k > Question.MAX_K) {
+      throw RequestException.invalidArgument("k: " + k + " (expected: 1.." + Question.MAX_K + ")");
+    }
+    int beamWidth = request.getBeamWidth();
+    if (beamWidth < 0 || beamWidth > Question.MAX_BEAM_WIDTH) {
+      throw RequestException.invalidArgument(
+          "beam_width: " + beamWidth + " (expected: 0.." + Question.MAX_BEAM_WIDTH + ")");
+    }
+    if (request.getQuery().length() > MAX_QUERY_CHARS) {
+      throw RequestException.invalidArgument(
+          "query: "
+              + request.getQuery().length()
+              + " characters (expected: at most "
+              + MAX_QUERY_CHARS
+              + ")");
+    }
+    return new Question(
+        k,
+        beamWidth,
+        request.getHistoryList(),
+        request.getQuery(),
+        request.hasFilter() ? FilterReader.read(request.getFilter()) : null,
+        new HashSet<>(request.getExcludeList()),
+        System.nanoTime() + Deadlines.remaining().orElse(PATIENCE).toNanos());
+  }
+
+  private void requireItems() {
+    if (catalogue.items().isEmpty()) {
+      throw RequestException.failedPrecondition("catalogue: empty (expected: at least one item)");
+    }
+  }
+
+  private static ScoreKind scoreKind(io.espalier.retrieval.ScoreKind kind) {
+    return switch (kind) {
+      case LOG_PROBABILITY -> ScoreKind.SCORE_KIND_LOG_PROBABILITY;
+      case SIMILARITY -> ScoreKind.SCORE_KIND_SIMILARITY;
+      case BM25 -> ScoreKind.SCORE_KIND_BM25;
+      case POPULARITY -> ScoreKind.SCORE_KIND_POPULARITY;
+    };
+  }
+
+  private static Fate fate(Verdict.Fate fate) {
+    return switch (fate) {
+      case UNKNOWN_ITEM -> Fate.FATE_UNKNOWN_ITEM;
+      case NOT_INDEXED -> Fate.FATE_NOT_INDEXED;
+      case NOT_RUN -> Fate.FATE_NOT_RUN;
+      case FILTERED -> Fate.FATE_FILTERED;
+      case PRUNED -> Fate.FATE_PRUNED;
+      case OUTRANKED -> Fate.FATE_OUTRANKED;
+      case KEPT -> Fate.FATE_KEPT;
+    };
+  }
+}

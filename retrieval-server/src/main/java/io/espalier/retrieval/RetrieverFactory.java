@@ -1,0 +1,112 @@
+package io.espalier.retrieval;
+
+import io.espalier.bundles.Bundle;
+import io.espalier.bundles.BundleException;
+import io.espalier.bundles.BundleId;
+import io.espalier.bundles.BundleRepository;
+import io.espalier.index.ItemIds;
+import io.espalier.index.list.NeighbourTable;
+import io.espalier.index.list.PopularityList;
+import io.espalier.retrieval.ItemSearch.Needs;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+
+/** Makes a bundle's retriever, by its system. What must be closed with it goes into a list. */
+final class RetrieverFactory {
+  // Events of a history that count for item-to-item neighbours.
+  private static final int NEIGHBOUR_HISTORY = 50;
+  private static final double NEIGHBOUR_DECAY = 0.8;
+
+  private final BundleRepository repository;
+  private final Catalogue catalogue;
+  private final ModelCalls calls;
+  private final List<AutoCloseable> closeables = new ArrayList<>();
+
+  RetrieverFactory(BundleRepository repository, Catalogue catalogue, ModelCalls calls) {
+    this.repository = repository;
+    this.catalogue = catalogue;
+    this.calls = calls;
+  }
+
+  /** What the retrievers made so far hold open. */
+  List<AutoCloseable> closeables() {
+    return closeables;
+  }
+
+  Retriever create(Bundle bundle) {
+    try {
+      return switch (bundle.system()) {
+        case "TIGER" -> TigerRetriever.open(bundle, catalogue, calls);
+        case "E4SRec" -> {
+          ItemIds ids = ids(bundle);
+          E4SRecEncoder encoder = new E4SRecEncoder(bundle, calls);
+          yield vectors(bundle, ids, Needs.HISTORY, encoder, encoder.width());
+        }
+        case "HeterRec" -> {
+          ItemIds ids = ids(bundle);
+          HeterRecEncoder encoder = new HeterRecEncoder(bundle, ids, calls);
+          yield vectors(bundle, ids, Needs.HISTORY, encoder, encoder.width());
+        }
+        case "DenseText" -> {
+          Bundle text = repository.get(encoder(bundle));
+          text.verify();
+          TextEncoder encoder = TextEncoder.open(text, calls);
+          closeables.add(encoder);
+          yield vectors(bundle, ids(bundle), Needs.QUERY, encoder, encoder.width());
+        }
+        case "TextIndex" -> {
+          TextSearch search = TextSearch.open(bundle, catalogue);
+          closeables.add(search);
+          yield new ExhaustiveRetriever(new SourceItems(catalogue.ids(), catalogue), search);
+        }
+        case "Popularity" -> {
+          PopularityList list = PopularityList.read(bundle.file("popularity"));
+          yield new ExhaustiveRetriever(
+              new SourceItems(list.ids(), catalogue), new PopularitySearch(list));
+        }
+        case "ItemToItem" -> {
+          ItemIds ids = ids(bundle);
+          yield new ExhaustiveRetriever(
+              new SourceItems(ids, catalogue),
+              new NeighbourSearch(
+                  NeighbourTable.read(bundle.file("neighbours"), ids.size()),
+                  NEIGHBOUR_HISTORY,
+                  bundle.parameters().number("decay", NEIGHBOUR_DECAY)));
+        }
+        default ->
+            throw new BundleException(
+                "bundle "
+                    + bundle.id()
+                    + ": system: "
+                    + bundle.system()
+                    + " (expected: TIGER, E4SRec, HeterRec, DenseText, TextIndex, Popularity or"
+                    + " ItemToItem)");
+      };
+    } catch (IOException | IllegalArgumentException e) {
+      throw new BundleException("bundle " + bundle.id() + ": " + e.getMessage(), e);
+    }
+  }
+
+  /** The text encoder that a dense bundle names. */
+  static BundleId encoder(Bundle bundle) {
+    try {
+      return BundleId.parse(bundle.parameters().text("encoder"));
+    } catch (IllegalArgumentException e) {
+      throw bundle
+          .parameters()
+          .wrong("encoder", bundle.parameters().text("encoder"), "name@version");
+    }
+  }
+
+  private Retriever vectors(
+      Bundle bundle, ItemIds ids, Needs needs, VectorSearch.Encoder encoder, int width) {
+    return new ExhaustiveRetriever(
+        new SourceItems(ids, catalogue),
+        new VectorSearch(needs, encoder, VectorSearch.readVectors(bundle, ids.size(), width)));
+  }
+
+  private static ItemIds ids(Bundle bundle) {
+    return ItemIds.of(bundle.readItems().ids());
+  }
+}

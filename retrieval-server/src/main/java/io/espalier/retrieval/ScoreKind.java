@@ -1,0 +1,12 @@
+package io.espalier.retrieval;
+
+/** What a source's scores mean. */
+enum ScoreKind {
+  /** Natural logarithm of a probability. */
+  LOG_PROBABILITY,
+  /** Inner product. */
+  SIMILARITY,
+  BM25,
+  /** Count of past interactions. */
+  POPULARITY
+}

@@ -1,0 +1,102 @@
+package io.espalier.retrieval;
+
+import io.espalier.index.ItemIds;
+import io.espalier.retrieval.Verdict.Fate;
+import java.util.BitSet;
+import java.util.List;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+import org.roaringbitmap.RoaringBitmap;
+
+/**
+ * A bundle's items beside the catalogue's: which of them a question may be answered with. An item
+ * that the catalogue does not know is never legal.
+ */
+final class SourceItems {
+  private final ItemIds ids;
+  private final Catalogue catalogue;
+  // The catalogue's index of each of the bundle's items, -1 for none; null when they are the same.
+  private final int @Nullable [] catalogueIndex;
+
+  SourceItems(ItemIds ids, Catalogue catalogue) {
+    this.ids = ids;
+    this.catalogue = catalogue;
+    int[] indices = new int[ids.size()];
+    boolean same = ids.size() == catalogue.ids().size();
+    for (int item = 0; item < ids.size(); item++) {
+      indices[item] = catalogue.ids().indexOf(ids.id(item));
+      same &= indices[item] == item;
+    }
+    this.catalogueIndex = same ? null : indices;
+  }
+
+  int size() {
+    return ids.size();
+  }
+
+  String id(int item) {
+    return ids.id(item);
+  }
+
+  /** The index of an external id; −1 when the bundle does not know the item. */
+  int indexOf(String id) {
+    return ids.indexOf(id);
+  }
+
+  /** The items of a history that the bundle knows, oldest first. */
+  int[] known(List<String> history) {
+    return history.stream().mapToInt(ids::indexOf).filter(item -> item >= 0).toArray();
+  }
+
+  /** The items that may be returned; null when all may. */
+  @Nullable BitSet legal(Question question) {
+    if (question.filter() == null && question.exclude().isEmpty() && catalogueIndex == null) {
+      return null;
+    }
+    BitSet legal = new BitSet(ids.size());
+    if (question.filter() == null) {
+      if (catalogueIndex == null) {
+        legal.set(0, ids.size());
+      } else {
+        for (int item = 0; item < catalogueIndex.length; item++) {
+          legal.set(item, catalogueIndex[item] >= 0);
+        }
+      }
+    } else {
+      RoaringBitmap matching = catalogue.attributes().compile(question.filter());
+      if (catalogueIndex == null) {
+        matching.forEach((int item) -> legal.set(item));
+      } else {
+        for (int item = 0; item < catalogueIndex.length; item++) {
+          legal.set(item, catalogueIndex[item] >= 0 && matching.contains(catalogueIndex[item]));
+        }
+      }
+    }
+    for (String id : question.exclude()) {
+      int item = ids.indexOf(id);
+      if (item >= 0) {
+        legal.clear(item);
+      }
+    }
+    return legal;
+  }
+
+  /** Why an item cannot be returned whatever its score; empty when it can. */
+  Optional<Verdict> illegal(Question question, String id) {
+    int inCatalogue = catalogue.ids().indexOf(id);
+    if (inCatalogue < 0) {
+      return Optional.of(Verdict.of(Fate.UNKNOWN_ITEM, "the catalogue does not know the item"));
+    }
+    if (ids.indexOf(id) < 0) {
+      return Optional.of(Verdict.of(Fate.NOT_INDEXED, "the bundle does not know the item"));
+    }
+    if (question.exclude().contains(id)) {
+      return Optional.of(Verdict.of(Fate.FILTERED, "the item is among the excluded"));
+    }
+    if (question.filter() != null
+        && !catalogue.attributes().compile(question.filter()).contains(inCatalogue)) {
+      return Optional.of(Verdict.of(Fate.FILTERED, "the item does not satisfy the filter"));
+    }
+    return Optional.empty();
+  }
+}
