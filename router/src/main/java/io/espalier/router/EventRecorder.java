@@ -1,0 +1,70 @@
+package io.espalier.router;
+
+import com.google.protobuf.Timestamp;
+import com.google.protobuf.util.Timestamps;
+import io.espalier.events.v1.Event;
+import io.espalier.router.v1.RecordEventsRequest;
+import io.espalier.router.v1.RecordEventsResponse;
+import io.espalier.server.RequestException;
+import io.espalier.stores.users.EventKind;
+import io.espalier.stores.users.UserEvent;
+import io.espalier.stores.users.UserStateStore;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.OptionalInt;
+
+/** Brings what users did into their state. */
+final class EventRecorder {
+  private final UserStateStore users;
+  private final InstantSource clock;
+
+  EventRecorder(UserStateStore users, InstantSource clock) {
+    this.users = users;
+    this.clock = clock;
+  }
+
+  RecordEventsResponse record(RecordEventsRequest request) {
+    Instant now = clock.instant();
+    List<UserEvent> events = new ArrayList<>(request.getEventsCount());
+    for (int i = 0; i < request.getEventsCount(); i++) {
+      Event event = request.getEvents(i);
+      if (event.getEventId().isEmpty()) {
+        throw RequestException.invalidArgument(
+            "events[%d].event_id: empty (expected: 1 to 128 characters)".formatted(i));
+      }
+      events.add(
+          new UserEvent(
+              event.getEventId(),
+              event.getItemId(),
+              kind(event),
+              event.hasTime() ? time(event.getTime(), i) : now,
+              request.getRequestId(),
+              event.hasPosition() ? OptionalInt.of(event.getPosition()) : OptionalInt.empty()));
+    }
+    UserStateStore.Recorded recorded = users.record(request.getUserId(), events);
+    return RecordEventsResponse.newBuilder()
+        .setAccepted(recorded.accepted())
+        .setDuplicates(recorded.duplicates())
+        .build();
+  }
+
+  private static Instant time(Timestamp time, int index) {
+    if (!Timestamps.isValid(time)) {
+      throw RequestException.invalidArgument(
+          "events[%d].time: %d s and %d ns (expected: a time in the years 1 to 9999)"
+              .formatted(index, time.getSeconds(), time.getNanos()));
+    }
+    return Instant.ofEpochSecond(time.getSeconds(), time.getNanos());
+  }
+
+  private static EventKind kind(Event event) {
+    return switch (event.getKind()) {
+      case EVENT_KIND_IMPRESSION -> EventKind.IMPRESSION;
+      case EVENT_KIND_ADD_TO_CART -> EventKind.ADD_TO_CART;
+      case EVENT_KIND_PURCHASE -> EventKind.PURCHASE;
+      case EVENT_KIND_CLICK, EVENT_KIND_UNSPECIFIED, UNRECOGNIZED -> EventKind.CLICK;
+    };
+  }
+}

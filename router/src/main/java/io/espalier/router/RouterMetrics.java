@@ -1,0 +1,65 @@
+package io.espalier.router;
+
+import io.espalier.router.v1.Degradation;
+import io.opentelemetry.api.common.AttributeKey;
+import io.opentelemetry.api.common.Attributes;
+import io.opentelemetry.api.metrics.DoubleHistogram;
+import io.opentelemetry.api.metrics.LongCounter;
+import io.opentelemetry.api.metrics.Meter;
+
+/** What the router counts: time and own time by route, degradations by stage and reason, pages. */
+final class RouterMetrics {
+  private static final AttributeKey<String> ROUTE = AttributeKey.stringKey("espalier.route");
+  private static final AttributeKey<String> ARM = AttributeKey.stringKey("espalier.arm");
+  private static final AttributeKey<String> STAGE = AttributeKey.stringKey("espalier.stage");
+  private static final AttributeKey<String> REASON = AttributeKey.stringKey("espalier.reason");
+
+  private final DoubleHistogram durations;
+  private final DoubleHistogram selfTimes;
+  private final LongCounter degraded;
+  private final LongCounter degradations;
+  private final LongCounter pinnedPages;
+
+  RouterMetrics(Meter meter) {
+    durations = seconds(meter, "espalier.router.duration", "Time of a routed request");
+    selfTimes =
+        seconds(
+            meter,
+            "espalier.router.self_time",
+            "A routed request's time less its waiting for stages");
+    degraded =
+        counter(
+            meter, "espalier.router.degraded", "Answers with at least one degradation, by route");
+    degradations =
+        counter(meter, "espalier.router.degradations", "Degradations, by route, stage and reason");
+    pinnedPages =
+        counter(meter, "espalier.router.pinned_pages", "Pages that were served from a pinned list");
+  }
+
+  private static DoubleHistogram seconds(Meter meter, String name, String description) {
+    return meter.histogramBuilder(name).setUnit("s").setDescription(description).build();
+  }
+
+  private static LongCounter counter(Meter meter, String name, String description) {
+    return meter.counterBuilder(name).setDescription(description).build();
+  }
+
+  void answered(String route, String arm, RequestRun run) {
+    Attributes attributes = Attributes.of(ROUTE, route, ARM, arm);
+    durations.record(run.elapsed() * 1e-9, attributes);
+    selfTimes.record(run.selfTime() * 1e-9, attributes);
+    if (!run.degradations().isEmpty()) {
+      degraded.add(1, attributes);
+    }
+    for (Degradation degradation : run.degradations()) {
+      degradations.add(
+          1,
+          Attributes.of(
+              ROUTE, route, STAGE, degradation.getStage(), REASON, degradation.getReason().name()));
+    }
+  }
+
+  void pinnedPage(String route) {
+    pinnedPages.add(1, Attributes.of(ROUTE, route));
+  }
+}
