@@ -17,6 +17,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -161,11 +162,17 @@ final class EmbeddedModel {
   }
 
   private void schedule(QueuedCall call, long nanos) {
-    if (nanos < LONGEST_TIMER_NANOS) {
+    if (nanos >= LONGEST_TIMER_NANOS) {
+      return;
+    }
+    try {
       call.timer(timers.schedule(() -> timeOut(call), nanos, TimeUnit.NANOSECONDS));
-      if (call.result().isDone()) {
-        call.stopTimer();
-      }
+    } catch (RejectedExecutionException e) {
+      // The runner is closed, and so is the queue: it refuses the call.
+      return;
+    }
+    if (call.result().isDone()) {
+      call.stopTimer();
     }
   }
 
@@ -238,7 +245,7 @@ final class EmbeddedModel {
     List<Map<String, Tensor>> outputs;
     try {
       outputs = instance.run(calls);
-    } catch (OrtException | RuntimeException | OutOfMemoryError e) {
+    } catch (OrtException | RuntimeException | Error e) {
       failed(instance, calls, e);
       return;
     }

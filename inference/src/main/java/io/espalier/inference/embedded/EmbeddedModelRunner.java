@@ -1,7 +1,6 @@
 package io.espalier.inference.embedded;
 
 import ai.onnxruntime.OrtEnvironment;
-import ai.onnxruntime.OrtLoggingLevel;
 import io.espalier.inference.ModelCall;
 import io.espalier.inference.ModelException;
 import io.espalier.inference.ModelException.Reason;
@@ -54,8 +53,7 @@ public final class EmbeddedModelRunner implements ModelRunner {
   public EmbeddedModelRunner(Path models, Meter meter) {
     this.models = Objects.requireNonNull(models, "models");
     this.meter = Objects.requireNonNull(meter, "meter");
-    this.environment =
-        OrtEnvironment.getEnvironment(OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR, "espalier");
+    this.environment = OnnxRuntime.environment();
     this.timers =
         new ScheduledThreadPoolExecutor(
             1, Thread.ofPlatform().daemon().name("model-timeouts").factory());
@@ -152,9 +150,14 @@ public final class EmbeddedModelRunner implements ModelRunner {
     timers.shutdownNow();
   }
 
-  /** Number of calls that wait or run in all models. */
-  int inFlight() {
+  /** Number of calls that wait or run, over all models. */
+  public int inFlight() {
     return loaded.values().stream().mapToInt(model -> model.queued() + model.running()).sum();
+  }
+
+  /** Number of calls whose deadline is watched. */
+  int watched() {
+    return timers.getQueue().size();
   }
 
   private boolean exists(String model) {

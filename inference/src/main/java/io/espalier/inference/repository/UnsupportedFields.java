@@ -63,6 +63,7 @@ final class UnsupportedFields {
           "optimization.input_pinned_memory",
           "optimization.output_pinned_memory",
           "optimization.gather_kernel_buffer_threshold",
+          "optimization.execution_accelerators.cpu_execution_accelerator",
           "optimization.execution_accelerators.gpu_execution_accelerator");
 
   private UnsupportedFields() {}

@@ -1,0 +1,386 @@
+package io.espalier.inference;
+
+import static java.util.Objects.requireNonNull;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.catchThrowable;
+import static org.awaitility.Awaitility.await;
+
+import io.espalier.inference.ModelException.Reason;
+import io.espalier.inference.ModelSpec.TensorSpec;
+import io.espalier.inference.embedded.EmbeddedModelRunner;
+import io.espalier.inference.embedded.Hold;
+import io.espalier.inference.onnx.OnnxGraph;
+import io.espalier.inference.onnx.TestRepository;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
+import java.nio.LongBuffer;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** What every {@link ModelRunner} does, over the same repository of tiny models. */
+public abstract class ModelRunnerContract {
+  private static final String ONE_INSTANCE = "instance_group { count: 1 kind: KIND_CPU }\n";
+
+  private EmbeddedModelRunner engine;
+  private ModelRunner runner;
+
+  /** The runner under test, over the models of an engine. */
+  protected abstract ModelRunner runner(EmbeddedModelRunner engine) throws Exception;
+
+  @BeforeEach
+  void load(@TempDir Path models) throws Exception {
+    TestRepository repository = new TestRepository(models);
+    repository.affine(
+        "affine", ONE_INSTANCE + "dynamic_batching { default_queue_policy { max_queue_size: 2 } }");
+    repository.affine(
+        "impatient",
+        ONE_INSTANCE
+            + "dynamic_batching { default_queue_policy { default_timeout_microseconds: 20000 } }");
+    repository.affine("unloaded", "");
+    repository.lookup("lookup", 100, "dynamic_batching { preferred_batch_size: [ 4, 8 ] }");
+    repository.model(
+        "unbatched",
+        new OnnxGraph()
+            .input("x", DataType.INT32, 2, "n")
+            .node("Neg", "y", "x")
+            .output("y", DataType.INT32, 2, "n"),
+        """
+        input { name: "x" data_type: TYPE_INT32 dims: [ 2, -1 ] }
+        output { name: "y" data_type: TYPE_INT32 dims: [ 2, -1 ] }
+        """);
+    engine = new EmbeddedModelRunner(models);
+    for (String model : List.of("affine", "impatient", "lookup", "unbatched")) {
+      engine.load(model);
+    }
+    runner = runner(engine);
+  }
+
+  @AfterEach
+  void close() {
+    runner.close();
+    engine.close();
+  }
+
+  @Test
+  void infer_rows_givesTheirOutputs() {
+    Map<String, Tensor> outputs = runner.infer(affine(2, 1, 2, 3, 4)).join();
+
+    assertThat(outputs).containsOnlyKeys("y");
+    assertThat(tensor(outputs, "y").shape()).containsExactly(2, 2);
+    assertThat(floats(outputs, "y")).containsExactly(3, 5, 7, 9);
+  }
+
+  @Test
+  void infer_severalOutputs_givesEachByName() {
+    Map<String, Tensor> outputs = runner.infer(lookup(1, 7, 99)).join();
+
+    assertThat(floats(outputs, "vectors")).containsExactly(7, 7.25f, -7, 99, 99.25f, -99);
+    assertThat(longs(outputs, "next")).containsExactly(8, 100);
+  }
+
+  @Test
+  void infer_modelWithoutBatchDimension_takesItsOwnShape() {
+    Tensor x =
+        Tensor.wrap(
+            DataType.INT32,
+            Tensor.allocate(DataType.INT32, 2, 3).putInt(0, 5).putInt(20, -6),
+            2,
+            3);
+
+    Tensor y = tensor(runner.infer(new ModelCall("unbatched", Map.of("x", x), soon())).join(), "y");
+
+    assertThat(y.type()).isEqualTo(DataType.INT32);
+    assertThat(y.shape()).containsExactly(2, 3);
+    assertThat(y.data().getInt(0)).isEqualTo(-5);
+    assertThat(y.data().getInt(20)).isEqualTo(6);
+  }
+
+  @Test
+  void infer_directBuffer_isTakenToo() {
+    ByteBuffer direct = ByteBuffer.allocateDirect(8).order(ByteOrder.nativeOrder()).putFloat(4, 1);
+    Tensor x = Tensor.wrap(DataType.FP32, direct, 1, 2);
+
+    Map<String, Tensor> outputs =
+        runner.infer(new ModelCall("affine", Map.of("x", x), soon())).join();
+
+    assertThat(floats(outputs, "y")).containsExactly(1, 3);
+  }
+
+  @Test
+  void infer_noDeadline_isServed() {
+    ModelCall call =
+        new ModelCall("affine", Map.of("x", Tensor.ofFloats(new float[1], 1, 1)), Long.MAX_VALUE);
+
+    assertThat(floats(runner.infer(call).join(), "y")).containsExactly(1);
+  }
+
+  @Test
+  void infer_unknownModel_saysSo() {
+    assertThat(refusal(new ModelCall("nobody", Map.of(), soon()))).isEqualTo(Reason.UNKNOWN_MODEL);
+  }
+
+  @Test
+  void infer_unloadedModel_isNotReady() {
+    assertThat(refusal(new ModelCall("unloaded", Map.of(), soon()))).isEqualTo(Reason.NOT_READY);
+  }
+
+  @Test
+  void infer_inputsThatDoNotFit_areInvalid() {
+    Tensor fine = Tensor.ofFloats(new float[2], 1, 2);
+    for (Map<String, Tensor> inputs :
+        List.of(
+            Map.<String, Tensor>of(),
+            Map.of("z", fine),
+            Map.of("x", fine, "z", fine),
+            Map.of("x", Tensor.ofLongs(new long[2], 1, 2)),
+            Map.of("x", Tensor.ofFloats(new float[2], 2)),
+            Map.of("x", Tensor.ofFloats(new float[0], 0, 2)),
+            Map.of("x", Tensor.ofFloats(new float[18], 9, 2)))) {
+      assertThat(refusal(new ModelCall("affine", inputs, soon())))
+          .as("%s", inputs)
+          .isEqualTo(Reason.INVALID_INPUT);
+    }
+  }
+
+  @Test
+  void infer_valuesThatFailTheGraph_failAlone() {
+    try (Hold held = new Hold(engine, lookup(1, 1));
+        Hold heldToo = new Hold(engine, lookup(1, 1))) {
+      CompletableFuture<Map<String, Tensor>> good = runner.infer(lookup(1, 5));
+      CompletableFuture<Map<String, Tensor>> bad = runner.infer(lookup(1, 100));
+      CompletableFuture<Map<String, Tensor>> goodToo = runner.infer(lookup(1, 6));
+      await().until(() -> engine.inFlight() == 3);
+      held.close();
+      heldToo.close();
+
+      assertThat(longs(good.join(), "next")).containsExactly(6);
+      assertThat(longs(goodToo.join(), "next")).containsExactly(7);
+      assertThat(reason(bad)).isEqualTo(Reason.FAILED);
+    }
+  }
+
+  @Test
+  void infer_fullQueue_isRefused() {
+    try (Hold held = new Hold(engine, affine(1, 0))) {
+      List<CompletableFuture<Map<String, Tensor>>> waiting =
+          List.of(runner.infer(affine(1, 1)), runner.infer(affine(1, 2)));
+      await().until(() -> engine.inFlight() == 2);
+
+      assertThat(refusal(affine(1, 3))).isEqualTo(Reason.QUEUE_FULL);
+
+      held.close();
+      assertThat(floats(waiting.get(0).join(), "y")).containsExactly(3);
+      assertThat(floats(waiting.get(1).join(), "y")).containsExactly(5);
+    }
+  }
+
+  @Test
+  void infer_deadlineAlreadyPassed_isRefused() {
+    ModelCall late =
+        new ModelCall(
+            "affine",
+            Map.of("x", Tensor.ofFloats(new float[2], 1, 2)),
+            System.nanoTime() - TimeUnit.MILLISECONDS.toNanos(1));
+
+    assertThat(refusal(late)).isEqualTo(Reason.EXPIRED);
+  }
+
+  @Test
+  void infer_deadlinePassesInTheQueue_expiresWhileTheModelIsStillBusy() {
+    try (Hold held = new Hold(engine, affine(1, 0))) {
+      ModelCall call =
+          new ModelCall(
+              "affine",
+              Map.of("x", Tensor.ofFloats(new float[2], 1, 2)),
+              System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(20));
+
+      assertThat(refusal(call)).isEqualTo(Reason.EXPIRED);
+      await().until(() -> engine.inFlight() == 0);
+      assertThat(held).isNotNull();
+    }
+  }
+
+  @Test
+  void infer_queueTimeoutPasses_expires() {
+    try (Hold held =
+        new Hold(
+            engine,
+            new ModelCall("impatient", Map.of("x", Tensor.ofFloats(new float[1], 1, 1)), soon()))) {
+      ModelCall call =
+          new ModelCall("impatient", Map.of("x", Tensor.ofFloats(new float[2], 1, 2)), soon());
+
+      assertThat(refusal(call)).isEqualTo(Reason.EXPIRED);
+      assertThat(held).isNotNull();
+    }
+  }
+
+  @Test
+  void cancel_waitingCall_leavesTheQueue() {
+    try (Hold held = new Hold(engine, affine(1, 0))) {
+      CompletableFuture<Map<String, Tensor>> first = runner.infer(affine(1, 1));
+      CompletableFuture<Map<String, Tensor>> second = runner.infer(affine(1, 2));
+      await().until(() -> engine.inFlight() == 2);
+
+      assertThat(first.cancel(true)).isTrue();
+
+      await().until(() -> engine.inFlight() == 1);
+      CompletableFuture<Map<String, Tensor>> third = runner.infer(affine(1, 3));
+      await().until(() -> engine.inFlight() == 2);
+      held.close();
+      assertThat(floats(second.join(), "y")).containsExactly(5);
+      assertThat(floats(third.join(), "y")).containsExactly(7);
+      assertThat(first).isCancelled();
+    }
+  }
+
+  @Test
+  void infer_priorities_urgentCallsGoFirst() {
+    List<String> order = new ArrayList<>();
+    try (Hold held = new Hold(engine, affine(1, 0))) {
+      // Shapes differ so that each runs by itself.
+      CompletableFuture<?> later =
+          runner
+              .infer(new ModelCall("affine", wide(2), soon(), 1))
+              .thenRun(() -> order.add("later"));
+      await().until(() -> engine.inFlight() == 1);
+      CompletableFuture<?> urgent =
+          runner
+              .infer(new ModelCall("affine", wide(3), soon(), 0))
+              .thenRun(() -> order.add("urgent"));
+      await().until(() -> engine.inFlight() == 2);
+      held.close();
+      CompletableFuture.allOf(later, urgent).join();
+    }
+    assertThat(order).containsExactly("urgent", "later");
+  }
+
+  @Test
+  void infer_randomCallsAtOnce_eachGetsItsOwnRows() throws Exception {
+    long seed = ThreadLocalRandom.current().nextLong();
+    System.out.println(getClass().getSimpleName() + " seed: " + seed);
+    try (ExecutorService threads = Executors.newFixedThreadPool(8)) {
+      List<Future<?>> clients = new ArrayList<>();
+      for (int client = 0; client < 8; client++) {
+        Random random = new Random(seed + client);
+        clients.add(
+            threads.submit(
+                () -> {
+                  for (int i = 0; i < 100; i++) {
+                    int rows = 1 + random.nextInt(8);
+                    int width = 1 + random.nextInt(3);
+                    long[] ids = random.longs((long) rows * width, 0, 100).toArray();
+                    Map<String, Tensor> outputs = runner.infer(lookup(rows, ids)).join();
+                    float[] vectors = floats(outputs, "vectors");
+                    long[] next = longs(outputs, "next");
+                    for (int j = 0; j < ids.length; j++) {
+                      assertThat(next[j]).as("seed %d", seed).isEqualTo(ids[j] + 1);
+                      assertThat(vectors[3 * j + 1]).isEqualTo(ids[j] + .25f);
+                    }
+                  }
+                }));
+      }
+      for (Future<?> client : clients) {
+        client.get();
+      }
+    }
+    await().until(() -> engine.inFlight() == 0);
+  }
+
+  @Test
+  void spec_model_isWhatItsConfigurationDeclares() {
+    assertThat(runner.spec("lookup"))
+        .isEqualTo(
+            new ModelSpec(
+                "lookup",
+                16,
+                List.of(new TensorSpec("ids", DataType.INT64, List.of(-1L))),
+                List.of(
+                    new TensorSpec("vectors", DataType.FP32, List.of(-1L, 3L)),
+                    new TensorSpec("next", DataType.INT64, List.of(-1L)))));
+  }
+
+  @Test
+  void spec_unknownModel_saysSo() {
+    assertThat(catchThrowable(() -> runner.spec("nobody")))
+        .isInstanceOfSatisfying(
+            ModelException.class, e -> assertThat(e.reason()).isEqualTo(Reason.UNKNOWN_MODEL));
+  }
+
+  @Test
+  void isReady_loadedModelsOnly() {
+    assertThat(runner.isReady("affine")).isTrue();
+    assertThat(runner.isReady("unloaded")).isFalse();
+    assertThat(runner.isReady("nobody")).isFalse();
+  }
+
+  @Test
+  void close_furtherCalls_areNotReady() {
+    runner.close();
+
+    assertThat(refusal(affine(1, 1))).isEqualTo(Reason.NOT_READY);
+    assertThat(runner.isReady("affine")).isFalse();
+    assertThat(catchThrowable(() -> runner.spec("affine"))).isInstanceOf(ModelException.class);
+  }
+
+  private static Map<String, Tensor> wide(int width) {
+    return Map.of("x", Tensor.ofFloats(new float[width], 1, width));
+  }
+
+  private static ModelCall affine(int rows, float... x) {
+    return new ModelCall("affine", Map.of("x", Tensor.ofFloats(x, rows, x.length / rows)), soon());
+  }
+
+  private static ModelCall lookup(int rows, long... ids) {
+    return new ModelCall(
+        "lookup", Map.of("ids", Tensor.ofLongs(ids, rows, ids.length / rows)), soon());
+  }
+
+  private static long soon() {
+    return System.nanoTime() + TimeUnit.SECONDS.toNanos(60);
+  }
+
+  private Reason refusal(ModelCall call) {
+    return reason(runner.infer(call));
+  }
+
+  private static Reason reason(CompletableFuture<?> result) {
+    Throwable error = catchThrowable(result::join);
+    assertThat(error).isInstanceOf(CompletionException.class);
+    Throwable cause = requireNonNull(error.getCause());
+    assertThat(cause).isInstanceOf(ModelException.class);
+    return ((ModelException) cause).reason();
+  }
+
+  private static Tensor tensor(Map<String, Tensor> outputs, String name) {
+    return requireNonNull(outputs.get(name), name);
+  }
+
+  private static float[] floats(Map<String, Tensor> outputs, String name) {
+    FloatBuffer floats = tensor(outputs, name).floats();
+    float[] values = new float[floats.remaining()];
+    floats.get(values);
+    return values;
+  }
+
+  private static long[] longs(Map<String, Tensor> outputs, String name) {
+    LongBuffer longs = tensor(outputs, name).longs();
+    long[] values = new long[longs.remaining()];
+    longs.get(values);
+    return values;
+  }
+}

@@ -1,0 +1,172 @@
+package io.espalier.inference.triton;
+
+import com.google.protobuf.ByteString;
+import io.espalier.inference.DataType;
+import io.espalier.inference.ModelCall;
+import io.espalier.inference.ModelException;
+import io.espalier.inference.ModelSpec;
+import io.espalier.inference.ModelSpec.TensorSpec;
+import io.espalier.inference.Tensor;
+import io.espalier.inference.embedded.EmbeddedModelRunner;
+import io.espalier.inference.oip.v2.GRPCInferenceServiceGrpc.GRPCInferenceServiceImplBase;
+import io.espalier.inference.oip.v2.ModelConfig;
+import io.espalier.inference.oip.v2.ModelConfigRequest;
+import io.espalier.inference.oip.v2.ModelConfigResponse;
+import io.espalier.inference.oip.v2.ModelInferRequest;
+import io.espalier.inference.oip.v2.ModelInferResponse;
+import io.espalier.inference.oip.v2.ModelInput;
+import io.espalier.inference.oip.v2.ModelOutput;
+import io.espalier.inference.oip.v2.ModelReadyRequest;
+import io.espalier.inference.oip.v2.ModelReadyResponse;
+import io.grpc.Status;
+import io.grpc.stub.ServerCallStreamObserver;
+import io.grpc.stub.StreamObserver;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.TimeUnit;
+
+/** A small Triton: the protocol and the words of its errors, over the embedded engine. */
+final class FakeInferenceService extends GRPCInferenceServiceImplBase {
+  private final EmbeddedModelRunner engine;
+
+  FakeInferenceService(EmbeddedModelRunner engine) {
+    this.engine = engine;
+  }
+
+  @Override
+  public void modelInfer(ModelInferRequest request, StreamObserver<ModelInferResponse> responses) {
+    CompletableFuture<Map<String, Tensor>> result;
+    try {
+      result = engine.infer(call(request));
+    } catch (IllegalArgumentException e) {
+      responses.onError(
+          Status.INVALID_ARGUMENT.withDescription(e.getMessage()).asRuntimeException());
+      return;
+    }
+    ServerCallStreamObserver<ModelInferResponse> call =
+        (ServerCallStreamObserver<ModelInferResponse>) responses;
+    call.setOnCancelHandler(() -> result.cancel(true));
+    var unused =
+        result.whenComplete(
+            (outputs, error) -> {
+              if (call.isCancelled()) {
+                return;
+              }
+              if (error != null) {
+                call.onError(status(request.getModelName(), error).asRuntimeException());
+              } else {
+                call.onNext(response(request, outputs));
+                call.onCompleted();
+              }
+            });
+  }
+
+  @Override
+  public void modelConfig(
+      ModelConfigRequest request, StreamObserver<ModelConfigResponse> responses) {
+    try {
+      responses.onNext(
+          ModelConfigResponse.newBuilder()
+              .setConfig(config(engine.spec(request.getName())))
+              .build());
+      responses.onCompleted();
+    } catch (ModelException e) {
+      responses.onError(status(request.getName(), e).asRuntimeException());
+    }
+  }
+
+  @Override
+  public void modelReady(ModelReadyRequest request, StreamObserver<ModelReadyResponse> responses) {
+    responses.onNext(
+        ModelReadyResponse.newBuilder().setReady(engine.isReady(request.getName())).build());
+    responses.onCompleted();
+  }
+
+  private static ModelCall call(ModelInferRequest request) {
+    Map<String, Tensor> inputs = new HashMap<>();
+    for (int i = 0; i < request.getInputsCount(); i++) {
+      ModelInferRequest.InferInputTensor input = request.getInputs(i);
+      ByteBuffer data =
+          request.getRawInputContents(i).asReadOnlyByteBuffer().order(ByteOrder.nativeOrder());
+      inputs.put(
+          input.getName(),
+          Tensor.wrap(
+              DataType.valueOf(input.getDatatype()),
+              data,
+              input.getShapeList().stream().mapToLong(Long::longValue).toArray()));
+    }
+    long timeout =
+        request.containsParameters("timeout")
+            ? request.getParametersOrThrow("timeout").getInt64Param()
+            : TimeUnit.DAYS.toMicros(1000);
+    int priority = (int) request.getParametersOrThrow("priority").getUint64Param() - 1;
+    return new ModelCall(
+        request.getModelName(),
+        inputs,
+        System.nanoTime() + TimeUnit.MICROSECONDS.toNanos(timeout),
+        priority);
+  }
+
+  private static ModelInferResponse response(
+      ModelInferRequest request, Map<String, Tensor> outputs) {
+    ModelInferResponse.Builder response =
+        ModelInferResponse.newBuilder().setModelName(request.getModelName()).setModelVersion("1");
+    outputs.forEach(
+        (name, tensor) -> {
+          ModelInferResponse.InferOutputTensor.Builder output =
+              response.addOutputsBuilder().setName(name).setDatatype(tensor.type().name());
+          for (long dim : tensor.shape()) {
+            output.addShape(dim);
+          }
+          response.addRawOutputContents(ByteString.copyFrom(tensor.data()));
+        });
+    return response.build();
+  }
+
+  private static ModelConfig config(ModelSpec spec) {
+    ModelConfig.Builder config =
+        ModelConfig.newBuilder().setName(spec.name()).setMaxBatchSize(spec.maxBatchSize());
+    for (TensorSpec input : spec.inputs()) {
+      config.addInput(
+          ModelInput.newBuilder()
+              .setName(input.name())
+              .setDataType(type(input))
+              .addAllDims(input.dims()));
+    }
+    for (TensorSpec output : spec.outputs()) {
+      config.addOutput(
+          ModelOutput.newBuilder()
+              .setName(output.name())
+              .setDataType(type(output))
+              .addAllDims(output.dims()));
+    }
+    return config.build();
+  }
+
+  private static io.espalier.inference.oip.v2.DataType type(TensorSpec spec) {
+    return io.espalier.inference.oip.v2.DataType.valueOf("TYPE_" + spec.type());
+  }
+
+  private static Status status(String model, Throwable error) {
+    Throwable cause = error instanceof CompletionException ? error.getCause() : error;
+    if (!(cause instanceof ModelException refusal)) {
+      return Status.CANCELLED;
+    }
+    return switch (refusal.reason()) {
+      case UNKNOWN_MODEL ->
+          Status.NOT_FOUND.withDescription(
+              "Request for unknown model: '" + model + "' is not found");
+      case INVALID_INPUT -> Status.INVALID_ARGUMENT.withDescription(refusal.getMessage());
+      case NOT_READY ->
+          Status.UNAVAILABLE.withDescription(
+              "Request for unknown model: '" + model + "' has no available versions");
+      case QUEUE_FULL -> Status.UNAVAILABLE.withDescription("Exceeds maximum queue size");
+      case EXPIRED -> Status.UNAVAILABLE.withDescription("Request timeout expired");
+      case FAILED -> Status.INTERNAL.withDescription(refusal.getMessage());
+    };
+  }
+}
