@@ -42,6 +42,12 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--threads", type=int, default=0, help="default: all cores")
     train.add_argument("--epochs", type=float, default=1.0, help="multiplies every model's epochs")
     train.add_argument("--test-users", type=int, default=0, help="for the table; default all")
+    train.add_argument(
+        "--text",
+        choices=("minilm", "lexical"),
+        default="minilm",
+        help="feed: how items' text becomes vectors (lexical takes seconds, minilm minutes)",
+    )
     train.add_argument("--backbone", default="sasrec", help="E4SRec: sasrec, random, or any Hugging Face causal language model")
     train.add_argument("--data-licence", default="see the source of the data")
     train.add_argument(
@@ -124,6 +130,7 @@ def main(arguments: list[str] | None = None) -> int:
                 data_licence=options.data_licence,
                 epochs=options.epochs,
                 backbone=options.backbone,
+                text=options.text,
                 test_users=options.test_users,
             ),
         )

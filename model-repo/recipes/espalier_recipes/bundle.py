@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 import yaml
 
-from . import export
 from .data import Folder
 
 
@@ -84,34 +82,6 @@ class Writer:
         with gzip.GzipFile(self.file(part, name), "wb", mtime=0) as out:
             for row in rows:
                 out.write(json.dumps(row, separators=(",", ":")).encode() + b"\n")
-
-    def model(
-        self,
-        part: str,
-        module: torch.nn.Module,
-        example: dict[str, torch.Tensor],
-        exported: export.Exported,
-        varying: dict[str, dict[int, str]] | None = None,
-        checks: list[dict[str, torch.Tensor]] = (),
-    ):
-        """Exports a model, checks it against PyTorch on the examples, and returns its session."""
-        version = self.repository.version
-        suffix = "" if version == 1 else f"-v{version}"
-        name = f"{self.name}{suffix}-{part}"
-        folder = self.repository.root / "models" / name
-        path = folder / "1" / "model.onnx"
-        export.to_onnx(
-            module, example, [port.name for port in exported.outputs], varying or {}, path
-        )
-        (folder / "config.pbtxt").write_text(export.config(name, exported), encoding="utf-8")
-        session = export.session(path)
-        for inputs in (example, *checks):
-            export.check(module, session, inputs)
-        self.manifest["models"][part] = name
-        for file in (path, folder / "config.pbtxt"):
-            key = str(file.relative_to(self.repository.root))
-            self.manifest["checksums"][key] = sha256(file)
-        return session
 
     def parameters(self, **values) -> None:
         self.manifest["parameters"].update(values)

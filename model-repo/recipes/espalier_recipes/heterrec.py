@@ -1,15 +1,18 @@
 """HeterRec (2025): items as sets of feature tokens under hierarchical causal transformers.
 
 Each item of the history is four tokens (id, text, brand, category). A token-level causal
-transformer reads all of them, their means per item go through an item-level causal transformer,
-and several heads predict the items that come 1, 2, … steps later (the paper's LMP loss). The item
+transformer reads all of them, what it makes of each item joins that item in an item-level causal
+transformer, and several heads predict the items that come 1, 2, … steps later (the paper's LMP loss). The item
 tower crosses the same features. A candidate's score is the largest over the heads, which is this
 project's choice; the loss therefore also trains that maximum on the next item.
+
+Id vectors and the item-level transformer start from SASRec's, and everything around them starts as
+the identity, so that training begins where SASRec ended.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,13 +32,13 @@ class Shape:
     heads: int = 4
     attention_heads: int = 2
     inner: int = 128
-    layers: int = 1
+    layers: int = 1  # of the token level
     dropout: float = 0.4
-    negatives: int = 1536
+    negatives: int = 384
 
 
 class HeterRec(nn.Module):
-    def __init__(self, shape: Shape, features: Features, table: torch.Tensor):
+    def __init__(self, shape: Shape, features: Features, table: torch.Tensor, start: sasrec.SASRec):
         super().__init__()
         self.shape = shape
         width = shape.width
@@ -47,25 +50,31 @@ class HeterRec(nn.Module):
         self.categories = nn.Embedding(features.categories + 1, width)
         for embedding in (self.ids, self.brands, self.categories):
             nn.init.normal_(embedding.weight, std=0.02)
-        shared = min(width, table.shape[1])
         with torch.no_grad():
-            self.ids.weight[1:, :shared] = table[:, :shared]
+            self.ids.weight[1:] = table
             self.ids.weight[0] = 0
         self.words = nn.Linear(features.text.shape[1], width)
         self.kinds = nn.Parameter(torch.randn(4, width) * 0.02)
-        self.enter = layers.RMSNorm(width)
+        self.token_norm = layers.RMSNorm(width)
         self.tokens = layers.Decoder(
             width, shape.layers, shape.attention_heads, shape.inner, shape.dropout
         )
-        self.sequence = layers.Decoder(
-            width, shape.layers, shape.attention_heads, shape.inner, shape.dropout
-        )
+        self.join = nn.Linear(width, width, bias=False)
+        self.enter = layers.RMSNorm(width)
+        self.enter.load_state_dict(start.enter.state_dict())
+        own = start.shape
+        self.sequence = layers.Decoder(width, own.layers, own.heads, own.inner, shape.dropout)
+        self.sequence.load_state_dict(start.decoder.state_dict())
         self.up = nn.Linear(width, shape.heads * width)
-        self.out = nn.Parameter(torch.randn(shape.heads, width, width) * width**-0.5)
+        self.out = nn.Parameter(torch.zeros(shape.heads, width, width))
         self.towers = nn.ModuleList(nn.Linear(width, width) for _ in range(4))
         self.cross = nn.Sequential(
             nn.Linear(4 * width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
         )
+        with torch.no_grad():
+            self.join.weight.zero_()
+            self.cross[-1].weight.zero_()
+            self.cross[-1].bias.zero_()
 
     def feature_tokens(self, items, brands, categories, text):
         """Four tokens [..., 4, width]; what is unknown (−1) has an embedding of its own."""
@@ -90,11 +99,14 @@ class HeterRec(nn.Module):
 
     def read(self, features, positions, mask, token_positions, token_mask) -> torch.Tensor:
         """Features [B, T, ...] to the heads' vectors [B, T, H, width]."""
-        tokens = self.enter(self.feature_tokens(*features) + self.kinds)
-        tokens = F.dropout(tokens, self.shape.dropout, self.training)
-        read = self.tokens(tokens.flatten(1, 2), token_positions, token_mask)
-        items = read.unflatten(1, (-1, 4)).mean(2) + tokens.mean(2)
-        x = self.sequence(items, positions, mask)
+        tokens = self.feature_tokens(*features)
+        own = self.enter(tokens[..., 0, :])
+        read = self.token_norm(tokens + self.kinds)
+        read = F.dropout(read, self.shape.dropout, self.training)
+        read = self.tokens(read.flatten(1, 2), token_positions, token_mask)
+        x = own + self.join(read.unflatten(1, (-1, 4)).mean(2))
+        x = F.dropout(x, self.shape.dropout, self.training)
+        x = self.sequence(x, positions, mask)
         inner = F.gelu(self.up(x)).unflatten(-1, (self.shape.heads, self.shape.width))
         return x[..., None, :] + torch.einsum("...hd,hde->...he", inner, self.out)
 
@@ -146,32 +158,29 @@ class ItemModel(nn.Module):
 
 
 def loss(model: HeterRec, batch) -> torch.Tensor:
+    """The next item by the best head, and the item h + 1 steps on by head h (LMP)."""
     inputs, targets = torch.from_numpy(batch.inputs), torch.from_numpy(batch.targets)
     heads = model.hidden(inputs)
     catalogue = len(model.text)
     negatives = torch.randint(0, catalogue, (min(model.shape.negatives, catalogue),))
-    vectors = model.catalogue(negatives)
     correction = float(np.log(catalogue / len(negatives)))
-    total = 0.0
-    for ahead in range(model.shape.heads + 1):
-        # Head h learns the item h + 1 steps on; first of all their maximum learns the next one.
-        shift = max(0, ahead - 1)
-        if shift >= targets.shape[1]:
-            break
-        later = targets[:, shift:]
-        rows = heads[:, : later.shape[1]]
-        wanted = later >= 0
+    other = heads @ model.catalogue(negatives).t() + correction  # [B, T, H, S]
+    own = model.catalogue(targets.clamp(min=0))
+
+    def part(users, others, ahead):
+        wanted = targets[:, ahead:] >= 0
         if not wanted.any():
-            continue
-        target = later[wanted]
-        own = model.catalogue(target)
-        users = rows[wanted] if ahead == 0 else rows[wanted][:, ahead - 1 : ahead]
-        other = (users.flatten(0, 1) @ vectors.t()).unflatten(0, users.shape[:2]).amax(1)
-        other = other + correction
-        other = other.masked_fill(negatives[None, :] == target[:, None], -1e9)
-        positive = torch.einsum("phd,pd->ph", users, own).amax(1)
-        part = torch.logsumexp(torch.cat((positive[:, None], other), 1), 1) - positive
-        total = total + part.mean() * (1.0 if ahead == 0 else 0.5**ahead)
+            return 0.0
+        target = targets[:, ahead:][wanted]
+        positive = (users[wanted] * own[:, ahead:][wanted][:, None]).sum(-1).amax(1)
+        rest = others[wanted].amax(1).masked_fill(negatives == target[:, None], layers.BLOCKED)
+        return (torch.logsumexp(torch.cat((positive[:, None], rest), 1), 1) - positive).mean()
+
+    total = part(heads, other, 0)
+    length = targets.shape[1]
+    for head in range(min(model.shape.heads, length)):
+        users, others = heads[:, : length - head, head, None], other[:, : length - head, head, None]
+        total = total + 0.3 * 0.5**head * part(users, others, head)
     return total
 
 
@@ -219,7 +228,9 @@ def fit(
     torch.manual_seed(settings.seed)
     taught_by.eval()
     with torch.no_grad():
-        model = HeterRec(shape, features, taught_by.tower())
+        model = HeterRec(
+            replace(shape, width=taught_by.shape.width), features, taught_by.tower(), taught_by
+        )
     windows = Windows(split.train, shape.history)
     cases = split.validation.sample(judged, seed=1)
 
