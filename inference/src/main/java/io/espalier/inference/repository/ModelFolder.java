@@ -178,14 +178,19 @@ public final class ModelFolder {
       }
       version = asked.getFirst();
     }
-    String name =
-        config.getDefaultModelFilename().isEmpty()
-            ? "model.onnx"
-            : config.getDefaultModelFilename();
-    Path graph = folder.resolve(Long.toString(version)).resolve(name).normalize();
-    if (!graph.startsWith(folder.normalize()) || !Files.isRegularFile(graph)) {
-      throw new ModelException(
-          Reason.NOT_READY, graph + ": no such file (expected: the model's graph)");
+    Path versionFolder = folder.resolve(Long.toString(version)).normalize();
+    if (config.getDefaultModelFilename().isEmpty()) {
+      Path graph = versionFolder.resolve("model.onnx");
+      if (!Files.isRegularFile(graph)) {
+        throw new ModelException(
+            Reason.NOT_READY, graph + ": no such file (expected: the model's graph)");
+      }
+      return graph;
+    }
+    Path graph = versionFolder.resolve(config.getDefaultModelFilename()).normalize();
+    if (!graph.startsWith(versionFolder) || !Files.isRegularFile(graph)) {
+      throw error(
+          "default_model_filename", config.getDefaultModelFilename(), "a file of " + versionFolder);
     }
     return graph;
   }

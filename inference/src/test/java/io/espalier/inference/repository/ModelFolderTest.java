@@ -179,8 +179,8 @@ class ModelFolderTest {
           input { name: "z" data_type: TYPE_FP32 } | input[1].dims: absent
           input { name: "z" data_type: TYPE_FP32 dims: 0 } | input[1].dims: [0]
           input { data_type: TYPE_FP32 dims: 1 } | input[1].name: absent
-          default_model_filename: "other.onnx" | other.onnx: no such file
-          default_model_filename: "../../../x.onnx" | x.onnx: no such file
+          default_model_filename: "other.onnx" | default_model_filename: other.onnx (expected: a file of
+          default_model_filename: "../../../x.onnx" | default_model_filename: ../../../x.onnx (expected: a file of
           maximum_batch_size: 4 | maximum_batch_size
           dynamic_batching { preferred: 4 } | preferred
           max_batch_size: 1 max_batch_size: 2 | max_batch_size

@@ -19,10 +19,12 @@ class TritonModelRunnerContractTest extends ModelRunnerContract {
     String name = InProcessServerBuilder.generateName();
     server =
         InProcessServerBuilder.forName(name)
+            .directExecutor() // Results then arrive in the order in which the engine ends the
+            // calls.
             .addService(new FakeInferenceService(engine))
             .build()
             .start();
-    return new TritonModelRunner(InProcessChannelBuilder.forName(name).build());
+    return new TritonModelRunner(InProcessChannelBuilder.forName(name).directExecutor().build());
   }
 
   @AfterEach
