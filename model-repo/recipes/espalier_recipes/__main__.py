@@ -61,6 +61,10 @@ def parser() -> argparse.ArgumentParser:
     measure.add_argument("--out", type=Path, required=True, help="model repository to read")
     measure.add_argument("--name", type=label, help="first part of the bundles' names")
     measure.add_argument("--json", action="store_true", help="one object a line")
+    tables = commands.add_parser("search-tables", help="adds rewrite tables to the search bundles")
+    tables.add_argument("--data", type=Path, required=True, help="data folder")
+    tables.add_argument("--out", type=Path, required=True, help="model repository to change")
+    tables.add_argument("--name", type=label, help="first part of the bundles' names")
     return top
 
 
@@ -78,6 +82,11 @@ def main(arguments: list[str] | None = None) -> int:
         from . import search_eval
 
         return search_eval.main(options.data, options.out, options.name, options.json)
+    if options.command == "search-tables":
+        from . import search_eval
+
+        print("\n".join(search_eval.write_tables(options.data, options.out, options.name)))
+        return 0
     os.environ.setdefault("HF_HUB_OFFLINE", "1" if options.backbone in ("sasrec", "random") else "0")
     import torch
 

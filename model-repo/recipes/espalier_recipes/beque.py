@@ -60,6 +60,11 @@ def normalise(query: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in query.lower()).split())
 
 
+def adds(query: str, rewrite: str) -> bool:
+    """Whether a rewrite has a term that the query has not: fewer of the same words find nothing new."""
+    return not set(analyze(rewrite)).issubset(analyze(query))
+
+
 class Simulator:
     """The simulated search: text retrieval, and the teacher's cosine between queries and titles."""
 
@@ -206,7 +211,7 @@ class Mine:
         for column in np.argsort(-cosine)[:3]:
             if cosine[column] > 0.6:
                 own.append(self.kinds[column])
-        return [text for text in dict.fromkeys(own) if text != query][:most]
+        return [text for text in dict.fromkeys(own) if adds(query, text)][:most]
 
 
 def better(simulator: Simulator, query: str, options: list[str]) -> tuple[str, Scores] | None:
@@ -391,9 +396,13 @@ def align(model, tokenizer, queries, simulator: Simulator, work: Path, seconds: 
         return {"reward": float(np.mean(rewards))}
 
     before = judge(model)["reward"]
+    unaligned = {name: value.clone() for name, value in model.state_dict().items()}
     settings = trainer.Settings(epochs=epochs, learning_rate=2e-4, warmup=20, average=0.98, patience=2)
     digest = hashlib.sha256(repr(ranked).encode()).hexdigest()
     figures = trainer.train("beque-pro", model, epoch, loss, judge, settings, work, seconds, digest, metric="reward")
+    if figures.get("reward", before) < before:
+        model.load_state_dict(unaligned)
+        figures = {**figures, "kept": 0.0}
     return {"reward_before": before, **figures}
 
 
@@ -425,7 +434,7 @@ def table(model, tokenizer, queries: list[str], simulator: Simulator, most: int 
             own = simulator.score(query, query)
             kept = []
             for text in dict.fromkeys(normalise(text) for text in texts[query]):
-                if not text or analyze(text) == analyze(query):
+                if not adds(query, text):
                     continue
                 scores = simulator.score(query, text)
                 vector = vectors.get(text)

@@ -5,7 +5,8 @@ its kind somewhere ("LCD monitor 190S8", "projector lamp for VPL-FX51"), so of t
 that a title shares with others, the one whose meaning is nearest to the whole title (by the text encoder's
 teacher) is the product's phrase. Words that are mostly values of the product's own attributes (colours,
 "original") are no part of a phrase, nor are brands, nor what follows "for" or "with". A phrase's type is its last
-word, or its last two where one word would gather too much of the catalogue. A product without a phrase takes the
+word, or its last two where one word would gather too much of the catalogue. Phrases that end their run of words,
+and those that are written in small letters where makes and models have capitals, are preferred. A product without a phrase takes the
 type of its nearest neighbours by title and attribute names.
 
 An accessory is a product that is made for another: its title goes on with "for …", an attribute names what it is
@@ -96,7 +97,7 @@ def attribute_words(products, least: int = 3) -> set[str]:
 
 def phrases_of(products, banned: set[str]) -> tuple[list[set[str]], Counter]:
     """The phrases of one to three words of each title, and how many titles hold each."""
-    brand_words = {word for product in products for word in product.brand.lower().split()}
+    brand_words = _brand_words(products)
     common = Counter()
     each = []
     for product in products:
@@ -114,6 +115,17 @@ def phrases_of(products, banned: set[str]) -> tuple[list[set[str]], Counter]:
         each.append(own)
         common.update(own)
     return each, common
+
+
+def _brand_words(products) -> set[str]:
+    """Words that mostly stand in titles of the brand that has them: "acme", not the "case" of "Case Logic"."""
+    inside, total = Counter(), Counter()
+    for product in products:
+        brand = set(product.brand.lower().split())
+        for word in set(product.title.lower().split()):
+            total[word] += 1
+            inside[word] += word in brand
+    return {word for word, count in inside.items() if count > 0.5 * total[word]}
 
 
 def _explicit_accessory(product) -> bool:
@@ -159,6 +171,7 @@ def _from_titles(products, title_vectors, embed, smallest):
     vectors = embed(vocabulary)
     number = {phrase: index for index, phrase in enumerate(vocabulary)}
     follows = _ends(products, banned)
+    lower = _lower_case(products, set(vocabulary))
     chosen = []
     for product, own, vector in zip(products, each, title_vectors, strict=True):
         declared = product.attributes.get("product_type")
@@ -169,7 +182,7 @@ def _from_titles(products, title_vectors, embed, smallest):
         for phrase in own:
             index = number.get(phrase)
             if index is not None:
-                score = float(vector @ vectors[index]) + 0.25 * follows.get(phrase, 0.0)
+                score = float(vector @ vectors[index]) + 0.2 * follows.get(phrase, 0.0) + 0.4 * lower[phrase]
                 if score > best_score:
                     best, best_score = phrase, score
         chosen.append(best)
@@ -192,8 +205,25 @@ def _ends(products, banned) -> dict[str, float]:
     return {phrase: ends[phrase] / count for phrase, count in total.items()}
 
 
+def _lower_case(products, vocabulary: set[str]) -> dict[str, float]:
+    """How often a phrase is written in small letters in titles that have capitals: names of makes and models are not."""
+    total, lower = Counter(), Counter()
+    for product in products:
+        title = product.title
+        if title == title.lower() or title == title.upper():
+            continue
+        for run in runs(title, product.brand):
+            for size in (1, 2, 3):
+                for start in range(len(run.words) - size + 1):
+                    phrase = " ".join(run.words[start : start + size])
+                    if phrase in vocabulary:
+                        total[phrase] += 1
+                        lower[phrase] += phrase in title
+    return {phrase: lower[phrase] / max(1, total[phrase]) for phrase in vocabulary}
+
+
 def _singular(word: str) -> str:
-    return analyze(word)[0] if len(word) > 3 and analyze(word) else word
+    return analyze(word)[0] if len(word) > 3 and word.isalpha() and analyze(word) else word
 
 
 def _heads(phrases: list[str], size: int) -> list[str]:

@@ -6,6 +6,7 @@ goes on where it was. Figures of the run are in `OUT/.work/search/report.json`.
 
 import hashlib
 import json
+import random
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -160,6 +161,8 @@ class Run:
             for query, bought in sorted(self.log.train.items(), key=lambda pair: (-sum(pair[1].values()), pair[0]))[:400]:
                 most = max(bought.values(), default=0)
                 grades[query] = {item: 1 + min(2, 2 * count // most) for item, count in bought.items() if most}
+        if len(grades) > 300:
+            grades = {query: grades[query] for query in random.Random(13).sample(sorted(grades), 300)}
         queries = [query for query in sorted(grades) if any(grade > 0 for grade in grades[query].values())]
         if len(queries) < 10:
             return None

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 import yaml
 
-from . import agent4ranking, beque, catalogue, export, search_metrics, search_ranker, search_route
+from . import agent4ranking, beque, bundle, catalogue, export, search_metrics, search_ranker, search_route
 from . import search_tuning, seq2seq, text_encoder
 from .text_index import Field, TextIndex, TextSearch
 
@@ -104,9 +104,18 @@ class Served:
         """The bundle's table, or one made now."""
         path = self.bundles.file("BEQUE", "table")
         if path is None:
-            return beque.table(self.seq2seq, self.bpe, queries, simulator)
+            mine = self.mine()
+            writers = [lambda query: mine.options(query, self.embed([query])[0])]
+            return beque.table(self.seq2seq, self.bpe, queries, simulator, writers=writers)
         rows = [line.split("\t") for line in _lines(path)]
         return [beque.Rewrite(row[0], row[1], beque.Scores(*map(float, row[2:5]))) for row in rows]
+
+    def mine(self) -> beque.Mine:
+        """The catalogue's other words, by the served encoder."""
+        counts = beque.title_words(self.products)
+        words = [word for word, _ in counts.most_common(12000) if word.isalpha() and len(word) > 2]
+        kinds = list(dict.fromkeys(self.type_names))
+        return beque.Mine(self.products, kinds, self.embed(kinds), words, self.embed(words), [])
 
     def personas(self, queries: list[str]) -> list[agent4ranking.PersonaRewrite]:
         path = self.bundles.file("Agent4Ranking", "table") if "Agent4Ranking" in self.bundles.of else None
@@ -132,6 +141,37 @@ class Served:
             rewrites,
             float(self.bundles.parameters("SearchRanker").get("type_floor", 6.0)),
         )
+
+
+def write_tables(data: Path, repository: Path, name: str | None = None) -> list[str]:
+    """Makes the rewrite tables of a folder's listed queries and adds them to the bundles; returns their files."""
+    served = Served(repository, data, name)
+    judgments, log = catalogue.read_judgments(data), catalogue.read_log(data)
+    listed = list(log.train) if log else judgments.queries() if judgments else []
+    number = {identifier: row for row, identifier in enumerate(served.ids)}
+    bought = {
+        beque.normalise(query): {number[item] for item in items if item in number}
+        for query, items in (log.train if log else {}).items()
+    }
+    simulator = beque.Simulator(served.found, served.vectors, served.embed, bought)
+    rows = {
+        "BEQUE": beque.table_lines(served.table(listed, simulator)),
+        "Agent4Ranking": agent4ranking.table_lines(served.personas(listed)),
+    }
+    written = []
+    for system, lines in rows.items():
+        if system not in served.bundles.of:
+            continue
+        folder, manifest = served.bundles.of[system]
+        path = folder / "table.tsv"
+        path.write_text("".join(line + "\n" for line in lines), encoding="utf-8", newline="\n")
+        manifest.setdefault("files", {})["table"] = path.name
+        manifest["checksums"][path.name] = bundle.sha256(path)
+        (folder / "bundle.yaml").write_text(
+            yaml.safe_dump(manifest, sort_keys=False, allow_unicode=True, width=100), encoding="utf-8"
+        )
+        written.append(str(path))
+    return written
 
 
 def _lines(path: Path) -> list[str]:

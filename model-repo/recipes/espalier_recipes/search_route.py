@@ -70,6 +70,14 @@ class SearchRoute:
             for i, query in enumerate(queries)
         ]
 
+    def _answered(self, text: str, items: np.ndarray) -> np.ndarray:
+        """The share of a text's terms that each item has."""
+        asked = {term_hash(term) for term in analyze(text, self.index.analyzer)}
+        if not asked:
+            return np.zeros(len(items))
+        wanted = np.array(sorted(asked), "<i4")
+        return np.array([np.isin(wanted, self.terms[item]).mean() for item in items])
+
     def _one(self, query, vector, log_probs, rewrites) -> Candidates:
         own = self.bm25(query)
         cosine = self.item_vectors @ vector
@@ -87,21 +95,17 @@ class SearchRoute:
         for item, score in own:
             if item in row_of:
                 features[row_of[item], 0] = score / own[0][1]
-        features[:, 1] = np.maximum(cosine[items], 0.0)
-        log_probs = log_probs[: len(self.rate)]
+        answered = self._answered(query, items)
+        left = 1 - answered
         likely = np.maximum(log_probs[self.type_of[items]] - log_probs.max(), -self.type_floor)
-        features[:, 2] = 1 + likely / self.type_floor
-        asked = {term_hash(term) for term in analyze(query, self.index.analyzer)}
-        if asked:
-            wanted = np.array(sorted(asked), "<i4")
-            features[:, 3] = [np.isin(wanted, self.terms[item]).mean() for item in items]
+        features[:, 1] = np.maximum(cosine[items], 0.0) * left
+        features[:, 2] = (1 + likely / self.type_floor) * left
+        features[:, 3] = answered
         intent = float(np.exp(log_probs) @ self.rate)
         features[:, 4] = -self.accessory[items] * (1 - intent)
-        for ranked, _ in found:
-            for item, score in ranked:
-                row = row_of.get(item)
-                if row is not None:
-                    features[row, 5] = max(features[row, 5], score / ranked[0][1])
+        for text, _ in rewrites:
+            whole = self._answered(text, items) >= 1
+            features[:, 5] = np.maximum(features[:, 5], whole * left)
         return Candidates(items, features)
 
 
@@ -121,7 +125,7 @@ def rewrites_of(queries: list[str], table, personas, beams, most: int = 3) -> di
         own = rows.get(key) or [text for text, _ in beams(key)]
         kept: dict[str, float] = {}
         for text in own[: most + 1]:
-            if text != key and len(kept) < most:
+            if beque.adds(key, text) and len(kept) < most:
                 kept.setdefault(text, BEQUE_WEIGHT)
         for text in spoken.get(key, []):
             if text != key:

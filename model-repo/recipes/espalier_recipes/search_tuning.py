@@ -24,7 +24,7 @@ DEFAULT_SEARCH = TextSearch(
     ),
     0.1,
 )
-DEFAULT_WEIGHTS = {"bm25": 1.0, "dense": 0.2, "type": 0.1, "attribute": 0.3, "accessory": 0.1, "rewrite": 0.2}
+DEFAULT_WEIGHTS = {"bm25": 1.0, "dense": 0.3, "type": 0.1, "attribute": 1.0, "accessory": 0.1, "rewrite": 1.0}
 
 
 @dataclass(frozen=True)
@@ -85,11 +85,11 @@ class Candidates:
 
 
 GRID = {
-    "dense": (0.0, 0.1, 0.2, 0.3, 0.5, 0.8),
-    "type": (0.0, 0.05, 0.1, 0.2, 0.3, 0.5),
-    "attribute": (0.0, 0.1, 0.2, 0.3, 0.5),
-    "accessory": (0.0, 0.05, 0.1, 0.2, 0.3),
-    "rewrite": (0.0, 0.1, 0.2, 0.3, 0.5, 0.8),
+    "dense": (0.0, 0.15, 0.3, 0.6, 1.0),
+    "type": (0.0, 0.1, 0.2, 0.4, 0.8),
+    "attribute": (0.0, 0.3, 0.6, 1.0, 1.5),
+    "accessory": (0.0, 0.05, 0.1, 0.2, 0.4),
+    "rewrite": (0.0, 0.3, 0.6, 1.0, 1.5),
 }
 
 
