@@ -95,7 +95,9 @@ final class RouteRunner {
     ListMerge merge = new ListMerge(route);
     List<ListItem> merged = merge.merge(lists);
     Ranked ranked =
-        popular ? new Ranked(merged, 0, false) : rank(route, question, history, merged, merge, run);
+        popular
+            ? new Ranked(merged, 0, false)
+            : rank(route, question, rewrites, history, merged, merge, run);
     CallerRules.Ruled ruled =
         rules.apply(route.rules(), ranked.items(), question.filter(), excluded);
     List<ListItem> items =
@@ -232,6 +234,7 @@ final class RouteRunner {
   private Ranked rank(
       Route route,
       Question question,
+      List<Rewrite> rewrites,
       List<String> history,
       List<ListItem> merged,
       ListMerge merge,
@@ -263,6 +266,7 @@ final class RouteRunner {
             .setBundleVersion(ranking.bundle().version())
             .addAllHistory(history)
             .setQuery(question.query());
+    rewrites.forEach(rewrite -> request.addRewrites(rewrite.getText()));
     candidates.forEach(candidate -> request.addCandidates(candidate(candidate)));
     StageCall<RankResponse> call =
         run.start(
