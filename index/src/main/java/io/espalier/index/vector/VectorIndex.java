@@ -102,6 +102,24 @@ public final class VectorIndex {
     return best.drain();
   }
 
+  /**
+   * The scores of all items, equal to those that {@link #search} gives.
+   *
+   * @param out one place an item
+   */
+  public void scores(float[] query, float[] out) {
+    if (out.length != size) {
+      throw new IllegalArgumentException("out: " + out.length + " (expected: " + size + ")");
+    }
+    int heads = heads(query);
+    float[] scores = new float[BLOCK];
+    float[] scratch = heads == 1 ? scores : new float[BLOCK];
+    for (int first = 0; first < size; first += BLOCK) {
+      score(query, heads, first, scores, scratch);
+      System.arraycopy(scores, 0, out, first, Math.min(BLOCK, size - first));
+    }
+  }
+
   /** The score of one item, equal to the one that {@link #search} gives. */
   public float score(float[] query, int item) {
     int heads = heads(query);
