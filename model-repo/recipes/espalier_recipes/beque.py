@@ -27,6 +27,7 @@ endpoint's, where one is configured), best first:
 import hashlib
 import random
 import time
+import unicodedata
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,8 +57,9 @@ class Scores:
 
 
 def normalise(query: str) -> str:
-    """The key of the rewrite table: lower case, single blanks, no control characters."""
-    return " ".join("".join(c if c.isprintable() else " " for c in query.lower()).split())
+    """The key of the rewrite table: NFKC, lower case, single blanks, no control characters."""
+    folded = unicodedata.normalize("NFKC", query).lower()
+    return " ".join("".join(c if c.isprintable() else " " for c in folded).split())
 
 
 def adds(query: str, rewrite: str) -> bool:
