@@ -18,10 +18,10 @@ import yaml
 from . import agent4ranking, beque, bundle, catalogue, compact, endpoint, product_types, query_texts, search_metrics
 from . import search_ranker, search_route, search_tuning, seq2seq, text_encoder, trainer
 from .export import Exported, Port
-from .text_index import TextIndex
+from .text_index import Field, TextIndex, TextSearch
 
 # Shares of the run's time; what a stage leaves is shared by the later ones. Teacher and indexing take what they need.
-SHARES = {"text-encoder": 0.35, "query-types": 0.15, "pairs": 0.15, "beque-sft": 0.25, "beque-pro": 0.1}
+SHARES = {"text-encoder": 0.4, "pairs": 0.15, "beque-sft": 0.35, "beque-pro": 0.1}
 MIN_LOG_PROB = -6.0
 
 
@@ -37,6 +37,7 @@ class Settings:
     lexicon: Path | None = None
     tables: bool = True
     listed: int = 5000
+    encoder_from: Path | None = None  # `.work/search` of an earlier run whose text encoder is used as it is
 
 
 def train(data: Path, out: Path, name: str, seconds: float, seed: int = 1, version: int = 1, **options) -> dict:
@@ -81,23 +82,39 @@ class Run:
         return self.figures
 
     def texts(self) -> None:
-        """The teacher's vectors of titles and of short texts."""
-        self.teacher = text_encoder.Teacher()
+        """Vectors of titles and of short texts, by the teacher or by an earlier run's encoder."""
         titles = [product.text() for product in self.products]
         most = int(min(40000, max(2000, 25 * self.settings.seconds)))
         self.phrases = query_texts.phrases(self.products, most, 3 if len(self.products) > 2000 else 1)
         if self.log:
-            self.phrases = list(dict.fromkeys(self.phrases + [beque.normalise(q) for q in self.log.train]))[: 2 * most]
-        self.titles = self.teacher.encode(titles, self.work, "titles")
-        self.phrase_vectors = self.teacher.encode(self.phrases, self.work, "phrases")
-        self.row = {phrase: row for row, phrase in enumerate(self.phrases)}
+            common = sorted(self.log.train, key=lambda query: (-sum(self.log.train[query].values()), query))
+            logged = [beque.normalise(query) for query in common[: most // 4]]
+            self.phrases = list(dict.fromkeys(self.phrases + logged))
         self.index = TextIndex(self.products)
+        self.teacher_folder = text_encoder.teacher_folder()
+        self.tokenizer = text_encoder.load_tokenizer(self.teacher_folder / "tokenizer.json")
+        if self.settings.encoder_from:
+            self.teacher = None
+            self.student = text_encoder.load(self.settings.encoder_from, self.tokenizer)
+            self.titles = self._kept_vectors("titles", titles)
+            self.phrase_vectors = self._kept_vectors("phrases", self.phrases)
+        else:
+            self.teacher = text_encoder.Teacher()
+            self.titles = self.teacher.encode(titles, self.work, "titles")
+            self.phrase_vectors = self.teacher.encode(self.phrases, self.work, "phrases")
+        self.row = {phrase: row for row, phrase in enumerate(self.phrases)}
+
+    def _kept_vectors(self, label: str, texts: list[str]) -> np.ndarray:
+        kept = self.work / f"{label}-{trainer.key_of(texts, _digest(self.student))}.npy"
+        if not kept.exists():
+            np.save(kept, text_encoder.encode(self.student, self.tokenizer, texts, label).astype(np.float16))
+        return np.load(kept).astype(np.float32)
 
     def embed(self, texts: list[str]) -> np.ndarray:
         """The teacher's vectors; those of the short texts are looked up."""
         missing = [text for text in texts if text not in self.row]
         vectors = np.zeros((len(texts), self.titles.shape[1]), np.float32)
-        new = self.teacher.encode(missing, self.work if len(missing) > 256 else None, "texts") if missing else None
+        new = self._embed(missing) if missing else None
         place = 0
         for number, text in enumerate(texts):
             row = self.row.get(text)
@@ -108,43 +125,36 @@ class Run:
                 vectors[number] = self.phrase_vectors[row]
         return vectors
 
+    def _embed(self, texts: list[str]) -> np.ndarray:
+        if self.teacher:
+            return self.teacher.encode(texts, self.work if len(texts) > 256 else None, "texts")
+        return self._kept_vectors("texts", texts) if len(texts) > 256 else self.student_embed(texts)
+
     def encoder(self) -> None:
-        turn = text_encoder.turn_of(self.titles)
         titles = [product.text() for product in self.products]
-        self.student, self.tokenizer, figures = text_encoder.distil(
-            titles + self.phrases,
-            np.concatenate([self.titles, self.phrase_vectors]),
-            turn,
-            self.teacher,
-            self.work,
-            self.budget.take("text-encoder"),
-        )
-        compact.round_weights(self.student, ("table.weight",))
-        kept = self.work / f"items-{trainer.key_of(titles, _digest(self.student))}.npy"
-        if not kept.exists():
-            np.save(kept, text_encoder.encode(self.student, self.tokenizer, titles, "items").astype(np.float16))
-        self.item_vectors = np.load(kept).astype(np.float32)
-        self.figures["text-encoder"] = figures
+        share = self.budget.take("text-encoder")
+        if self.teacher:
+            self.student, self.tokenizer, figures = text_encoder.distil(
+                titles + self.phrases,
+                np.concatenate([self.titles, self.phrase_vectors]),
+                text_encoder.turn_of(self.titles),
+                self.teacher,
+                self.work,
+                share,
+            )
+            compact.round_weights(self.student, ("table.weight",))
+            self.figures["text-encoder"] = figures
+        self.item_vectors = self._kept_vectors("items", titles)
 
     def student_embed(self, texts: list[str]) -> np.ndarray:
         return text_encoder.encode(self.student, self.tokenizer, texts)
 
     def types(self) -> None:
         self.product_types = product_types.learn(self.products, self.titles, self.embed)
-        self.query_tokenizer = search_ranker.load_tokenizer(self.teacher.folder / "tokenizer.json")
-        self.query_model, figures = search_ranker.learn(
-            self.products,
-            self.product_types,
-            self.phrases,
-            self.phrase_vectors,
-            self.embed,
-            self.student.table.weight.detach(),
-            self.query_tokenizer,
-            self.work,
-            self.budget.take("query-types"),
-        )
-        compact.round_weights(self.query_model, ("table.weight",))
-        self.figures["query-types"] = {**figures, "types": len(self.product_types.names)}
+        self.query_tokenizer = search_ranker.load_tokenizer(self.teacher_folder / "tokenizer.json")
+        self.query_model = search_ranker.build(self.product_types, self.student, self.student_embed)
+        self.query_model.kinds.data = self.query_model.kinds.half().float()
+        self.figures["types"] = len(self.product_types.names)
 
     def type_log_probs(self, queries: list[str]) -> np.ndarray:
         encoded = text_encoder.Encoded(self.query_tokenizer, queries, 4096)
@@ -185,7 +195,7 @@ class Run:
         self.judged_queries = judged
         self.search, self.text_held = search_tuning.DEFAULT_SEARCH, None
         if judged:
-            self.search, self.text_held = search_tuning.tune_text(self.index, self.ids, judged)
+            self.search, self.text_held = self._tuned_text(judged)
         simulator = self.simulator(self.titles, self.embed)
         words = [phrase for phrase in self.phrases if phrase.isalpha()]
         words += sorted(set(beque.title_words(self.products)).difference(words))
@@ -216,6 +226,16 @@ class Run:
         )
         compact.round_weights(self.seq2seq)
         self.tables(writer, place)
+
+    def _tuned_text(self, judged):
+        kept = self.work / f"fields-{trainer.key_of(self.ids, judged.grades, judged.fold.tolist())}.json"
+        if kept.exists():
+            own = json.loads(kept.read_text(encoding="utf-8"))
+            fields = tuple(Field(**field) for field in own["search"].pop("fields"))
+            return TextSearch(fields, **own["search"]), np.array(own["held"])
+        search, held = search_tuning.tune_text(self.index, self.ids, judged)
+        kept.write_text(json.dumps({"search": asdict(search), "held": held.tolist()}), encoding="utf-8")
+        return search, held
 
     def _pairs(self, simulator, seconds: float):
         kept = self.work / f"pairs-{trainer.key_of(self.ids, self.phrases, self.lexicon, asdict(self.search))}.json"
@@ -307,10 +327,11 @@ class Run:
 
     def _write_text(self, name: str) -> None:
         writer = bundle.Writer(self.repository, name, "MiniLM", "text")
-        tokenizer_file(self.teacher.folder, text_encoder.MAX_TOKENS, writer.file("tokenizer", "tokenizer.json"))
+        tokenizer_file(self.teacher_folder, text_encoder.MAX_TOKENS, writer.file("tokenizer", "tokenizer.json"))
         add_token_model(writer, "encode", self.student, [Port("vector", torch.float32, (text_encoder.WIDTH,))])
         writer.parameters(max_tokens=text_encoder.MAX_TOKENS, width=text_encoder.WIDTH)
-        writer.manifest["metrics"]["validation.cosine"] = round(float(self.figures["text-encoder"].get("cosine", 0)), 6)
+        if "text-encoder" in self.figures:
+            writer.manifest["metrics"]["validation.cosine"] = round(float(self.figures["text-encoder"]["cosine"]), 6)
         writer.finish()
 
     def _write_dense(self, name: str, encoder: str) -> None:
@@ -333,7 +354,7 @@ class Run:
     def _write_ranker(self, name: str, text: str, dense: str) -> None:
         types = self.product_types
         writer = bundle.Writer(self.repository, name, "SearchRanker", "score")
-        tokenizer_file(self.teacher.folder, search_ranker.MAX_TOKENS, writer.file("tokenizer", "tokenizer.json"))
+        tokenizer_file(self.teacher_folder, search_ranker.MAX_TOKENS, writer.file("tokenizer", "tokenizer.json"))
         writer.lines("types", "types.tsv", types.names)
         writer.lines(
             "item_types",
@@ -405,7 +426,7 @@ def add_token_model(writer: bundle.Writer, part: str, module, outputs: list[Port
         Exported(ports, outputs, warm={"input_ids": (8,), "attention_mask": (8,)}),
         {"input_ids": {1: "length"}, "attention_mask": {1: "length"}},
         [inputs(3, 12), inputs(1, 1)],
-        ("table.weight",),
+        ("table.weight", "encoder.table.weight"),
     )
 
 

@@ -7,13 +7,13 @@ from . import compact
 from .export import Exported, Port
 from .text_encoder import Layer
 
-WIDTH = 128
+WIDTH = 96
 MAX_TOKENS = 24
 PAD, START, END = 0, 1, 2
 SPECIALS = ["<pad>", "<s>", "</s>", "<unk>"]
 
 
-def train_tokenizer(texts, vocabulary: int = 3000):
+def train_tokenizer(texts, vocabulary: int = 1500):
     """Byte-pair tokens of lower-case words, `</s>` put at the end of every text."""
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
@@ -54,9 +54,12 @@ class Cross(nn.Module):
 
 
 class Seq2Seq(nn.Module):
-    """Encoder and decoder of `layers` layers each over one shared token table."""
+    """Encoder and decoder of `layers` layers each over one shared token table.
 
-    def __init__(self, vocabulary: int, layers: int = 2, heads: int = 4):
+    One layer each: what it has to learn is to copy, to mend and to exchange words.
+    """
+
+    def __init__(self, vocabulary: int, layers: int = 1, heads: int = 4):
         super().__init__()
         self.table = nn.Embedding(vocabulary, WIDTH)
         self.source_positions = nn.Parameter(torch.randn(MAX_TOKENS, WIDTH) * 0.02)

@@ -218,6 +218,16 @@ def encode(model: nn.Module, tokenizer, texts: list[str], label: str | None = No
     return vectors
 
 
+def load(work: Path, tokenizer) -> TextEncoder:
+    """The best text encoder of an earlier run, with the weights that its bundle has."""
+    from . import compact
+
+    model = TextEncoder(tokenizer.get_vocab_size())
+    model.load_state_dict(torch.load(work / "text-encoder" / "best.pt", weights_only=True))
+    compact.round_weights(model, ("table.weight",))
+    return model.eval()
+
+
 def distil(texts: list[str], targets: np.ndarray, turn: np.ndarray, teacher: Teacher, work: Path, seconds: float,
            epochs: int = 6):
     """A TextEncoder whose vectors follow the teacher's; returns (model, tokenizer, figures)."""

@@ -6,7 +6,7 @@ import random
 import numpy as np
 import pytest
 import torch
-from espalier_recipes import agent4ranking, beque, catalogue, compact, endpoint, product_types, search_route, seq2seq
+from espalier_recipes import agent4ranking, beque, catalogue, compact, endpoint, product_types, search_ranker, search_route, seq2seq, text_encoder
 from espalier_recipes.catalogue import Product
 from espalier_recipes.text_index import TextIndex, TextSearch
 
@@ -147,7 +147,7 @@ def route(products, rewrites):
     def type_log_probs(queries):
         found = np.full((len(queries), types), -8.0)
         for row, query in enumerate(queries):
-            found[row, KINDS.index(query) if query in KINDS else 4] = -0.01
+            found[row, {"phone": 0, "handset": 0, "phone case": 1}.get(query, 4)] = -0.01
         return found
 
     return search_route.SearchRoute(
@@ -156,18 +156,29 @@ def route(products, rewrites):
     )
 
 
-def test_candidates_features_asDefined():
-    products = shop()
-    found = route(products, {"phone": [("phone case", 0.5)]}).candidates(["phone"])[0]
-    by_item = dict(zip(found.items.tolist(), found.features, strict=True))
+def features_by_item(query, rewrites):
+    found = route(shop(), rewrites).candidates([query])[0]
     assert np.abs(found.features).max() <= 1.0
+    return dict(zip(found.items.tolist(), found.features, strict=True))
+
+
+def test_candidates_everyWordAnswered_meaningCountsNothing():
+    by_item = features_by_item("phone", {"phone": [("phone case", 0.5)]})
+    assert by_item[0][[1, 2, 3, 5]].tolist() == [0.0, 0.0, 1.0, 0.0]
+    assert by_item[1][[1, 2, 3, 5]].tolist() == [0.0, 0.0, 1.0, 0.0]
+    assert by_item[0][4] == 0.0
+    assert by_item[1][4] < -0.9
+    assert max(row[0] for row in by_item.values()) == 1.0
+
+
+def test_candidates_noWordAnswered_typeAndRewriteCount():
+    by_item = features_by_item("handset", {"handset": [("notebook bag", 0.5), ("acme phone", 0.5)]})
+    whole = [item for item in by_item if "Acme" in shop()[item].title and "phone" in shop()[item].title]
+    assert whole
+    assert {by_item[item][5] for item in whole} == {1.0}
     assert by_item[0][2] == 1.0
     assert by_item[1][2] == 0.0
-    assert by_item[1][4] < -0.9
-    assert by_item[0][4] == 0.0
-    assert by_item[0][3] == 1.0
-    assert by_item[1][5] == pytest.approx(1.0, abs=0.3)
-    assert found.features[:, 0].max() == 1.0
+    assert by_item[0][3] == 0.0
 
 
 def test_candidates_emptyQuery_denseOnly():
@@ -224,3 +235,32 @@ def test_readLexicon_bothFormats(tmp_path):
     (tmp_path / "b").write_text("sofa\tcouch\n")
     assert catalogue.read_lexicon(tmp_path / "a") == [("lapm", "lamp"), ("aache", "cache")]
     assert catalogue.read_lexicon(tmp_path / "b") == [("sofa", "couch")]
+
+
+def test_queryTypes_kindsDecide_logProbabilities():
+    products = shop()
+    types = product_types.learn(products, hashed([p.title for p in products]), hashed)
+    torch.manual_seed(3)
+    encoder = text_encoder.TextEncoder(200, hidden=24, heads=2, inner=32)
+    kinds = search_ranker.kinds_of(types)
+    assert {type_ for _, type_, _ in kinds} == set(range(len(types.names)))
+    ids = torch.arange(10).view(2, 5)
+    mask = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]])
+    vectors = encoder(ids, mask).detach().numpy()
+    model = search_ranker.build(types, encoder, lambda texts: np.tile(vectors[:1], (len(texts), 1)))
+    found = model(ids, mask)
+    assert found.shape == (2, len(types.names))
+    torch.testing.assert_close(found.exp().sum(-1), torch.ones(2))
+
+
+def test_adds_onlyNewTerms():
+    assert beque.adds("gaming laptop", "gaming notebook")
+    assert not beque.adds("camera bags", "bag")
+
+
+def test_mine_joinedAndMendedWords_areOptions():
+    products = [Product(str(i), "Wireless headset black") for i in range(6)]
+    words = ["wireless", "headset", "black"]
+    mine = beque.Mine(products, ["headset"], hashed(["headset"]), words, hashed(words), [("hedset", "headset")])
+    assert "headset" in mine.options("head set", hashed(["head set"])[0])
+    assert "wireless headset" in mine.options("wireless hedset", hashed(["wireless hedset"])[0])
