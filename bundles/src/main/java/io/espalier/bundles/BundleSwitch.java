@@ -42,29 +42,39 @@ public final class BundleSwitch<T extends AutoCloseable> implements AutoCloseabl
   }
 
   /**
-   * Makes a version the current one of its name; returns when it serves.
+   * Makes a version the current one of its name; returns when it serves. An older version that
+   * still serves becomes current at once: that is how to roll back.
    *
    * @throws BundleException when it cannot be read, verified, loaded or warmed; the old version
    *     goes on serving
    */
   public void switchTo(BundleId id) {
     synchronized (loading) {
-      if (!isServing(id)) {
-        BundleHandle<T> handle = prepare(id);
-        synchronized (state) {
-          if (!closed) {
-            serving.put(id, handle);
-            current.put(id.name(), id);
-            log.info("bundle {} serves", id);
-            return;
-          }
-        }
-        handle.release();
-        throw new IllegalStateException("bundle " + id + ": the switch is closed");
+      if (shiftTo(id)) {
+        return;
       }
+      BundleHandle<T> handle = prepare(id);
       synchronized (state) {
-        current.put(id.name(), id);
+        if (!closed) {
+          serving.put(id, handle);
+          current.put(id.name(), id);
+          log.info("bundle {} serves", id);
+          return;
+        }
       }
+      handle.release();
+      throw new IllegalStateException("bundle " + id + ": the switch is closed");
+    }
+  }
+
+  /** Makes a version that serves already the current one; says whether there is one. */
+  private boolean shiftTo(BundleId id) {
+    synchronized (state) {
+      if (!serving.containsKey(id)) {
+        return false;
+      }
+      current.put(id.name(), id);
+      return true;
     }
   }
 
@@ -86,12 +96,6 @@ public final class BundleSwitch<T extends AutoCloseable> implements AutoCloseabl
     } catch (RuntimeException e) {
       handle.release();
       throw new BundleException("bundle " + id + ": cannot be warmed: " + e.getMessage(), e);
-    }
-  }
-
-  private boolean isServing(BundleId id) {
-    synchronized (state) {
-      return serving.containsKey(id);
     }
   }
 

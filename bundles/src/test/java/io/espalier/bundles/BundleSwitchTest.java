@@ -57,6 +57,20 @@ class BundleSwitchTest {
   }
 
   @Test
+  void switchTo_olderThatServes_rollsBackWithoutLoading() {
+    bundles.switchTo(V1);
+    bundles.switchTo(V2);
+
+    bundles.switchTo(V1);
+
+    assertThat(bundles.retire(V2)).isDone();
+    try (Lease<Loaded> current = bundles.acquireCurrent("lamp").orElseThrow()) {
+      assertThat(current.id()).isEqualTo(V1);
+    }
+    assertThat(loader.loaded).hasSize(2);
+  }
+
+  @Test
   void switchTo_brokenBundle_leavesTheOldServing() throws IOException {
     bundles.switchTo(V1);
     Files.writeString(files.directory(2).resolve("items.tsv"), "changed\n");

@@ -9,15 +9,21 @@ import io.opentelemetry.api.metrics.Meter;
 import io.opentelemetry.api.metrics.ObservableLongCounter;
 import java.util.Map;
 
-/** Reports, for one bundle, how often each feature was known and how often its default served. */
+/** Reports, for one ranker, how often each feature was known and how often its default served. */
 final class FeatureMetrics implements AutoCloseable {
+  static final AttributeKey<String> RANKER = AttributeKey.stringKey("ranker");
   static final AttributeKey<String> BUNDLE = AttributeKey.stringKey("bundle");
   static final AttributeKey<String> FEATURE = AttributeKey.stringKey("feature");
   static final AttributeKey<Boolean> HIT = AttributeKey.booleanKey("hit");
 
   private final ObservableLongCounter counter;
 
-  FeatureMetrics(Meter meter, BundleId bundle, FeatureStore features) {
+  /**
+   * @param ranker the bundle that is asked for
+   * @param bundle the bundle that the features belong to, which may serve in several rankers
+   */
+  FeatureMetrics(Meter meter, BundleId ranker, BundleId bundle, FeatureStore features) {
+    Attributes owner = Attributes.of(RANKER, ranker.toString(), BUNDLE, bundle.toString());
     Map<String, HitCounter> counters = features.counters();
     this.counter =
         meter
@@ -27,13 +33,13 @@ final class FeatureMetrics implements AutoCloseable {
                 measurement ->
                     counters.forEach(
                         (name, count) -> {
-                          measurement.record(count.hits(), attributes(bundle, name, true));
-                          measurement.record(count.misses(), attributes(bundle, name, false));
+                          measurement.record(count.hits(), attributes(owner, name, true));
+                          measurement.record(count.misses(), attributes(owner, name, false));
                         }));
   }
 
-  private static Attributes attributes(BundleId bundle, String feature, boolean hit) {
-    return Attributes.of(BUNDLE, bundle.toString(), FEATURE, feature, HIT, hit);
+  private static Attributes attributes(Attributes owner, String feature, boolean hit) {
+    return owner.toBuilder().put(FEATURE, feature).put(HIT, hit).build();
   }
 
   @Override

@@ -35,7 +35,7 @@ final class FusionLoader {
     List<Voice> voices = new ArrayList<>();
     try {
       for (String key : sources.keys()) {
-        voices.add(voice(sources, key));
+        voices.add(voice(bundle.id(), sources, key));
       }
     } catch (RuntimeException e) {
       new FusionRanker(voices).close();
@@ -44,7 +44,7 @@ final class FusionLoader {
     return new FusionRanker(voices);
   }
 
-  private Voice voice(Parameters sources, String key) {
+  private Voice voice(BundleId fusion, Parameters sources, String key) {
     BundleId id;
     try {
       id = BundleId.parse(key);
@@ -61,7 +61,7 @@ final class FusionLoader {
     Bundle source = repository.get(id);
     if (ScorerLoader.loads(source.system())) {
       source.verify();
-      return new ModelVoice(scorers.load(source), weight, temperature, floor);
+      return new ModelVoice(scorers.load(source, fusion), weight, temperature, floor);
     }
     if (temperature != 1) {
       throw own.wrong("temperature", temperature, "1: the source's score is final");

@@ -28,7 +28,7 @@ final class RankerLoader implements BundleLoader<Ranker> {
   @Override
   public Ranker load(Bundle bundle) {
     return switch (bundle.system()) {
-      case "E4SRec", "HeterRec" -> new ScorerRanker(scorers.load(bundle));
+      case "E4SRec", "HeterRec" -> new ScorerRanker(scorers.load(bundle, bundle.id()));
       case "Fusion" -> fusions.load(bundle);
       case "SearchRanker" -> searchRankers.load(bundle);
       default ->

@@ -2,6 +2,7 @@ package io.espalier.ranking;
 
 import io.espalier.bundles.Bundle;
 import io.espalier.bundles.BundleException;
+import io.espalier.bundles.BundleId;
 import io.espalier.bundles.ItemOrder;
 import io.espalier.index.vector.FloatMatrix;
 import io.espalier.index.vector.VectorIndex;
@@ -33,7 +34,12 @@ final class ScorerLoader {
     return system.equals("E4SRec") || system.equals("HeterRec");
   }
 
-  InnerProductScorer load(Bundle bundle) {
+  /**
+   * Reads a scorer's files.
+   *
+   * @param ranker the bundle that it scores for: its own, or a fusion that names it
+   */
+  InnerProductScorer load(Bundle bundle, BundleId ranker) {
     BundleTables tables = new BundleTables(bundle);
     ItemOrder items = bundle.readItems();
     if (items.size() == 0) {
@@ -67,7 +73,7 @@ final class ScorerLoader {
         hasDefault,
         bias == null ? new float[0] : BundleTables.values(bias),
         VectorIndex.of(matrix, bias),
-        new FeatureMetrics(meter, bundle.id(), features));
+        new FeatureMetrics(meter, ranker, bundle.id(), features));
   }
 
   private static FeatureStore heterRecFeatures(

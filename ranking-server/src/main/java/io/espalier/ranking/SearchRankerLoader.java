@@ -65,7 +65,7 @@ final class SearchRankerLoader {
             terms,
             TermAnalyzer.of(analysis),
             List.of(text, dense.id(), encoder.id()),
-            new FeatureMetrics(meter, bundle.id(), features)));
+            new FeatureMetrics(meter, bundle.id(), dense.id(), features)));
   }
 
   private static TextAnalysis analysis(Parameters parameters) {

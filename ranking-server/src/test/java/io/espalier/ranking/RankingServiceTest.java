@@ -29,15 +29,19 @@ import io.espalier.server.EspalierServer;
 import io.espalier.server.ServerConfig;
 import io.grpc.Context;
 import io.grpc.ManagedChannel;
+import io.grpc.MethodDescriptor;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
+import io.grpc.stub.ClientCalls;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Random;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
@@ -46,6 +50,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -59,10 +64,14 @@ class RankingServiceTest {
   private static final long SEED = 41_207;
   private static final List<String> NAMES = List.of("e4", "heter", "fusion", "ranker");
 
+  private static final long SPOIL_SEED = 61_331;
+  private static final int SPOILT = 10_000;
+
   @TempDir Path root;
   private final FakeRunner runner = RankingBundles.runner();
   private final TestTelemetry metrics = new TestTelemetry();
   private final List<AutoCloseable> open = new ArrayList<>();
+  private @Nullable EspalierServer server;
   private RankingBundles bundles;
 
   @BeforeEach
@@ -88,13 +97,14 @@ class RankingServiceTest {
             metrics.telemetry());
     open.add(component);
     assertThat(component.isReady()).isTrue();
-    EspalierServer server =
+    EspalierServer started =
         EspalierServer.builder("ranking", ServerConfig.defaults())
             .service(component.service())
             .buildInProcess(UUID.randomUUID().toString())
             .start();
-    open.add(server);
-    ManagedChannel channel = ClientChannels.open(server.target());
+    server = started;
+    open.add(started);
+    ManagedChannel channel = ClientChannels.open(started.target());
     open.add(channel::shutdownNow);
     return RankingServiceGrpc.newBlockingStub(channel);
   }
@@ -352,12 +362,17 @@ class RankingServiceTest {
     rank(stub, request("heter", "a", "b", "unknown").addAllHistory(List.of("a", "d", "gone")));
 
     Map<String, Long> after = metrics.counts("espalier.ranking.feature.lookups");
-    assertThat(after.get("[heter@1, item_vectors, true]"))
-        .isEqualTo(before.getOrDefault("[heter@1, item_vectors, true]", 0L) + 2);
-    assertThat(after.get("[heter@1, item_vectors, false]")).isEqualTo(1);
-    assertThat(after.get("[heter@1, text, true]"))
-        .isEqualTo(before.getOrDefault("[heter@1, text, true]", 0L) + 2);
-    assertThat(after.get("[heter@1, text, false]")).isZero();
+    Map<String, Long> more = new HashMap<>();
+    after.forEach((name, count) -> more.put(name, count - before.getOrDefault(name, 0L)));
+    more.values().removeIf(count -> count == 0);
+    // Attributes are in the order of their names: bundle, feature, hit, ranker.
+    assertThat(more)
+        .containsOnly(
+            Map.entry("[heter@1, item_vectors, true, heter@1]", 2L),
+            Map.entry("[heter@1, item_vectors, false, heter@1]", 1L),
+            Map.entry("[heter@1, text, true, heter@1]", 2L),
+            Map.entry("[heter@1, brands, true, heter@1]", 2L),
+            Map.entry("[heter@1, categories, true, heter@1]", 2L));
   }
 
   @Test
@@ -558,6 +573,46 @@ class RankingServiceTest {
         .hasMessageContaining("item 0: 1 terms (expected: as many as follow)");
     bundles.ranker("{bm25: 1}").text("item_types", "a\t3\t0\n").write();
     assertThatThrownBy(this::serve).hasMessageContaining("item_types:1: type: 3 (expected: 0..2)");
+  }
+
+  /** Nothing that a caller can send is a defect: every answer is one that a rule knows. */
+  @Test
+  void rank_spoiltRequests_neverUseTheFallback() throws IOException {
+    System.out.println("seed " + SPOIL_SEED);
+    RankingServiceBlockingStub stub = serve();
+    RandomBytes bytes = new RandomBytes(SPOIL_SEED);
+    MethodDescriptor<byte[], byte[]> method = RandomBytes.raw(RankingServiceGrpc.getRankMethod());
+    List<byte[]> sound =
+        List.of(
+            request("ranker", "a", "b", "unknown")
+                .setQuery("red phone")
+                .addRewrites("red case")
+                .build()
+                .toByteArray(),
+            request("fusion", "a", "c")
+                .addHistory("b")
+                .addCandidates(
+                    RankCandidate.newBuilder()
+                        .setItemId("d")
+                        .addSourceScores(source("tiger", -1, -0.5, true)))
+                .build()
+                .toByteArray());
+    Map<Status.Code, Integer> codes = new EnumMap<>(Status.Code.class);
+    for (int i = 0; i < SPOILT; i++) {
+      byte[] request = bytes.spoil(sound.get(i % sound.size()));
+      Status.Code code = Status.Code.OK;
+      try {
+        ClientCalls.blockingUnaryCall(stub.getChannel(), method, stub.getCallOptions(), request);
+      } catch (StatusRuntimeException e) {
+        code = e.getStatus().getCode();
+      }
+      codes.merge(code, 1, Integer::sum);
+    }
+    System.out.println(codes);
+    assertThat(codes)
+        .containsOnlyKeys(Status.Code.OK, Status.Code.INVALID_ARGUMENT, Status.Code.NOT_FOUND);
+
+    assertThat(Objects.requireNonNull(server).unmappedExceptions()).isZero();
   }
 
   @Test

@@ -39,6 +39,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.UUID;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
@@ -458,7 +459,7 @@ class RetrievalServiceTest {
             .start();
     open.add(
         () -> {
-          assertThat(server.unmappedExceptions()).isZero();
+          assertThat(Objects.requireNonNull(server).unmappedExceptions()).isZero();
           server.close();
         });
     ManagedChannel channel = ClientChannels.open(server.target());

@@ -19,15 +19,19 @@ import io.espalier.server.ClientChannels;
 import io.espalier.server.EspalierServer;
 import io.espalier.server.ServerConfig;
 import io.grpc.ManagedChannel;
+import io.grpc.MethodDescriptor;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
+import io.grpc.stub.ClientCalls;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
@@ -35,6 +39,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -50,10 +55,14 @@ class RewriteServiceTest {
   // Long enough for a busy machine: no test waits for it to pass.
   private static final Duration PATIENT = Duration.ofSeconds(30);
 
+  private static final long SPOIL_SEED = 61_331;
+  private static final int SPOILT = 10_000;
+
   @TempDir Path root;
   private final FakeRunner runner = RewriteBundles.runner();
   private final TestTelemetry metrics = new TestTelemetry();
   private final List<AutoCloseable> open = new ArrayList<>();
+  private @Nullable EspalierServer server;
   private RewriteBundles bundles;
 
   @BeforeEach
@@ -76,13 +85,14 @@ class RewriteServiceTest {
     open.add(component);
     assertThat(component.isReady()).isTrue();
     assertThat(component.serving()).containsExactlyInAnyOrderElementsOf(BUNDLES);
-    EspalierServer server =
+    EspalierServer started =
         EspalierServer.builder("rewrite", ServerConfig.defaults())
             .service(component.service())
             .buildInProcess(UUID.randomUUID().toString())
             .start();
-    open.add(server);
-    ManagedChannel channel = ClientChannels.open(server.target());
+    server = started;
+    open.add(started);
+    ManagedChannel channel = ClientChannels.open(started.target());
     open.add(channel::shutdownNow);
     return RewriteServiceGrpc.newBlockingStub(channel);
   }
@@ -355,6 +365,37 @@ class RewriteServiceTest {
   @Test
   void rewrite_longestQuery_isAnswered() throws IOException {
     assertThat(rewrite(serve(), "😀".repeat(512)).getNormalisedQuery()).hasSize(1024);
+  }
+
+  /** Nothing that a caller can send is a defect: every answer is one that a rule knows. */
+  @Test
+  void rewrite_spoiltRequests_neverUseTheFallback() throws IOException {
+    System.out.println("seed " + SPOIL_SEED);
+    RewriteServiceBlockingStub stub = serve();
+    RandomBytes bytes = new RandomBytes(SPOIL_SEED);
+    MethodDescriptor<byte[], byte[]> method =
+        RandomBytes.raw(RewriteServiceGrpc.getRewriteMethod());
+    List<byte[]> sound =
+        List.of(
+            request("shop-beque", "red lamp").toByteArray(),
+            request("shop-beque", "couch").toByteArray(),
+            request("personas", "lamp").toByteArray());
+    Map<Status.Code, Integer> codes = new EnumMap<>(Status.Code.class);
+    for (int i = 0; i < SPOILT; i++) {
+      byte[] request = bytes.spoil(sound.get(i % sound.size()));
+      Status.Code code = Status.Code.OK;
+      try {
+        ClientCalls.blockingUnaryCall(stub.getChannel(), method, stub.getCallOptions(), request);
+      } catch (StatusRuntimeException e) {
+        code = e.getStatus().getCode();
+      }
+      codes.merge(code, 1, Integer::sum);
+    }
+    System.out.println(codes);
+    assertThat(codes)
+        .containsOnlyKeys(Status.Code.OK, Status.Code.INVALID_ARGUMENT, Status.Code.NOT_FOUND);
+
+    assertThat(Objects.requireNonNull(server).unmappedExceptions()).isZero();
   }
 
   @Test
