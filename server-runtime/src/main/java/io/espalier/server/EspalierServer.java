@@ -98,8 +98,11 @@ public final class EspalierServer implements AutoCloseable {
       if (!config.authToken().isEmpty()) {
         guards.add(new TokenAuthentication(config.authToken()));
       }
-      transport.addService(
-          ServerInterceptors.intercept(ProtoReflectionServiceV1.newInstance(), guards.reversed()));
+      ServerServiceDefinition reflection = ProtoReflectionServiceV1.newInstance().bindService();
+      for (ServerServiceDefinition version :
+          List.of(reflection, ReflectionV1Alpha.of(reflection))) {
+        transport.addService(ServerInterceptors.intercept(version, guards.reversed()));
+      }
     }
     this.server = transport.build();
   }
