@@ -1,0 +1,40 @@
+package io.espalier.cli;
+
+import io.espalier.bundles.BundleRepository;
+import io.espalier.cli.cluster.Deployment;
+import io.espalier.cli.show.Terminal;
+import io.espalier.stores.catalog.DataFolder;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/** Which catalogue and which bundles a cluster serves. */
+final class ClusterOptions {
+  @Option(
+      names = "--data",
+      paramLabel = "DIR",
+      description = "The data folder (default: the built-in shop, generated on first use).")
+  @Nullable Path data;
+
+  @Mixin RepositoryOption repository = new RepositoryOption();
+
+  Deployment deployment(Home home, Terminal terminal) {
+    BundleRepository bundles = repository.open(home);
+    return Deployment.of(bundles, DataFolder.open(folder(home, terminal)));
+  }
+
+  Path folder(Home home, Terminal terminal) {
+    Path given = data;
+    if (given == null) {
+      return ShopCommand.builtIn(home, terminal);
+    }
+    if (!Files.isDirectory(given)) {
+      throw new ProgramException(
+          ExitCode.MISSING,
+          "--data: " + given + " (expected: a folder with items.jsonl or products.jsonl)");
+    }
+    return given;
+  }
+}

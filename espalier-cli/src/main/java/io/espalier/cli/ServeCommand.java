@@ -1,0 +1,166 @@
+package io.espalier.cli;
+
+import io.espalier.bundles.BundleRepository;
+import io.espalier.cli.cluster.Deployment;
+import io.espalier.cli.cluster.ServeConfig;
+import io.espalier.cli.cluster.Stage;
+import io.espalier.cli.cluster.StageServers;
+import io.espalier.cli.show.Terminal;
+import io.espalier.router.StageChannels;
+import io.espalier.server.ClientChannels;
+import io.espalier.server.EspalierServer;
+import io.espalier.server.ServerConfig;
+import io.espalier.stores.catalog.DataFolder;
+import io.grpc.ManagedChannel;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** {@code espalier serve STAGE}: one server of the cluster, over TCP. */
+@Command(
+    name = "serve",
+    description =
+        "Runs one server of the cluster by itself: router, retrieval, ranking or rewrite.",
+    footerHeading = "%nExamples:%n",
+    footer = {
+      "  ./espalier serve rewrite       at 127.0.0.1:7703",
+      "  ./espalier serve retrieval     at 127.0.0.1:7701",
+      "  ./espalier serve ranking       at 127.0.0.1:7702",
+      "  ./espalier serve router        at 127.0.0.1:7700, with its peers at the ports above",
+      "  ./espalier serve router --peer retrieval=dns:///retrieval:7701 --set"
+          + " server.max_concurrent_calls=200",
+      "  ./espalier serve ranking --config /etc/espalier/server.yaml",
+      "",
+      "A file may hold any of these keys; --set takes the same keys, and wins:",
+      "  server: {host, port, max_message_bytes, max_connection_age, max_connection_age_grace,",
+      "    max_concurrent_calls, deadline_floor, propagation_delay, drain_timeout, reflection,"
+          + " auth_token}",
+      "  model_repo, data, state, rewrite_tables, rewrite_model_budget, peers: {rewrite, retrieval,"
+          + " ranking}"
+    })
+final class ServeCommand implements Callable<Integer> {
+  private final Terminal terminal;
+  private final Home home;
+
+  @Parameters(paramLabel = "STAGE", description = "${COMPLETION-CANDIDATES}.")
+  Stage stage = Stage.ROUTER;
+
+  @Option(names = "--config", paramLabel = "FILE", description = "A YAML file of the keys below.")
+  @Nullable Path config;
+
+  @Option(
+      names = "--host",
+      paramLabel = "HOST",
+      description = "Where it listens (default: 127.0.0.1).")
+  @Nullable String host;
+
+  @Option(
+      names = "--port",
+      paramLabel = "N",
+      description = "Its port, 0 for a free one (default: 7700 to 7703 by stage).")
+  @Nullable Integer port;
+
+  @Option(
+      names = "--peer",
+      paramLabel = "STAGE=TARGET",
+      description = "Where a router finds a stage.")
+  Map<String, String> peers = new LinkedHashMap<>();
+
+  @Option(names = "--set", paramLabel = "KEY=VALUE", description = "Any key of the configuration.")
+  Map<String, String> settings = new LinkedHashMap<>();
+
+  @Mixin ClusterOptions options = new ClusterOptions();
+
+  ServeCommand(Terminal terminal, Home home) {
+    this.terminal = terminal;
+    this.home = home;
+  }
+
+  @Override
+  public Integer call() throws IOException, InterruptedException {
+    ServeConfig read = read();
+    terminal.err().println(stage + " configuration:");
+    terminal.err().print(io.espalier.server.ConfigFile.print(read).replace(token(read), "(set)"));
+    terminal.err().flush();
+    Deployment deployment =
+        Deployment.of(
+            BundleRepository.open(Path.of(read.modelRepo())),
+            DataFolder.open(Path.of(read.data())));
+    StageServers servers =
+        new StageServers(deployment, Path.of(read.rewriteTables()))
+            .withRewriteModelBudget(read.rewriteModelBudget());
+    EspalierServer server =
+        switch (stage) {
+          case REWRITE -> servers.rewrite(read.server()).build();
+          case RETRIEVAL -> servers.retrieval(read.server()).build();
+          case RANKING -> servers.ranking(read.server()).build();
+          case ROUTER -> router(servers, read, deployment);
+        };
+    server.closeOnExit().start();
+    terminal.err().println(stage + " listens at " + server.target());
+    terminal.err().flush();
+    server.awaitTermination();
+    return ExitCode.OK;
+  }
+
+  private static String token(ServeConfig config) {
+    // A token never reaches a log; a text that no configuration holds stands for none.
+    return config.server().authToken().isEmpty() ? "\u0000" : config.server().authToken();
+  }
+
+  private EspalierServer router(StageServers servers, ServeConfig config, Deployment deployment) {
+    ManagedChannel rewrite = channel(config.peers().rewrite(), config.server());
+    ManagedChannel retrieval = channel(config.peers().retrieval(), config.server());
+    ManagedChannel ranking = channel(config.peers().ranking(), config.server());
+    Path state = config.state().isEmpty() ? null : Path.of(config.state());
+    return servers
+        .router(
+            config.server(),
+            new StageChannels(rewrite, retrieval, ranking),
+            UpCommand.users(state, deployment.data()))
+        .closing(rewrite::shutdownNow)
+        .closing(retrieval::shutdownNow)
+        .closing(ranking::shutdownNow)
+        .build();
+  }
+
+  private static ManagedChannel channel(String target, ServerConfig config) {
+    return ClientChannels.open(target, config.authToken(), config.maxMessageBytes());
+  }
+
+  private ServeConfig read() {
+    Path file = config;
+    Path repository = options.repository.path(home);
+    Path data = options.data;
+    if (data == null) {
+      data = file == null ? ShopCommand.builtIn(home, terminal) : home.shop();
+    }
+    ServeConfig read = ServeConfig.defaults(stage, repository, data, home.rewriteTables());
+    if (file != null) {
+      read = read.under(file);
+    }
+    Map<String, String> overrides = new LinkedHashMap<>();
+    if (host != null) {
+      overrides.put("server.host", host);
+    }
+    if (port != null) {
+      overrides.put("server.port", Integer.toString(port));
+    }
+    if (options.data != null) {
+      overrides.put("data", options.data.toString());
+    }
+    if (options.repository.directory != null) {
+      overrides.put("model_repo", repository.toString());
+    }
+    peers.forEach((name, target) -> overrides.put("peers." + name, "\"" + target + "\""));
+    overrides.putAll(settings);
+    return read.with(overrides);
+  }
+}

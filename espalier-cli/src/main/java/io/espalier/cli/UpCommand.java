@@ -1,0 +1,231 @@
+package io.espalier.cli;
+
+import io.espalier.cli.cluster.Cluster;
+import io.espalier.cli.cluster.Deployment;
+import io.espalier.cli.cluster.RouteText;
+import io.espalier.cli.cluster.ServeConfig;
+import io.espalier.cli.cluster.Stage;
+import io.espalier.cli.cluster.StageServers;
+import io.espalier.cli.show.AnswerView;
+import io.espalier.cli.show.Terminal;
+import io.espalier.router.v1.ExplanationLevel;
+import io.espalier.router.v1.ListOptions;
+import io.espalier.router.v1.RecommendRequest;
+import io.espalier.router.v1.RecommendResponse;
+import io.espalier.router.v1.RouterServiceGrpc;
+import io.espalier.router.v1.SearchRequest;
+import io.espalier.router.v1.SearchResponse;
+import io.espalier.router.v1.User;
+import io.espalier.server.ServerConfig;
+import io.espalier.stores.catalog.CatalogItem;
+import io.espalier.stores.catalog.DataFolder;
+import io.espalier.stores.catalog.Judgment;
+import io.espalier.stores.catalog.LoggedQuery;
+import io.espalier.stores.users.Durability;
+import io.espalier.stores.users.UserStateStore;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/** {@code espalier up}: the whole cluster in one process. */
+@Command(
+    name = "up",
+    description = {
+      "Runs the whole cluster in one process on the embedded engine: router, rewrite, retrieval,"
+          + " ranking.",
+      "Without --data it serves the built-in shop."
+    },
+    footerHeading = "%nExamples:%n",
+    footer = {
+      "  ./espalier up --once                          start, answer one search and one feed, stop",
+      "  ./espalier up                                 until Ctrl-C; ask it with ./espalier search,"
+          + " recommend, why-not",
+      "  ./espalier up --data my-catalogue --model-repo out/mine",
+      "  ./espalier up --host 0.0.0.0 --port 9000 --state /var/lib/espalier"
+    })
+final class UpCommand implements Callable<Integer> {
+  /** Events kept of each user. */
+  static final int USER_EVENTS = 1000;
+
+  private static final int SHOWN = 8;
+
+  private final Terminal terminal;
+  private final Home home;
+
+  @Option(
+      names = "--once",
+      description = "Answer one search and one feed request with explanations, then stop.")
+  boolean once;
+
+  @Option(
+      names = "--host",
+      defaultValue = "127.0.0.1",
+      description = "Where the router listens (default: ${DEFAULT-VALUE}).")
+  String host = "";
+
+  @Option(
+      names = "--port",
+      paramLabel = "N",
+      description = "The router's port, 0 for a free one (default: 7700; with --once a free one).")
+  @Nullable Integer port;
+
+  @Option(
+      names = "--state",
+      paramLabel = "DIR",
+      description = "Remember users' events there across restarts (default: in memory).")
+  @Nullable Path state;
+
+  @Option(
+      names = "--rewrite-model-budget",
+      paramLabel = "TIME",
+      converter = Durations.class,
+      description = "How long the rewrite model is waited for (default: 50ms).")
+  Duration rewriteModelBudget = ServeConfig.REWRITE_MODEL_BUDGET;
+
+  @Mixin ClusterOptions options = new ClusterOptions();
+
+  UpCommand(Terminal terminal, Home home) {
+    this.terminal = terminal;
+    this.home = home;
+  }
+
+  @Override
+  public Integer call() throws InterruptedException {
+    long start = System.nanoTime();
+    Deployment deployment = options.deployment(home, terminal);
+    UserStateStore users = users(state, deployment.data());
+    Integer given = port;
+    ServerConfig config =
+        ServerConfig.defaults().on(host, given != null ? given : once ? 0 : Stage.ROUTER.port());
+    StageServers servers =
+        new StageServers(deployment, home.rewriteTables())
+            .withRewriteModelBudget(rewriteModelBudget);
+    Cluster cluster = Cluster.listening(servers, users, config);
+    Runtime.getRuntime().addShutdownHook(Thread.ofPlatform().unstarted(cluster::close));
+    terminal
+        .err()
+        .printf(
+            Locale.ROOT,
+            "espalier is up at %s after %.1f s: %,d items, %,d users, routes %s%n",
+            cluster.target(),
+            (System.nanoTime() - start) / 1e9,
+            deployment.data().items().size(),
+            users.size(),
+            String.join(", ", servers.routes()));
+    terminal.err().flush();
+    if (once) {
+      askOnce(deployment, cluster);
+      cluster.close();
+    } else {
+      suggest(deployment, cluster.target());
+      cluster.awaitTermination();
+    }
+    return ExitCode.OK;
+  }
+
+  /** What users did: the data folder's, and what was recorded since where it is remembered. */
+  static UserStateStore users(@Nullable Path directory, DataFolder data) {
+    UserStateStore users =
+        directory == null
+            ? UserStateStore.inMemory(USER_EVENTS)
+            : UserStateStore.open(directory, USER_EVENTS, Durability.WRITTEN);
+    users.load(data, 0);
+    return users;
+  }
+
+  private void askOnce(Deployment deployment, Cluster cluster) {
+    AnswerView view = new AnswerView(terminal, new CatalogLabels(deployment.data()));
+    // A first request pays for what the virtual machine has not compiled yet: it gets the time that
+    // it needs.
+    RouterServiceGrpc.RouterServiceBlockingStub router =
+        RouterServiceGrpc.newBlockingStub(cluster.router()).withDeadlineAfter(30, TimeUnit.SECONDS);
+    ListOptions list =
+        ListOptions.newBuilder()
+            .setPageSize(SHOWN)
+            .setExplanation(ExplanationLevel.EXPLANATION_LEVEL_FULL)
+            .build();
+    if (has(deployment, "search")) {
+      String query = query(deployment.data());
+      SearchResponse found =
+          router.search(SearchRequest.newBuilder().setQuery(query).setOptions(list).build());
+      terminal.out().println();
+      view.print("search \"" + query + "\"", found.getRewritesList(), found.getPage());
+    }
+    if (has(deployment, "feed")) {
+      String user = user(deployment.data());
+      RecommendResponse feed =
+          router.recommend(
+              RecommendRequest.newBuilder()
+                  .setUser(User.newBuilder().setId(user))
+                  .setOptions(list)
+                  .build());
+      terminal.out().println();
+      view.print("feed of " + user, List.of(), feed.getPage());
+    }
+  }
+
+  private void suggest(Deployment deployment, String target) {
+    String at = target.equals("127.0.0.1:" + Stage.ROUTER.port()) ? "" : " --target " + target;
+    Path given = options.data;
+    String data = given == null ? "" : " --data " + Home.shown(given);
+    terminal.out().println("Try, from another terminal:");
+    if (has(deployment, "search")) {
+      terminal
+          .out()
+          .println("  ./espalier search \"" + query(deployment.data()) + "\"" + at + data);
+    }
+    if (has(deployment, "feed")) {
+      String user = user(deployment.data());
+      terminal.out().println("  ./espalier recommend " + user + at + data);
+      terminal
+          .out()
+          .println(
+              "  ./espalier why-not "
+                  + deployment.data().items().getFirst().id()
+                  + " --user "
+                  + user
+                  + at
+                  + data);
+    }
+    terminal.out().println("Ctrl-C stops it.");
+    terminal.out().flush();
+  }
+
+  private static boolean has(Deployment deployment, String kind) {
+    return deployment.routes().stream().map(RouteText::kind).anyMatch(kind::equals);
+  }
+
+  /**
+   * A query that people of this catalogue ask: judged, or logged and unseen in training, or a
+   * title.
+   */
+  private static String query(DataFolder data) {
+    Optional<String> judged = data.judgments().stream().map(Judgment::query).findFirst();
+    Stream<String> logged =
+        data.queries().stream()
+            .filter(query -> query.split() == LoggedQuery.Split.TEST)
+            .map(LoggedQuery::query);
+    return judged
+        .or(logged::findFirst)
+        .orElseGet(
+            () ->
+                data.items().stream()
+                    .map(CatalogItem::title)
+                    .filter(title -> !title.isEmpty())
+                    .findFirst()
+                    .orElse("anything"));
+  }
+
+  private static String user(DataFolder data) {
+    return data.sequences().isEmpty() ? "newcomer" : data.sequences().getFirst().user();
+  }
+}

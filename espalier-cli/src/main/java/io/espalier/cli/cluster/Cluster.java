@@ -1,0 +1,116 @@
+package io.espalier.cli.cluster;
+
+import io.espalier.inference.embedded.EmbeddedModelRunner;
+import io.espalier.router.StageChannels;
+import io.espalier.server.ClientChannels;
+import io.espalier.server.EspalierServer;
+import io.espalier.server.ServerConfig;
+import io.espalier.stores.users.UserStateStore;
+import io.grpc.ManagedChannel;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.concurrent.atomic.AtomicLong;
+
+/**
+ * The four servers in this process on one embedded engine. Stages and router talk over the
+ * in-process transport, the same services and channels as between processes.
+ */
+public final class Cluster implements AutoCloseable {
+  private static final AtomicLong NUMBERS = new AtomicLong();
+
+  private final Deque<AutoCloseable> parts = new ArrayDeque<>();
+  private final StageChannels stages;
+  private final EspalierServer router;
+  private final ManagedChannel routerChannel;
+
+  private Cluster(StageServers servers, UserStateStore users, ServerConfig tcp, boolean listen)
+      throws IOException {
+    String name = "espalier-" + ProcessHandle.current().pid() + "-" + NUMBERS.incrementAndGet();
+    ServerConfig inside = ServerConfig.defaults();
+    try {
+      EmbeddedModelRunner runner = servers.runner();
+      parts.push(runner);
+      // The runner is shared: it closes after all stages.
+      AutoCloseable nothing = () -> {};
+      start(servers.rewrite(inside, runner, nothing).buildInProcess(name + "-rewrite"));
+      start(servers.retrieval(inside, runner, nothing).buildInProcess(name + "-retrieval"));
+      start(servers.ranking(inside, runner, nothing).buildInProcess(name + "-ranking"));
+      this.stages =
+          new StageChannels(
+              open("in-process:" + name + "-rewrite"),
+              open("in-process:" + name + "-retrieval"),
+              open("in-process:" + name + "-ranking"));
+      EspalierServer.Builder builder = servers.router(tcp, stages, users);
+      this.router = listen ? builder.build() : builder.buildInProcess(name + "-router");
+      start(router);
+      this.routerChannel = open(router.target());
+    } catch (RuntimeException | IOException e) {
+      close();
+      throw e;
+    }
+  }
+
+  /** Starts the cluster with its router on a TCP address. */
+  public static Cluster listening(StageServers servers, UserStateStore users, ServerConfig config) {
+    return start(servers, users, config, true);
+  }
+
+  /** Starts the cluster for this process alone. */
+  public static Cluster inProcess(StageServers servers, UserStateStore users) {
+    return start(servers, users, ServerConfig.defaults(), false);
+  }
+
+  private static Cluster start(
+      StageServers servers, UserStateStore users, ServerConfig config, boolean listen) {
+    try {
+      return new Cluster(servers, users, config, listen);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e.getMessage(), e);
+    }
+  }
+
+  private void start(EspalierServer server) throws IOException {
+    parts.push(server);
+    server.start();
+  }
+
+  private ManagedChannel open(String target) {
+    ManagedChannel channel = ClientChannels.open(target);
+    parts.push(channel::shutdownNow);
+    return channel;
+  }
+
+  /** To the router. */
+  public ManagedChannel router() {
+    return routerChannel;
+  }
+
+  /** To the stages. */
+  public StageChannels stages() {
+    return stages;
+  }
+
+  /** Where the router listens. */
+  public String target() {
+    return router.target();
+  }
+
+  /** Waits until the router has stopped. */
+  public void awaitTermination() throws InterruptedException {
+    router.awaitTermination();
+  }
+
+  /** Stops everything, the last started first. */
+  @Override
+  public synchronized void close() {
+    while (!parts.isEmpty()) {
+      try {
+        parts.pop().close();
+      } catch (Exception e) {
+        throw new IllegalStateException("the cluster did not stop: " + e, e);
+      }
+    }
+  }
+}

@@ -1,0 +1,80 @@
+package io.espalier.cli.cluster;
+
+import io.espalier.server.ConfigFile;
+import io.espalier.server.ServerConfig;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Map;
+
+/**
+ * How one server of a cluster runs by itself; the file of {@code espalier serve --config}.
+ *
+ * @param server how it listens, limits and stops
+ * @param modelRepo the model repository
+ * @param data the data folder
+ * @param state where a router remembers users' events across restarts; empty for memory alone
+ * @param rewriteTables a folder of rewrite tables that may not lie in the model repository
+ * @param rewriteModelBudget how long a rewrite model is waited for
+ * @param peers where a router finds the stages
+ */
+public record ServeConfig(
+    ServerConfig server,
+    String modelRepo,
+    String data,
+    String state,
+    String rewriteTables,
+    Duration rewriteModelBudget,
+    Peers peers) {
+
+  /** How long a rewrite model is waited for unless told otherwise. */
+  public static final Duration REWRITE_MODEL_BUDGET = Duration.ofMillis(50);
+
+  /** gRPC targets such as {@code 127.0.0.1:7701} or {@code dns:///retrieval:7701}. */
+  public record Peers(String rewrite, String retrieval, String ranking) {
+    public Peers {
+      notEmpty("rewrite", rewrite);
+      notEmpty("retrieval", retrieval);
+      notEmpty("ranking", ranking);
+    }
+  }
+
+  public ServeConfig {
+    notEmpty("model_repo", modelRepo);
+    notEmpty("data", data);
+  }
+
+  /** A stage on loopback, at its own port, with its peers at theirs. */
+  public static ServeConfig defaults(Stage stage, Path modelRepo, Path data, Path rewriteTables) {
+    return new ServeConfig(
+        ServerConfig.defaults().on("127.0.0.1", stage.port()),
+        modelRepo.toString(),
+        data.toString(),
+        "",
+        rewriteTables.toString(),
+        REWRITE_MODEL_BUDGET,
+        new Peers(
+            "127.0.0.1:" + Stage.REWRITE.port(),
+            "127.0.0.1:" + Stage.RETRIEVAL.port(),
+            "127.0.0.1:" + Stage.RANKING.port()));
+  }
+
+  /** These values under {@code key.path} → value pairs. */
+  public ServeConfig with(Map<String, String> overrides) {
+    return ConfigFile.bind(
+        ConfigFile.override(ConfigFile.parse("", "options"), overrides),
+        "options",
+        ServeConfig.class,
+        this);
+  }
+
+  /** These values under a YAML file. */
+  public ServeConfig under(Path file) {
+    return ConfigFile.bind(ConfigFile.read(file), file.toString(), ServeConfig.class, this);
+  }
+
+  private static void notEmpty(String key, String value) {
+    if (value.isBlank()) {
+      throw new IllegalArgumentException(key + ": empty (expected: not empty)");
+    }
+  }
+}

@@ -1,0 +1,202 @@
+package io.espalier.cli.cluster;
+
+import io.espalier.bundles.BundleId;
+import io.espalier.bundles.BundleRepository;
+import io.espalier.inference.embedded.EmbeddedModelRunner;
+import io.espalier.ranking.RankingComponent;
+import io.espalier.ranking.RankingSettings;
+import io.espalier.retrieval.RetrievalComponent;
+import io.espalier.rewrite.RewriteComponent;
+import io.espalier.rewrite.RewriteSettings;
+import io.espalier.router.RouterComponent;
+import io.espalier.router.StageChannels;
+import io.espalier.server.ClientChannels;
+import io.espalier.server.EspalierServer;
+import io.espalier.server.ServerConfig;
+import io.espalier.stores.users.UserStateStore;
+import io.grpc.ManagedChannel;
+import io.opentelemetry.api.OpenTelemetry;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Collection;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeSet;
+
+/**
+ * Builds each server of a cluster from its deployment. The same builders make the servers of one
+ * process and those that have a process each: only the transport differs.
+ */
+public final class StageServers {
+  private final Deployment deployment;
+  private final RewriteSettings rewriteSettings;
+  private final OpenTelemetry telemetry = OpenTelemetry.noop();
+
+  /**
+   * Servers of {@code deployment}.
+   *
+   * @param rewriteTables a folder of rewrite tables that may not lie in the model repository; need
+   *     not exist
+   */
+  public StageServers(Deployment deployment, Path rewriteTables) {
+    this(
+        deployment,
+        Files.isDirectory(rewriteTables)
+            ? RewriteSettings.defaults().withTables(rewriteTables)
+            : RewriteSettings.defaults());
+  }
+
+  private StageServers(Deployment deployment, RewriteSettings rewriteSettings) {
+    this.deployment = deployment;
+    this.rewriteSettings = rewriteSettings;
+  }
+
+  /** The same servers, whose rewrite model is waited for this long. */
+  public StageServers withRewriteModelBudget(Duration budget) {
+    RewriteSettings usual = RewriteSettings.defaults();
+    Duration run = budget.compareTo(usual.runLimit()) > 0 ? budget : usual.runLimit();
+    Duration call =
+        budget.compareTo(usual.defaultDeadline()) > 0 ? budget : usual.defaultDeadline();
+    return new StageServers(
+        deployment,
+        new RewriteSettings(
+            rewriteSettings.tables(),
+            budget,
+            usual.answerReserve(),
+            run,
+            usual.modelRuns(),
+            usual.cachedQueries(),
+            call,
+            usual.warmUpLimit()));
+  }
+
+  /** A runner with the models of all stages loaded and warm. */
+  public EmbeddedModelRunner runner() {
+    Set<BundleId> bundles = new TreeSet<>(deployment.rewriters());
+    bundles.addAll(deployment.sources());
+    bundles.addAll(deployment.rankers());
+    return runner(bundles);
+  }
+
+  private EmbeddedModelRunner runner(Collection<BundleId> bundles) {
+    BundleRepository repository = deployment.repository();
+    EmbeddedModelRunner runner =
+        new EmbeddedModelRunner(repository.models(), telemetry.getMeter("io.espalier.inference"));
+    try {
+      BundleModels.of(repository, bundles).forEach(runner::load);
+      return runner;
+    } catch (RuntimeException e) {
+      runner.close();
+      throw e;
+    }
+  }
+
+  /** The rewrite server on the deployment's models alone. */
+  public EspalierServer.Builder rewrite(ServerConfig config) {
+    EmbeddedModelRunner runner = runner(deployment.rewriters());
+    return rewrite(config, runner, runner);
+  }
+
+  /** The retrieval server on the deployment's models alone. */
+  public EspalierServer.Builder retrieval(ServerConfig config) {
+    EmbeddedModelRunner runner = runner(deployment.sources());
+    return retrieval(config, runner, runner);
+  }
+
+  /** The ranking server on the deployment's models alone. */
+  public EspalierServer.Builder ranking(ServerConfig config) {
+    EmbeddedModelRunner runner = runner(deployment.rankers());
+    return ranking(config, runner, runner);
+  }
+
+  EspalierServer.Builder rewrite(
+      ServerConfig config, EmbeddedModelRunner runner, AutoCloseable owned) {
+    RewriteComponent component =
+        RewriteComponent.start(
+            deployment.repository(), deployment.rewriters(), runner, rewriteSettings, telemetry);
+    return builder("rewrite", config)
+        .service(component.service())
+        .readiness("rewrite models", component::isReady)
+        .closing(owned)
+        .closing(component);
+  }
+
+  EspalierServer.Builder retrieval(
+      ServerConfig config, EmbeddedModelRunner runner, AutoCloseable owned) {
+    RetrievalComponent component =
+        RetrievalComponent.open(
+            deployment.repository(), deployment.sources(), deployment.data(), runner);
+    return builder("retrieval", config)
+        .service(component.service())
+        .readiness("retrieval models", component::isReady)
+        .closing(owned)
+        .closing(component);
+  }
+
+  EspalierServer.Builder ranking(
+      ServerConfig config, EmbeddedModelRunner runner, AutoCloseable owned) {
+    RankingComponent component =
+        RankingComponent.start(
+            deployment.repository(),
+            deployment.rankers(),
+            runner,
+            RankingSettings.defaults(),
+            telemetry);
+    return builder("ranking", config)
+        .service(component.service())
+        .readiness("ranking models", component::isReady)
+        .closing(owned)
+        .closing(component);
+  }
+
+  /** The router over channels to the stages. */
+  public EspalierServer.Builder router(
+      ServerConfig config, StageChannels channels, UserStateStore users) {
+    RouterComponent.Builder router =
+        RouterComponent.builder(channels, users)
+            .catalogue(id -> deployment.data().item(id))
+            .openTelemetry(telemetry);
+    deployment.routes().forEach(route -> router.route(route.yaml(), route.source()));
+    return router.build().install(builder("router", config)).closing(users);
+  }
+
+  private EspalierServer.Builder builder(String name, ServerConfig config) {
+    return EspalierServer.builder(name, config).openTelemetry(telemetry);
+  }
+
+  /**
+   * Reads a route file as a router would, without any stage behind it.
+   *
+   * @throws io.espalier.server.ConfigException when a router would refuse it
+   */
+  public static RouteText checkRoute(Path file) {
+    ManagedChannel nowhere = ClientChannels.open("in-process:none");
+    try {
+      RouterComponent router =
+          RouterComponent.builder(
+                  new StageChannels(nowhere, nowhere, nowhere), UserStateStore.inMemory(1))
+              .catalogue(id -> Optional.empty())
+              .routes(file)
+              .build();
+      RouteText route = RouteText.read(file);
+      if (!router.bundles().equals(route.bundles())) {
+        throw new IllegalStateException(
+            file
+                + ": the router asks for "
+                + router.bundles()
+                + ", the composition would serve "
+                + route.bundles());
+      }
+      return route;
+    } finally {
+      nowhere.shutdownNow();
+    }
+  }
+
+  /** The routes' names, for a person. */
+  public List<String> routes() {
+    return deployment.routes().stream().map(RouteText::name).toList();
+  }
+}

@@ -1,0 +1,82 @@
+package io.espalier.cli.cluster;
+
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/** The packaged program as a process of its own that serves on a free loopback port. */
+final class ServerProcess implements AutoCloseable {
+  private static final Pattern ADDRESS =
+      Pattern.compile("(?:is up|listens) at (127\\.0\\.0\\.1:[0-9]+)");
+  private static final Duration START = Duration.ofMinutes(5);
+
+  private final Process process;
+  private final CompletableFuture<String> target = new CompletableFuture<>();
+  private final StringBuffer log = new StringBuffer();
+
+  private ServerProcess(Process process) {
+    this.process = process;
+    Thread.ofVirtual().start(this::read);
+  }
+
+  /** Starts {@code espalier ARGS…}. */
+  static ServerProcess start(Path root, List<String> arguments) throws IOException {
+    Path module = root.resolve("espalier-cli/target");
+    List<String> command = new ArrayList<>();
+    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.addAll(
+        List.of(
+            "--enable-native-access=ALL-UNNAMED",
+            "--sun-misc-unsafe-memory-access=allow",
+            "-Xmx1g",
+            "-Despalier.root=" + root,
+            "-cp",
+            System.getProperty(
+                "espalier.classpath",
+                module.resolve("espalier.jar") + ":" + module.resolve("lib") + "/*"),
+            "io.espalier.cli.Main"));
+    command.addAll(arguments);
+    return new ServerProcess(new ProcessBuilder(command).redirectErrorStream(true).start());
+  }
+
+  private void read() {
+    try (BufferedReader lines = process.inputReader(StandardCharsets.UTF_8)) {
+      for (String line = lines.readLine(); line != null; line = lines.readLine()) {
+        log.append(line).append('\n');
+        Matcher matcher = ADDRESS.matcher(line);
+        if (matcher.find()) {
+          target.complete(matcher.group(1));
+        }
+      }
+    } catch (IOException e) {
+      log.append(e);
+    }
+    target.completeExceptionally(new IllegalStateException("ended before it served:\n" + log));
+  }
+
+  /** Where it listens, once it does. */
+  String target() throws Exception {
+    return target.get(START.toSeconds(), TimeUnit.SECONDS);
+  }
+
+  /** Ends it at once, as a crash would. */
+  void kill() throws InterruptedException {
+    process.destroyForcibly().waitFor();
+  }
+
+  @Override
+  public void close() throws InterruptedException {
+    process.destroy();
+    if (!process.waitFor(20, TimeUnit.SECONDS)) {
+      kill();
+    }
+  }
+}
