@@ -15,12 +15,14 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.StringTokenizer;
+import java.util.function.Consumer;
 
 /**
  * A catalogue and what is known of its use, in the files that {@code docs/bundles.md} describes.
  *
- * <p>Each file is read when it is first asked for, once. A file that is not there is an empty list,
- * but for the items, without which a folder has no meaning. Safe for use by many threads.
+ * <p>Each file is read when it is first asked for, once (the event log each time). A file that is
+ * not there is an empty list, but for the items, without which a folder has no meaning. Safe for
+ * use by many threads.
  */
 public final class DataFolder {
   private static final List<String> ITEM_FILES = List.of("items.jsonl", "products.jsonl");
@@ -30,7 +32,6 @@ public final class DataFolder {
   private final Lazy<Map<String, Integer>> numbers = new Lazy<>(this::numberItems);
   private final Lazy<String> fingerprint = new Lazy<>(this::computeFingerprint);
   private final Lazy<List<UserSequence>> sequences = new Lazy<>(this::readSequences);
-  private final Lazy<List<LoggedEvent>> events = new Lazy<>(this::readEvents);
   private final Lazy<List<Judgment>> judgments = new Lazy<>(this::readJudgments);
   private final Lazy<List<LoggedQuery>> queries = new Lazy<>(this::readQueries);
 
@@ -90,9 +91,18 @@ public final class DataFolder {
     return sequences.get();
   }
 
-  /** The event log, from {@code events.tsv}, in the order of the file. */
-  public List<LoggedEvent> events() {
-    return events.get();
+  /**
+   * Hands over the event log, {@code events.tsv}, line by line: it can be larger than memory.
+   *
+   * @return whether the folder has one
+   */
+  public boolean forEachEvent(Consumer<LoggedEvent> consumer) {
+    Path file = directory.resolve("events.tsv");
+    if (!Files.exists(file)) {
+      return false;
+    }
+    Lines.forEach(file, false, (text, line) -> event(file, text, line), consumer);
+    return true;
   }
 
   /** The graded judgments, from {@code judgments.tsv}. */
@@ -178,33 +188,34 @@ public final class DataFolder {
         });
   }
 
-  private List<LoggedEvent> readEvents() {
-    Path file = directory.resolve("events.tsv");
-    if (!Files.exists(file)) {
-      return List.of();
-    }
-    return Lines.read(
-        file,
-        false,
-        (text, line) -> {
-          String[] fields = Lines.fields(file, line, text, "user seconds kind item query");
-          EventKind kind =
-              EventKind.parse(fields[2])
-                  .orElseThrow(
-                      () ->
-                          new InvalidDataException(
-                              file,
-                              line,
-                              "kind: "
-                                  + fields[2]
-                                  + " (expected: impression, click, add_to_cart or purchase)"));
-          return new LoggedEvent(
-              nonEmpty(file, line, "user", fields[0]),
-              seconds(file, line, fields[1]),
-              kind,
-              nonEmpty(file, line, "item", fields[3]),
-              fields[4]);
-        });
+  private static LoggedEvent event(Path file, String text, long line) {
+    String[] fields =
+        Lines.fields(file, line, text, "user seconds kind item query position clicked");
+    EventKind kind =
+        EventKind.parse(fields[2])
+            .orElseThrow(
+                () ->
+                    new InvalidDataException(
+                        file,
+                        line,
+                        "kind: "
+                            + fields[2]
+                            + " (expected: impression, click, add_to_cart or purchase)"));
+    OptionalInt position =
+        fields[5].isEmpty()
+            ? OptionalInt.empty()
+            : OptionalInt.of(
+                Lines.integer(file, line, "position", fields[5], 0, Integer.MAX_VALUE));
+    boolean clicked =
+        !fields[6].isEmpty() && Lines.integer(file, line, "clicked", fields[6], 0, 1) == 1;
+    return new LoggedEvent(
+        nonEmpty(file, line, "user", fields[0]),
+        seconds(file, line, fields[1]),
+        kind,
+        nonEmpty(file, line, "item", fields[3]),
+        fields[4],
+        position,
+        clicked);
   }
 
   private static Instant seconds(Path file, long line, String text) {

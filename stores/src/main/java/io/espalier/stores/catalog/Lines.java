@@ -7,6 +7,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Consumer;
 
 /** Reads a text file line by line. Blank lines are skipped and counted. */
 final class Lines {
@@ -19,12 +20,17 @@ final class Lines {
 
   static <T> List<T> read(Path file, boolean header, Parser<T> parser) {
     List<T> values = new ArrayList<>();
+    forEach(file, header, parser, values::add);
+    return List.copyOf(values);
+  }
+
+  static <T> void forEach(Path file, boolean header, Parser<T> parser, Consumer<T> consumer) {
     long line = 0;
     try (BufferedReader reader = Files.newBufferedReader(file)) {
       for (String text = reader.readLine(); text != null; text = reader.readLine()) {
         line++;
         if (!text.isBlank() && !(header && line == 1)) {
-          values.add(parser.parse(text, line));
+          consumer.accept(parser.parse(text, line));
         }
       }
     } catch (CharacterCodingException e) {
@@ -32,7 +38,6 @@ final class Lines {
     } catch (IOException e) {
       throw new InvalidDataException(file + ": cannot be read: " + e);
     }
-    return List.copyOf(values);
   }
 
   /** The fields of a line of tab-separated values. */

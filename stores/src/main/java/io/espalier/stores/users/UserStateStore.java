@@ -2,7 +2,6 @@ package io.espalier.stores.users;
 
 import io.espalier.stores.catalog.CatalogItem;
 import io.espalier.stores.catalog.DataFolder;
-import io.espalier.stores.catalog.LoggedEvent;
 import io.espalier.stores.catalog.UserSequence;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -11,8 +10,10 @@ import java.nio.file.Path;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.EnumSet;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
@@ -145,8 +146,8 @@ public final class UserStateStore implements AutoCloseable {
   }
 
   /**
-   * Takes over what a data folder knows of its users, without logging it: its event log where it
-   * has one, else its sequences.
+   * Takes over what a data folder knows of its users, without logging it: the interactions of its
+   * event log where it has one, else its sequences.
    *
    * <p>Sequences have no times: an event of one is given its position in seconds since 1970, so
    * that it comes before anything that is recorded later.
@@ -156,12 +157,21 @@ public final class UserStateStore implements AutoCloseable {
    * @return how many users it knows
    */
   public int load(DataFolder folder, int leaveOut) {
-    if (!folder.events().isEmpty()) {
-      Set<String> loaded = new HashSet<>();
-      for (LoggedEvent event : folder.events()) {
-        add(event.user(), new UserEvent("", event.itemId(), event.kind(), event.time()));
-        loaded.add(event.user());
-      }
+    Map<String, String> ids = new HashMap<>();
+    Set<String> loaded = new HashSet<>();
+    boolean hasLog =
+        folder.forEachEvent(
+            event -> {
+              if (INTERACTIONS.contains(event.kind())) {
+                // One string for each id, not one for each event.
+                String item = ids.computeIfAbsent(event.itemId(), id -> id);
+                add(
+                    event.user(),
+                    new UserEvent("", item, event.kind(), event.time(), "", event.position()));
+              }
+              loaded.add(event.user());
+            });
+    if (hasLog) {
       return loaded.size();
     }
     List<CatalogItem> items = folder.items();

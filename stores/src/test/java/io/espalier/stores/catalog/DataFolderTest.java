@@ -10,7 +10,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.HexFormat;
+import java.util.List;
 import java.util.Map;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
@@ -74,7 +76,7 @@ class DataFolderTest {
   void otherFiles_present_areRead() throws IOException {
     write("items.jsonl", "{\"id\":\"a\"}\n{\"id\":\"b\"}\n");
     write("sequences.tsv", "u1\t1 0 1\nu2\t0\n");
-    write("events.tsv", "u1\t100\tadd_to_cart\ta\tred lamp\nu1\t90\tpurchase\tb\t\n");
+    write("events.tsv", "u1\t100\timpression\ta\tred lamp\t2\t1\nu1\t90\tpurchase\tb\t\t\t\n");
     write("judgments.tsv", "query\tid\tgrade\nlamp\ta\t3\n");
     write("queries.tsv", "train\tlamp\t4\ta\ntest\tlmap\t1\t\n");
 
@@ -84,11 +86,26 @@ class DataFolderTest {
     assertThat(folder.sequences().getFirst().user()).isEqualTo("u1");
     assertThat(folder.sequences().getFirst().items()).containsExactly(1, 0, 1);
     assertThat(folder.sequences().getFirst().first(2)).containsExactly(1, 0);
-    assertThat(folder.events())
+    List<LoggedEvent> events = new ArrayList<>();
+    assertThat(folder.forEachEvent(events::add)).isTrue();
+    assertThat(events)
         .containsExactly(
             new LoggedEvent(
-                "u1", Instant.ofEpochSecond(100), EventKind.ADD_TO_CART, "a", "red lamp"),
-            new LoggedEvent("u1", Instant.ofEpochSecond(90), EventKind.PURCHASE, "b", ""));
+                "u1",
+                Instant.ofEpochSecond(100),
+                EventKind.IMPRESSION,
+                "a",
+                "red lamp",
+                OptionalInt.of(2),
+                true),
+            new LoggedEvent(
+                "u1",
+                Instant.ofEpochSecond(90),
+                EventKind.PURCHASE,
+                "b",
+                "",
+                OptionalInt.empty(),
+                false));
     assertThat(folder.judgments()).containsExactly(new Judgment("lamp", "a", 3));
     assertThat(folder.queries())
         .containsExactly(
@@ -103,7 +120,7 @@ class DataFolderTest {
     DataFolder folder = DataFolder.open(directory);
 
     assertThat(folder.sequences()).isEmpty();
-    assertThat(folder.events()).isEmpty();
+    assertThat(folder.forEachEvent(event -> {})).isFalse();
     assertThat(folder.judgments()).isEmpty();
     assertThat(folder.queries()).isEmpty();
   }
@@ -149,8 +166,11 @@ class DataFolderTest {
         "sequences.tsv|u|sequences.tsv:2: 1 fields (expected: 2, user items)",
         "sequences.tsv|u\t0 9|sequences.tsv:2: item: 9 (expected: 0..0)",
         "sequences.tsv|u\t0 x|sequences.tsv:2: item: x (expected: 0..0)",
-        "events.tsv|u\tx\tclick\ta\t''|events.tsv:2: seconds: x",
-        "events.tsv|u\t5\tstare\ta\t''|events.tsv:2: kind: stare (expected: impression, click",
+        "events.tsv|u\tx\tclick\ta\tq\t0\t1|events.tsv:2: seconds: x",
+        "events.tsv|u\t5\tstare\ta\tq\t0\t1|events.tsv:2: kind: stare (expected: impression, click",
+        "events.tsv|u\t5\tclick\ta\tq\t-1\t1|events.tsv:2: position: -1 (expected: 0..2147483647)",
+        "events.tsv|u\t5\tclick\ta\tq\t0\t2|events.tsv:2: clicked: 2 (expected: 0..1)",
+        "events.tsv|u\t5\tclick\ta\tq|events.tsv:2: 5 fields (expected: 7, user seconds kind",
         "judgments.tsv|q\ta\t4|judgments.tsv:2: grade: 4 (expected: 0..3)",
         "queries.tsv|later\tq\t1\ta|queries.tsv:2: split: later (expected: train or test)",
       })
@@ -161,7 +181,7 @@ class DataFolderTest {
         switch (file) {
           case "items.jsonl" -> "{\"id\":\"first\"}\n";
           case "sequences.tsv" -> "u0\t0\n";
-          case "events.tsv" -> "u0\t1\tclick\tfirst\t\n";
+          case "events.tsv" -> "u0\t1\tclick\tfirst\t\t\t\n";
           case "judgments.tsv" -> "query\tid\tgrade\n";
           default -> "train\tq\t1\tfirst\n";
         };
@@ -172,7 +192,7 @@ class DataFolderTest {
             () -> {
               folder.items();
               folder.sequences();
-              folder.events();
+              folder.forEachEvent(event -> {});
               folder.judgments();
               folder.queries();
             })

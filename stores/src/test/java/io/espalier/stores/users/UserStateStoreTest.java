@@ -14,6 +14,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.EnumSet;
 import java.util.List;
@@ -165,7 +166,7 @@ class UserStateStoreTest {
     byte[] whole = Files.readAllBytes(log);
     int first = whole.length / 2;
     for (int cut = 0; cut < whole.length; cut++) {
-      Files.write(log, java.util.Arrays.copyOf(whole, cut));
+      Files.write(log, Arrays.copyOf(whole, cut));
 
       try (UserStateStore store = UserStateStore.open(directory, 100, Durability.WRITTEN)) {
         assertThat(items(store, "u"))
@@ -276,14 +277,16 @@ class UserStateStoreTest {
   void load_events_keepsTheirTimes() throws IOException {
     Files.writeString(directory.resolve("items.jsonl"), "{\"id\":\"a\"}\n{\"id\":\"b\"}\n");
     Files.writeString(
-        directory.resolve("events.tsv"), "u\t200\tclick\ta\t\nu\t100\tpurchase\tb\tlamp\n");
+        directory.resolve("events.tsv"),
+        "u\t200\tclick\ta\t\t3\t1\nu\t150\timpression\ta\t\t3\t1\nu\t100\tpurchase\tb\tlamp\t\t\n");
     try (UserStateStore store = UserStateStore.inMemory(10)) {
       assertThat(store.load(DataFolder.open(directory), 0)).isEqualTo(1);
 
-      assertThat(store.recent("u", INTERACTIONS, 10))
+      assertThat(store.recent("u", EnumSet.allOf(EventKind.class), 10))
           .containsExactly(
               new UserEvent("", "b", EventKind.PURCHASE, Instant.ofEpochSecond(100)),
-              new UserEvent("", "a", EventKind.CLICK, Instant.ofEpochSecond(200)));
+              new UserEvent(
+                  "", "a", EventKind.CLICK, Instant.ofEpochSecond(200), "", OptionalInt.of(3)));
     }
   }
 
