@@ -35,7 +35,7 @@ final class PinnedLists {
         .weigher((K key, Pinned list) -> list.items().size() + 1)
         .ticker(ticker)
         .executor(Runnable::run)
-        .expireAfter(Expiry.<K, Pinned>creating((key, list) -> list.timeToLive()))
+        .expireAfter(Expiry.<K, Pinned>writing((key, list) -> list.timeToLive()))
         .build();
   }
 

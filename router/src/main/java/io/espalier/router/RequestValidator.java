@@ -1,17 +1,17 @@
 package io.espalier.router;
 
-import build.buf.protovalidate.ValidationResult;
-import build.buf.protovalidate.Validator;
-import build.buf.protovalidate.ValidatorFactory;
-import build.buf.protovalidate.Violation;
-import build.buf.protovalidate.exceptions.ValidationException;
-import build.buf.validate.FieldPathElement;
+import com.google.protobuf.Descriptors.Descriptor;
 import com.google.protobuf.Message;
 import io.espalier.catalog.v1.Filter;
+import io.espalier.router.v1.RecommendRequest;
+import io.espalier.router.v1.RecordEventsRequest;
+import io.espalier.router.v1.SearchRequest;
+import io.espalier.router.v1.WhyNotRequest;
 import io.espalier.server.RequestException;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Checks requests by the rules that stand in the proto; a refusal names the field, its value and
@@ -23,34 +23,26 @@ import org.jspecify.annotations.Nullable;
 final class RequestValidator {
   private static final int MAX_FILTER_DEPTH = 16;
   private static final int MAX_FILTER_NODES = 256;
-  private static final int MAX_SHOWN_VALUE = 64;
 
-  private final Validator validator = ValidatorFactory.newBuilder().build();
+  private final Map<Descriptor, ProtoRules> rules = new HashMap<>();
 
-  /**
-   * Compiles the rules of these messages, which the first request of each would pay for otherwise.
-   */
-  void warm(List<Message> messages) {
-    for (Message message : messages) {
-      try {
-        validator.validate(message);
-      } catch (ValidationException e) {
-        throw new IllegalStateException(
-            message.getDescriptorForType().getFullName() + ": its rules do not compile", e);
-      }
+  RequestValidator() {
+    for (Descriptor request :
+        List.of(
+            SearchRequest.getDescriptor(),
+            RecommendRequest.getDescriptor(),
+            RecordEventsRequest.getDescriptor(),
+            WhyNotRequest.getDescriptor())) {
+      rules.put(request, ProtoRules.of(request));
     }
   }
 
-  void check(Message message) {
-    ValidationResult result;
-    try {
-      result = validator.validate(message);
-    } catch (ValidationException e) {
-      throw new IllegalStateException(
-          message.getDescriptorForType().getFullName() + ": its rules do not run", e);
-    }
-    if (!result.isSuccess()) {
-      throw RequestException.invalidArgument(words(result.getViolations().getFirst()));
+  void check(Message request) {
+    Descriptor type = request.getDescriptorForType();
+    String violation =
+        Objects.requireNonNull(rules.get(type), type.getFullName()).violation(request);
+    if (violation != null) {
+      throw RequestException.invalidArgument(violation);
     }
   }
 
@@ -82,44 +74,5 @@ final class RequestValidator {
       nodes += nodes(operand, depth + 1);
     }
     return nodes;
-  }
-
-  private static String words(Violation violation) {
-    build.buf.validate.Violation proto = violation.toProto();
-    String path = path(proto.getField().getElementsList());
-    Violation.@Nullable FieldValue value = violation.getFieldValue();
-    String rule = proto.getRuleId();
-    String expected = proto.getMessage().isEmpty() ? rule : proto.getMessage();
-    return value == null
-        ? "%s (expected: %s; rule %s)".formatted(path.isEmpty() ? "request" : path, expected, rule)
-        : "%s: %s (expected: %s; rule %s)".formatted(path, shown(value.getValue()), expected, rule);
-  }
-
-  private static String shown(@Nullable Object value) {
-    return switch (value) {
-      case null -> "missing";
-      case Message message -> "message " + message.getDescriptorForType().getName();
-      case List<?> list -> list.size() + " entries";
-      case java.util.Map<?, ?> map -> map.size() + " entries";
-      default -> {
-        String text = Objects.toString(value);
-        yield text.length() <= MAX_SHOWN_VALUE
-            ? text
-            : "%s… (%d characters)".formatted(text.substring(0, MAX_SHOWN_VALUE), text.length());
-      }
-    };
-  }
-
-  private static String path(List<FieldPathElement> elements) {
-    StringBuilder path = new StringBuilder();
-    for (FieldPathElement element : elements) {
-      path.append(path.isEmpty() ? "" : ".").append(element.getFieldName());
-      switch (element.getSubscriptCase()) {
-        case INDEX -> path.append('[').append(element.getIndex()).append(']');
-        case STRING_KEY -> path.append('[').append(shown(element.getStringKey())).append(']');
-        case BOOL_KEY, INT_KEY, UINT_KEY, SUBSCRIPT_NOT_SET -> {}
-      }
-    }
-    return path.toString();
   }
 }

@@ -332,19 +332,13 @@ final class RouteRunner {
     Map<String, ListItem.Hit> byRewrite = new LinkedHashMap<>();
     for (ListItem.Hit hit : item.hits()) {
       if (hit.list().byRewrite()) {
-        byRewrite.merge(hit.list().bundle(), hit, (a, b) -> relative(b) > relative(a) ? b : a);
+        byRewrite.merge(hit.list().bundle(), hit, (a, b) -> b.rank() < a.rank() ? b : a);
       } else {
         candidate.addSourceScores(sourceScore(hit));
       }
     }
     byRewrite.values().forEach(hit -> candidate.addSourceScores(sourceScore(hit)));
     return candidate.build();
-  }
-
-  private static double relative(ListItem.Hit hit) {
-    return hit.list().bestScore() == 0
-        ? hit.candidate().getScore()
-        : hit.candidate().getScore() / hit.list().bestScore();
   }
 
   private static SourceScore sourceScore(ListItem.Hit hit) {

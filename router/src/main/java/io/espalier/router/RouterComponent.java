@@ -1,17 +1,6 @@
 package io.espalier.router;
 
-import com.google.protobuf.Message;
 import io.espalier.bundles.BundleId;
-import io.espalier.catalog.v1.Equals;
-import io.espalier.catalog.v1.Filter;
-import io.espalier.catalog.v1.Value;
-import io.espalier.events.v1.Event;
-import io.espalier.router.v1.ListOptions;
-import io.espalier.router.v1.RecommendRequest;
-import io.espalier.router.v1.RecordEventsRequest;
-import io.espalier.router.v1.SearchRequest;
-import io.espalier.router.v1.User;
-import io.espalier.router.v1.WhyNotRequest;
 import io.espalier.server.ConfigException;
 import io.espalier.server.EspalierServer;
 import io.espalier.stores.users.UserStateStore;
@@ -63,7 +52,6 @@ public final class RouterComponent {
         new RouteRunner(
             builder.channels, builder.users, new CallerRules(builder.catalogue), lookups);
     RequestValidator validator = new RequestValidator();
-    validator.warm(samples());
     this.service =
         new RouterService(
             validator,
@@ -76,28 +64,6 @@ public final class RouterComponent {
                 builder.clock),
             new WhyNot(routes, runner, builder.channels, builder.catalogue),
             new EventRecorder(builder.users, builder.clock));
-  }
-
-  /** Messages that together touch every rule. */
-  private static List<Message> samples() {
-    Filter filter =
-        Filter.newBuilder()
-            .setEquals(
-                Equals.newBuilder().setAttribute("a").setValue(Value.newBuilder().setNumber(1)))
-            .build();
-    ListOptions options =
-        ListOptions.newBuilder().setFilter(filter).putContext("key", "value").build();
-    Event event = Event.newBuilder().setEventId("e").setItemId("i").setPosition(1).build();
-    User user = User.newBuilder().setId("u").addRecentEvents(event).build();
-    SearchRequest search =
-        SearchRequest.newBuilder().setQuery("q").setUser(user).setOptions(options).build();
-    RecommendRequest recommend =
-        RecommendRequest.newBuilder().setUser(user).setOptions(options).build();
-    return List.of(
-        search,
-        recommend,
-        WhyNotRequest.newBuilder().setItemId("i").setSearch(search).build(),
-        RecordEventsRequest.newBuilder().setUserId("u").addEvents(event).build());
   }
 
   public static Builder builder(StageChannels channels, UserStateStore users) {
