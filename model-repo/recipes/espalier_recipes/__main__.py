@@ -61,9 +61,12 @@ def parser() -> argparse.ArgumentParser:
     measure.add_argument("--out", type=Path, required=True, help="model repository to read")
     measure.add_argument("--name", type=label, help="first part of the bundles' names")
     measure.add_argument("--json", action="store_true", help="one object a line")
-    tables = commands.add_parser("search-tables", help="adds rewrite tables to the search bundles")
+    tables = commands.add_parser("search-tables", help="rewrite tables of the listed queries")
     tables.add_argument("--data", type=Path, required=True, help="data folder")
-    tables.add_argument("--out", type=Path, required=True, help="model repository to change")
+    tables.add_argument("--out", type=Path, required=True, help="model repository to read")
+    tables.add_argument(
+        "--tables", type=Path, required=True, help="folder to write <bundle>/<version>/table.tsv to"
+    )
     tables.add_argument("--name", type=label, help="first part of the bundles' names")
     return top
 
@@ -85,7 +88,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.command == "search-tables":
         from . import search_eval
 
-        print("\n".join(search_eval.write_tables(options.data, options.out, options.name)))
+        print("\n".join(search_eval.write_tables(options.data, options.out, options.tables, options.name)))
         return 0
     os.environ.setdefault("HF_HUB_OFFLINE", "1" if options.backbone in ("sasrec", "random") else "0")
     import torch

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 import yaml
 
-from . import agent4ranking, beque, bundle, catalogue, export, search_metrics, search_ranker, search_route
+from . import agent4ranking, beque, catalogue, export, search_metrics, search_ranker, search_route
 from . import search_tuning, seq2seq, text_encoder
 from .text_index import Field, TextIndex, TextSearch
 
@@ -110,6 +110,14 @@ class Served:
         rows = [line.split("\t") for line in _lines(path)]
         return [beque.Rewrite(row[0], row[1], beque.Scores(*map(float, row[2:5]))) for row in rows]
 
+    def bought(self, log) -> dict[str, set[int]]:
+        """Item numbers that were bought for each logged query of the training split."""
+        number = {identifier: row for row, identifier in enumerate(self.ids)}
+        return {
+            beque.normalise(query): {number[item] for item in items if item in number}
+            for query, items in (log.train if log else {}).items()
+        }
+
     def mine(self) -> beque.Mine:
         """The catalogue's other words, by the served encoder."""
         counts = beque.title_words(self.products)
@@ -143,34 +151,27 @@ class Served:
         )
 
 
-def write_tables(data: Path, repository: Path, name: str | None = None) -> list[str]:
-    """Makes the rewrite tables of a folder's listed queries and adds them to the bundles; returns their files."""
+def write_tables(data: Path, repository: Path, tables: Path, name: str | None = None) -> list[str]:
+    """Makes the rewrite tables of a folder's listed queries under `tables`, as a rewrite server reads them.
+
+    Listed are the training split of the folder's log, else the queries that were judged; no grade is read.
+    """
     served = Served(repository, data, name)
     judgments, log = catalogue.read_judgments(data), catalogue.read_log(data)
     listed = list(log.train) if log else judgments.queries() if judgments else []
-    number = {identifier: row for row, identifier in enumerate(served.ids)}
-    bought = {
-        beque.normalise(query): {number[item] for item in items if item in number}
-        for query, items in (log.train if log else {}).items()
-    }
-    simulator = beque.Simulator(served.found, served.vectors, served.embed, bought)
+    simulator = beque.Simulator(served.found, served.vectors, served.embed, served.bought(log))
     rows = {
-        "BEQUE": beque.table_lines(served.table(listed, simulator)),
-        "Agent4Ranking": agent4ranking.table_lines(served.personas(listed)),
+        "BEQUE": lambda: beque.table_lines(served.table(listed, simulator)),
+        "Agent4Ranking": lambda: agent4ranking.table_lines(served.personas(listed)),
     }
     written = []
     for system, lines in rows.items():
-        if system not in served.bundles.of:
-            continue
-        folder, manifest = served.bundles.of[system]
-        path = folder / "table.tsv"
-        path.write_text("".join(line + "\n" for line in lines), encoding="utf-8", newline="\n")
-        manifest.setdefault("files", {})["table"] = path.name
-        manifest["checksums"][path.name] = bundle.sha256(path)
-        (folder / "bundle.yaml").write_text(
-            yaml.safe_dump(manifest, sort_keys=False, allow_unicode=True, width=100), encoding="utf-8"
-        )
-        written.append(str(path))
+        if system in served.bundles.of:
+            manifest = served.bundles.of[system][1]
+            path = tables / manifest["name"] / str(manifest["version"]) / "table.tsv"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("".join(line + "\n" for line in lines()), encoding="utf-8", newline="\n")
+            written.append(str(path))
     return written
 
 
@@ -189,12 +190,7 @@ def evaluate(data: Path, repository: Path, name: str | None = None) -> dict:
     else:
         raise FileNotFoundError(f"{data}: nothing to judge by (expected: judgments.tsv, or a test split in queries.tsv)")
     queries = [query for query in sorted(grades) if any(grade > 0 for grade in grades[query].values())]
-    number = {identifier: row for row, identifier in enumerate(served.ids)}
-    bought = {
-        beque.normalise(query): {number[item] for item in items if item in number}
-        for query, items in (log.train if log else {}).items()
-    }
-    simulator = beque.Simulator(served.found, served.vectors, served.embed, bought)
+    simulator = beque.Simulator(served.found, served.vectors, served.embed, served.bought(log))
     table = served.table(queries, simulator)
     rewrites = search_route.rewrites_of(queries, table, served.personas(queries), served.beams)
     route = served.route(rewrites)
