@@ -64,7 +64,7 @@ class ModuleDirectionsTest {
   void room_usesOnlyTheRoomsBelow(String name, String below) {
     Set<String> forbidden = new TreeSet<>(ROOMS);
     forbidden.remove(name);
-    for (String allowed : below.split(" ")) {
+    for (String allowed : below.split(" ", -1)) {
       forbidden.remove(allowed);
     }
     for (String other : forbidden) {

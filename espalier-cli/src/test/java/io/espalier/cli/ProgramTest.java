@@ -14,7 +14,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 class ProgramTest {
   private final StringWriter out = new StringWriter();
   private final StringWriter err = new StringWriter();
-  @TempDir private Path root;
+  @TempDir private Path root = Path.of("");
 
   private int run(String... args) {
     Terminal terminal = new Terminal(new PrintWriter(out), new PrintWriter(err), 100, false, false);

@@ -26,6 +26,7 @@ import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterAll;
@@ -50,7 +51,7 @@ class SeparateProcessesIT {
   private static final Path ROOT = Path.of(System.getProperty("espalier.root"));
   private static final Map<String, ServerProcess> processes = new LinkedHashMap<>();
   private static final List<ManagedChannel> channels = new ArrayList<>();
-  @TempDir private static Path directory;
+  @TempDir private static Path directory = Path.of("");
   private static RouterServiceBlockingStub together;
   private static RouterServiceBlockingStub apart;
   private static List<String> queries;
@@ -88,11 +89,11 @@ class SeparateProcessesIT {
     List<String> router = new ArrayList<>(List.of("serve", "router"));
     router.addAll(common);
     for (String stage : List.of("rewrite", "retrieval", "ranking")) {
-      router.addAll(List.of("--peer", stage + "=" + processes.get(stage).target()));
+      router.addAll(List.of("--peer", stage + "=" + process(stage).target()));
     }
     start("router", router);
-    together = stub(processes.get("up").target());
-    apart = stub(processes.get("router").target());
+    together = stub(process("up").target());
+    apart = stub(process("router").target());
   }
 
   /** The project's models under routes without budgets: what is compared are answers, not times. */
@@ -121,6 +122,10 @@ class SeparateProcessesIT {
 
   private static void start(String name, List<String> arguments) throws Exception {
     processes.put(name, ServerProcess.start(ROOT, arguments));
+  }
+
+  private static ServerProcess process(String name) {
+    return Objects.requireNonNull(processes.get(name), name);
   }
 
   private static RouterServiceBlockingStub stub(String target) {
@@ -213,7 +218,7 @@ class SeparateProcessesIT {
   @Test
   @Order(3)
   void search_rewriteKilled_isDegradedAndFlagged() throws Exception {
-    processes.get("rewrite").kill();
+    process("rewrite").kill();
     for (String query : queries) {
       ResultPage page = search(apart, query);
       assertThat(page.getItemsCount()).as(query).isPositive();
@@ -227,7 +232,7 @@ class SeparateProcessesIT {
   @Test
   @Order(4)
   void bothCalls_rankingKilled_areDegradedAndFlagged() throws Exception {
-    processes.get("ranking").kill();
+    process("ranking").kill();
     for (int i = 0; i < Math.min(users.size(), queries.size()); i++) {
       for (ResultPage page : List.of(feed(apart, users.get(i)), search(apart, queries.get(i)))) {
         assertThat(page.getItemsCount()).isPositive();

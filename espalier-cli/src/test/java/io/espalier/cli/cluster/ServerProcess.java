@@ -7,7 +7,9 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Queue;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -20,7 +22,7 @@ final class ServerProcess implements AutoCloseable {
 
   private final Process process;
   private final CompletableFuture<String> target = new CompletableFuture<>();
-  private final StringBuffer log = new StringBuffer();
+  private final Queue<String> log = new ConcurrentLinkedQueue<>();
 
   private ServerProcess(Process process) {
     this.process = process;
@@ -50,16 +52,17 @@ final class ServerProcess implements AutoCloseable {
   private void read() {
     try (BufferedReader lines = process.inputReader(StandardCharsets.UTF_8)) {
       for (String line = lines.readLine(); line != null; line = lines.readLine()) {
-        log.append(line).append('\n');
+        log.add(line);
         Matcher matcher = ADDRESS.matcher(line);
         if (matcher.find()) {
           target.complete(matcher.group(1));
         }
       }
     } catch (IOException e) {
-      log.append(e);
+      log.add(e.toString());
     }
-    target.completeExceptionally(new IllegalStateException("ended before it served:\n" + log));
+    target.completeExceptionally(
+        new IllegalStateException("ended before it served:\n" + String.join("\n", log)));
   }
 
   /** Where it listens, once it does. */

@@ -33,9 +33,9 @@ class RankingFiguresTest {
   void ndcg_gradedList_matchesHandComputation() {
     Map<String, Integer> grades = Map.of("a", 1, "c", 3, "x", 2, "y", 0);
     // DCG  = 1 + 0 + 7 · 0.5                         = 4.5
-    // IDCG = 7 + 3 · 0.6309297535714575 + 1 · 0.5    = 9.392789260714372
+    // IDCG = 7 + 3 · 0.6309297535714575 + 1 · 0.5    = 9.392789260714371
     assertThat(RankingFigures.ndcg(RANKED, grades, 10))
-        .isCloseTo(4.5 / 9.392789260714372, within(1e-12));
+        .isCloseTo(4.5 / 9.392789260714371, within(1e-12));
     // At 1: DCG 1, IDCG 7.
     assertThat(RankingFigures.ndcg(RANKED, grades, 1)).isCloseTo(1.0 / 7, within(1e-12));
   }
