@@ -84,7 +84,8 @@ def lexical(texts: list[str], width: int = 128) -> np.ndarray:
     rows, columns, vocabulary = [], [], {}
     for row, text in enumerate(texts):
         words = re.findall(r"\w+", text.lower())
-        for term in set(words) | {" ".join(pair) for pair in zip(words, words[1:])}:
+        pairs = (" ".join(pair) for pair in zip(words, words[1:]))
+        for term in dict.fromkeys([*words, *pairs]):
             rows.append(row)
             columns.append(vocabulary.setdefault(term, len(vocabulary)))
     shape = (len(texts), max(1, len(vocabulary)))
@@ -120,13 +121,11 @@ def whiten(vectors: np.ndarray, width: int) -> np.ndarray:
 def build(folder: Folder, work: Path, kind: str = "minilm", width: int = 64) -> Features:
     texts = [item.text() for item in folder.items]
     work.mkdir(parents=True, exist_ok=True)
-    kept = work / f"minilm-{key_of(texts)}.npy"
-    if kind == "minilm" and kept.exists():
+    kept = work / f"{kind}-{key_of(texts)}.npy"
+    if kept.exists():
         vectors = np.load(kept)
-    elif kind == "lexical":
-        vectors = lexical(texts)
     elif any(texts):
-        vectors = minilm(texts)
+        vectors = minilm(texts) if kind == "minilm" else lexical(texts)
         np.save(kept, vectors)
     else:
         vectors = np.zeros((len(texts), 384), dtype=np.float32)

@@ -21,7 +21,7 @@ from .export import Exported, Port
 _I64, _F32 = torch.int64, torch.float32
 _PARITY_USERS = 2000
 _PARITY_K = 20
-_CHOSEN_ON = 6000
+_CHOSEN_ON = 3000
 
 
 @dataclass(frozen=True)
@@ -87,13 +87,13 @@ class _Run:
             self.table, self.bias = teacher.tower().clone(), teacher.bias.detach().clone()
         self.note("sasrec", self.sasrec_ranks(teacher))
         self.teacher_key = trainer.key_of(self.key, float(self.table.double().sum()))
-        sources = {
-            "e4srec": self.e4srec(teacher),
-            "heterrec": self.heterrec(teacher),
-            "tiger": self.tiger(teacher),
-            "neighbours": self.neighbours(),
-        }
         self.popularity()
+        sources = {
+            "neighbours": self.neighbours(),
+            "e4srec": self.e4srec(teacher),
+            "tiger": self.tiger(teacher),
+            "heterrec": self.heterrec(teacher),
+        }
         self.fuse(sources)
         return self.rows
 

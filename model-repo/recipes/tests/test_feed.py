@@ -9,7 +9,8 @@ import pytest
 import torch
 import yaml
 
-from espalier_recipes import data, feed, layers, metrics, softmax, tiger, tokenizer, trainer
+from espalier_recipes import data, e4srec, features, heterrec, metrics, sasrec, softmax
+from espalier_recipes import tiger, tokenizer
 from espalier_recipes.__main__ import main
 
 
@@ -43,6 +44,7 @@ def trained(tmp_path_factory):
     source = write_folder(root / "My Data")
     out = root / "out"
     arguments = ["train", "--data", str(source), "--out", str(out), "--epochs", "0.05"]
+    arguments += ["--text", "lexical", "--threads", "1"]
     assert main([*arguments, "--max-time", "60s"]) == 0
     return source, out, arguments
 
@@ -114,7 +116,7 @@ def test_tiger_onnx_decode_equals_hugging_face_scores(trained):
 def test_train_survives_little_data(tmp_path, described):
     source = write_folder(tmp_path / "small", items=9, users=4, described=described)
     out = tmp_path / "out"
-    arguments = ["--epochs", "0.02", "--max-time", "30s", "--name", "x"]
+    arguments = ["--epochs", "0.02", "--max-time", "30s", "--name", "x", "--text", "lexical"]
     assert main(["train", "--data", str(source), "--out", str(out), *arguments]) == 0
 
 
@@ -136,6 +138,31 @@ def test_split_holdsOutLastTwo_keepsShortUsersForTraining():
     assert split.validation.targets.tolist() == [3]
     assert split.test.targets.tolist() == [4]
     assert [len(s) for s in split.train] == [3, 2, 1]
+
+
+def test_lexical_sameWords_areClose():
+    vectors = features.lexical(["red shoe", "red shoe big", "blue lamp", "blue lamp big", ""], 3)
+    cosine = vectors @ vectors.T
+    assert cosine[0, 1] > cosine[0, 2] + 0.1
+    assert not vectors[4].any()
+
+
+def test_e4srecAndHeterRec_beforeTraining_computeWhatSasrecDoes():
+    rng = np.random.default_rng(6)
+    known = features.Features(
+        rng.normal(size=(40, 8)).astype(np.float32), *(rng.integers(-1, 4, 40) for _ in range(3))
+    )
+    start = sasrec.SASRec(known, sasrec.Shape()).eval()
+    histories = [rng.integers(0, 40, length) for length in (1, 4, 9)]
+    with torch.no_grad():
+        wanted = sasrec.users(start, histories)
+        table = start.tower()
+        language = e4srec.E4SRec(e4srec.Shape(), table, start.bias, start).eval()
+        hetero = heterrec.HeterRec(heterrec.Shape(), known, table, start).eval()
+    torch.testing.assert_close(e4srec.users(language, histories), wanted, atol=5e-3, rtol=1e-2)
+    for head in range(hetero.shape.heads):
+        torch.testing.assert_close(heterrec.users(hetero, histories)[:, head], wanted)
+    torch.testing.assert_close(hetero.catalogue().detach(), table)
 
 
 def test_windows_everyTransitionOnce():
