@@ -651,7 +651,7 @@ class RouterTest {
     SearchRequest.Builder context = shoes().toBuilder();
     context.getOptionsBuilder().putContext("k".repeat(65), "v");
     assertThat(failure(() -> router.stub().search(context.build())))
-        .startsWith("INVALID_ARGUMENT options.context[");
+        .startsWith("INVALID_ARGUMENT options.context: key: kkk");
     Filter deep = filter("{\"ids\": {\"ids\": [\"a\"]}}");
     for (int i = 0; i < 16; i++) {
       deep = Filter.newBuilder().setNot(deep).build();
