@@ -50,7 +50,10 @@ final class History {
     return searches;
   }
 
-  /** Whether what happened at a time (unix seconds) belongs to the tests: from after the last purchase but two. */
+  /**
+   * Whether what happened at a time (unix seconds) belongs to the tests: from after the last
+   * purchase but two.
+   */
   boolean heldOut(long time) {
     return time >= heldOut;
   }

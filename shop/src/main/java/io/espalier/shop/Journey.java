@@ -258,7 +258,7 @@ final class Journey {
   }
 
   private double attraction(Product product) {
-    double taste = shopper.taste(product);
+    double taste = shopper.taste(product.index());
     return taste / (1 + taste);
   }
 

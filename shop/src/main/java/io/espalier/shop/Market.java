@@ -18,6 +18,7 @@ final class Market {
   private static final double ACCESSORY_FOLLOWS = 0.8;
 
   final List<Product> products;
+  final Traits traits;
   final ProductTypes types;
   final List<Brand> brands;
   final int days;
@@ -55,6 +56,7 @@ final class Market {
       List<Product> products,
       Dice dice) {
     this.products = products;
+    this.traits = new Traits(products, config.days());
     this.types = types;
     this.brands = brands;
     this.days = config.days();

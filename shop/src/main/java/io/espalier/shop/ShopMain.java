@@ -1,11 +1,12 @@
 package io.espalier.shop;
 
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Locale;
 
 /**
- * The generator as a program: {@code --out DIR [--seed N] [--users N] [--products N]
+ * The generator as a program: {@code --out DIR [--seed N] [--users N] [--products N] [--pictures]
  * [--report [BEAUTY_DIR]]}.
  */
 public final class ShopMain {
@@ -15,6 +16,7 @@ public final class ShopMain {
     Path out = null;
     Path beauty = null;
     boolean report = false;
+    boolean pictures = false;
     ShopConfig config = ShopConfig.defaults();
     for (int i = 0; i < args.length; i++) {
       switch (args[i]) {
@@ -22,6 +24,7 @@ public final class ShopMain {
         case "--seed" -> config = config.withSeed(Long.parseLong(value(args, ++i)));
         case "--users" -> config = config.withUsers(Integer.parseInt(value(args, ++i)));
         case "--products" -> config = config.withProducts(Integer.parseInt(value(args, ++i)));
+        case "--pictures" -> pictures = true;
         case "--report" -> {
           report = true;
           if (i + 1 < args.length && !args[i + 1].startsWith("--")) {
@@ -45,6 +48,13 @@ public final class ShopMain {
           shop.items().size(),
           config.users(),
           (System.nanoTime() - start) / 1e9);
+      if (pictures) {
+        Path folder = Files.createDirectories(out.resolve("pictures"));
+        ShopPictures drawer = new ShopPictures();
+        for (Item item : shop.items()) {
+          Files.writeString(folder.resolve(item.id() + ".svg"), drawer.draw(item));
+        }
+      }
     }
     if (report) {
       System.out.print(ShopReport.of(shop, beauty));
@@ -62,6 +72,7 @@ public final class ShopMain {
     return new IllegalArgumentException(
         "argument: "
             + found
-            + " (expected: --out DIR [--seed N] [--users N] [--products N] [--report [BEAUTY_DIR]])");
+            + " (expected: --out DIR [--seed N] [--users N] [--products N] [--pictures] [--report"
+            + " [BEAUTY_DIR]])");
   }
 }

@@ -115,8 +115,7 @@ public final class ShopReport {
     List<int[]> sequences = new ArrayList<>();
     for (String line : Files.readAllLines(dir.resolve("sequences.tsv"))) {
       String items = line.substring(line.indexOf('\t') + 1);
-      sequences.add(
-          Arrays.stream(items.split(" ", -1)).mapToInt(Integer::parseInt).toArray());
+      sequences.add(Arrays.stream(items.split(" ", -1)).mapToInt(Integer::parseInt).toArray());
     }
     try (var lines = Files.lines(dir.resolve("items.jsonl"))) {
       return new SequenceFigures(sequences, (int) lines.count());

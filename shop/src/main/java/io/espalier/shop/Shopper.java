@@ -32,6 +32,7 @@ final class Shopper {
   private final double[] departmentTaste;
   private final double[] typeTaste;
   private final double[] brandTaste;
+  private final double[] makerTaste;
   private final double[] styleTaste = new double[Brand.Style.values().length];
   private final double[] colourTaste;
   private final int[] favourites;
@@ -47,6 +48,7 @@ final class Shopper {
     this.departmentTaste = new double[market.departments];
     this.typeTaste = new double[market.types.size()];
     this.brandTaste = new double[market.brands.size()];
+    this.makerTaste = new double[market.brands.size()];
     this.colourTaste = new double[market.colourFamilies];
     this.boughtOfType = new int[market.types.size()];
     this.favourites = new int[1 + dice.below(3)];
@@ -68,6 +70,7 @@ final class Shopper {
       colourTaste[c] = dice.logNormal(0.5);
     }
     this.tier = 1 + dice.weighted(new double[] {0.25, 0.4, 0.25, 0.1});
+    weighMakers();
   }
 
   void drift(Dice dice) {
@@ -84,6 +87,7 @@ final class Shopper {
       styleTaste[dice.below(styleTaste.length)] = 4;
       styleTaste[dice.below(styleTaste.length)] = 1;
     }
+    weighMakers();
   }
 
   /** For each type how much it is wished for by taste on a day. */
@@ -139,8 +143,8 @@ final class Shopper {
     int[] candidates = market.byType[type];
     double[] likes = new double[candidates.length];
     for (int i = 0; i < candidates.length; i++) {
-      Product product = market.products.get(candidates[i]);
-      if (product.availability().on(day) && !bought.get(product.index())) {
+      int product = candidates[i];
+      if (market.traits.available(product, day) && !bought.get(product)) {
         likes[i] = like(product, day);
       }
     }
@@ -148,26 +152,37 @@ final class Shopper {
   }
 
   /** How well brand, style, price tier and colour suit the user, around 1. */
-  double taste(Product product) {
-    Brand brand = product.brand();
-    return brandTaste[brand.index()]
-        * styleTaste[brand.style().number]
-        * TIER_DISTANCE[StrictMath.abs(brand.tier() - tier)]
-        * colourTaste[product.colourFamily()];
+  double taste(int product) {
+    Traits traits = market.traits;
+    return makerTaste[traits.brand[product]] * colourTaste[traits.colourFamily[product]];
   }
 
-  private double like(Product product, int day) {
-    double like = product.appeal() * taste(product);
-    int age = day - product.availability().launched();
-    if (age < NEW_DAYS) {
+  private double like(int product, int day) {
+    Traits traits = market.traits;
+    double like = traits.appeal[product] * taste(product);
+    if (day - traits.launched[product] < NEW_DAYS) {
       like *= NEW_PRODUCT;
     }
-    if (product.fits() >= 0) {
-      like *= groups.get(product.fits()) ? FITS : FITS_NOT;
-    } else if (groups.get(product.group())) {
+    int fits = traits.fits[product];
+    if (fits >= 0) {
+      like *= groups.get(fits) ? FITS : FITS_NOT;
+    } else if (groups.get(traits.group[product])) {
       like *= ANOTHER_VARIANT;
     }
-    return ranges.get(product.range()) ? like * SAME_RANGE : like;
+    return ranges.get(traits.range[product]) ? like * SAME_RANGE : like;
+  }
+
+  /**
+   * Brings together what the user thinks of each maker: of the brand itself, its style and its
+   * price tier.
+   */
+  private void weighMakers() {
+    for (Brand brand : market.brands) {
+      makerTaste[brand.index()] =
+          brandTaste[brand.index()]
+              * styleTaste[brand.style().number]
+              * TIER_DISTANCE[StrictMath.abs(brand.tier() - tier)];
+    }
   }
 
   void buy(Product product) {
@@ -177,6 +192,7 @@ final class Shopper {
     boughtOfType[product.type().index()]++;
     int brand = product.brand().index();
     brandTaste[brand] = StrictMath.min(LOYALTY_LIMIT, brandTaste[brand] * LOYALTY);
+    weighMakers();
     recent.add(product);
     if (recent.size() > REMEMBERED) {
       recent.removeFirst();
