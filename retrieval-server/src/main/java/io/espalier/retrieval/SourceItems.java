@@ -3,7 +3,7 @@ package io.espalier.retrieval;
 import io.espalier.index.ItemIds;
 import io.espalier.retrieval.Verdict.Fate;
 import java.util.BitSet;
-import java.util.List;
+import java.util.Collection;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import org.roaringbitmap.RoaringBitmap;
@@ -43,42 +43,49 @@ final class SourceItems {
     return ids.indexOf(id);
   }
 
-  /** The items of a history that the bundle knows, oldest first. */
-  int[] known(List<String> history) {
-    return history.stream().mapToInt(ids::indexOf).filter(item -> item >= 0).toArray();
+  /** The items that the bundle knows, in the order given. */
+  int[] known(Collection<String> external) {
+    return external.stream().mapToInt(ids::indexOf).filter(item -> item >= 0).toArray();
   }
 
   /** The items that may be returned; null when all may. */
   @Nullable BitSet legal(Question question) {
-    if (question.filter() == null && question.exclude().isEmpty() && catalogueIndex == null) {
-      return null;
+    BitSet matching = matching(question);
+    int[] excluded = known(question.exclude());
+    if (excluded.length == 0) {
+      return matching;
     }
-    BitSet legal = new BitSet(ids.size());
-    if (question.filter() == null) {
-      if (catalogueIndex == null) {
-        legal.set(0, ids.size());
-      } else {
-        for (int item = 0; item < catalogueIndex.length; item++) {
-          legal.set(item, catalogueIndex[item] >= 0);
-        }
-      }
-    } else {
-      RoaringBitmap matching = catalogue.attributes().compile(question.filter());
-      if (catalogueIndex == null) {
-        matching.forEach((int item) -> legal.set(item));
-      } else {
-        for (int item = 0; item < catalogueIndex.length; item++) {
-          legal.set(item, catalogueIndex[item] >= 0 && matching.contains(catalogueIndex[item]));
-        }
-      }
+    BitSet legal = matching;
+    if (legal == null) {
+      legal = new BitSet(ids.size());
+      legal.set(0, ids.size());
     }
-    for (String id : question.exclude()) {
-      int item = ids.indexOf(id);
-      if (item >= 0) {
-        legal.clear(item);
-      }
+    for (int item : excluded) {
+      legal.clear(item);
     }
     return legal;
+  }
+
+  /**
+   * The items that the catalogue knows and the filter allows, the excluded ones still among them;
+   * null when it allows all.
+   */
+  @Nullable BitSet matching(Question question) {
+    if (question.filter() == null && catalogueIndex == null) {
+      return null;
+    }
+    BitSet matching = new BitSet(ids.size());
+    RoaringBitmap allowed =
+        question.filter() == null ? null : catalogue.attributes().compile(question.filter());
+    if (catalogueIndex == null && allowed != null) {
+      allowed.forEach((int item) -> matching.set(item));
+    } else if (catalogueIndex != null) {
+      for (int item = 0; item < catalogueIndex.length; item++) {
+        int index = catalogueIndex[item];
+        matching.set(item, index >= 0 && (allowed == null || allowed.contains(index)));
+      }
+    }
+    return matching;
   }
 
   /** Why an item cannot be returned whatever its score; empty when it can. */

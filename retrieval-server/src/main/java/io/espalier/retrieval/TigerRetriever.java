@@ -14,7 +14,6 @@ import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
 import java.util.Optional;
-import org.jspecify.annotations.Nullable;
 
 /**
  * TIGER (Rajput et al., 2023): generates the semantic ids of the next item, level by level, over
@@ -144,8 +143,19 @@ final class TigerRetriever implements Retriever {
   }
 
   private Constraint constraint(Question question) {
-    @Nullable BitSet legal = items.legal(question);
-    return trie.constraint(legal == null ? null : trie.leaves(legal));
+    BitSet matching = items.matching(question);
+    int[] excluded = items.known(question.exclude());
+    if (matching == null && excluded.length == 0) {
+      return trie.constraint(null);
+    }
+    // The mask of seen items comes with most requests: it is taken from all leaves, leaf by leaf.
+    BitSet leaves = matching == null ? trie.leaves() : trie.leaves(matching);
+    for (int item : excluded) {
+      if (trie.contains(item)) {
+        leaves.clear(trie.leaf(item));
+      }
+    }
+    return trie.constraint(leaves);
   }
 
   private int width(Question question) {

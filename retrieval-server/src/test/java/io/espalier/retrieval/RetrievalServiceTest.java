@@ -35,6 +35,7 @@ import java.nio.FloatBuffer;
 import java.nio.LongBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -62,6 +63,9 @@ class RetrievalServiceTest {
           """
           {"id": "e", "title": "Comb", "category": ["Beauty", "Hair"], "price": 2}""");
   private static final List<String> BUNDLE_ITEMS = List.of("a", "b", "c", "d", "f");
+
+  // Long enough for any machine: the condition ends the wait.
+  private static final Duration PATIENCE = Duration.ofMinutes(5);
 
   private final FakeRunner runner = new FakeRunner();
   private final List<AutoCloseable> open = new ArrayList<>();
@@ -339,20 +343,22 @@ class RetrievalServiceTest {
   }
 
   @Test
-  void retrieve_deadlinePassesWhileTheModelRuns_cancelsTheModelCall(@TempDir Path dir)
+  void retrieve_cancelledWhileTheModelRuns_cancelsTheModelCall(@TempDir Path dir)
       throws IOException {
     var stub = start(dir);
     runner.silent("e4srec-user");
 
-    refused(
-        stub.withDeadlineAfter(200, TimeUnit.MILLISECONDS),
-        request("e4srec"),
-        Status.Code.DEADLINE_EXCEEDED,
-        "");
+    var call =
+        RetrievalServiceGrpc.newFutureStub(stub.getChannel())
+            .withDeadlineAfter(1, TimeUnit.HOURS)
+            .retrieve(request("e4srec").build());
+    await().atMost(PATIENCE).until(() -> runner.waiting().size() == 1);
+    long remaining = runner.calls().getFirst().deadlineNanos() - System.nanoTime();
+    assertThat(remaining).isBetween(0L, TimeUnit.HOURS.toNanos(1));
+    assertThat(runner.waiting().getFirst().isDone()).isFalse();
+    call.cancel(true);
 
-    await().until(() -> runner.waiting().size() == 1 && runner.waiting().getFirst().isCancelled());
-    assertThat(runner.calls().getFirst().deadlineNanos() - System.nanoTime())
-        .isLessThan(TimeUnit.MILLISECONDS.toNanos(200));
+    await().atMost(PATIENCE).until(() -> runner.waiting().getFirst().isCancelled());
   }
 
   @Test
@@ -464,7 +470,7 @@ class RetrievalServiceTest {
         });
     ManagedChannel channel = ClientChannels.open(server.target());
     open.add(channel::shutdownNow);
-    return RetrievalServiceGrpc.newBlockingStub(channel).withDeadlineAfter(20, TimeUnit.SECONDS);
+    return RetrievalServiceGrpc.newBlockingStub(channel);
   }
 
   /** TIGER's vocabulary is level 0: tokens 0, 1; level 1: tokens 2, 3. */

@@ -171,6 +171,13 @@ public final class SemanticIdTrie {
     return id;
   }
 
+  /** All leaves, as {@link #constraint} takes them. */
+  public BitSet leaves() {
+    BitSet leaves = new BitSet(itemAt.length);
+    leaves.set(0, itemAt.length);
+    return leaves;
+  }
+
   /**
    * The leaves of a set of items, as {@link #constraint} takes them.
    *

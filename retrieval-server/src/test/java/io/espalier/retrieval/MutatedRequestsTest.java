@@ -1,0 +1,198 @@
+package io.espalier.retrieval;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.espalier.bundles.BundleId;
+import io.espalier.catalog.v1.Equals;
+import io.espalier.catalog.v1.Filter;
+import io.espalier.catalog.v1.In;
+import io.espalier.catalog.v1.ItemIds;
+import io.espalier.catalog.v1.Operands;
+import io.espalier.catalog.v1.Range;
+import io.espalier.catalog.v1.Value;
+import io.espalier.inference.Tensor;
+import io.espalier.retrieval.v1.ExplainRequest;
+import io.espalier.retrieval.v1.RetrievalServiceGrpc;
+import io.espalier.retrieval.v1.RetrieveRequest;
+import io.espalier.server.ClientChannels;
+import io.espalier.server.EspalierServer;
+import io.espalier.server.ServerConfig;
+import io.espalier.stores.catalog.DataFolder;
+import io.grpc.CallOptions;
+import io.grpc.ManagedChannel;
+import io.grpc.MethodDescriptor;
+import io.grpc.Status;
+import io.grpc.StatusRuntimeException;
+import io.grpc.stub.ClientCalls;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.UUID;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Requests with random bytes changed get an answer or a refusal that says why, never INTERNAL. */
+class MutatedRequestsTest {
+  private static final int REQUESTS = 20_000;
+
+  @Test
+  void retrieveAndExplain_mutatedBytes_neverUseTheMappersFallback(@TempDir Path dir)
+      throws IOException {
+    long seed = System.nanoTime();
+    System.out.println("seed: " + seed);
+    Random random = new Random(seed);
+    Path data = Files.createDirectories(dir.resolve("data"));
+    Files.writeString(
+        data.resolve("items.jsonl"),
+        "{\"id\": \"a\", \"title\": \"nail polish\", \"brand\": \"x\", \"price\": 3}\n"
+            + "{\"id\": \"b\", \"title\": \"comb\"}\n");
+    RetrievalComponent component =
+        RetrievalComponent.open(
+            repository(dir).open(),
+            List.of(BundleId.parse("user@1"), BundleId.parse("text@1")),
+            DataFolder.open(data),
+            new FakeRunner()
+                .model("user", in -> Map.of("user", Tensor.ofFloats(new float[] {1, 2}, 1, 2))));
+    EspalierServer server =
+        EspalierServer.builder("retrieval", ServerConfig.defaults())
+            .service(component.service())
+            .closing(component)
+            .buildInProcess(UUID.randomUUID().toString())
+            .start();
+    ManagedChannel channel = ClientChannels.open(server.target());
+    Map<Status.Code, Integer> codes = new EnumMap<>(Status.Code.class);
+    try {
+      for (int n = 0; n < REQUESTS; n++) {
+        RetrieveRequest request = request(random);
+        boolean retrieve = random.nextBoolean();
+        byte[] bytes =
+            retrieve
+                ? request.toByteArray()
+                : ExplainRequest.newBuilder()
+                    .setRequest(request)
+                    .setItemId("a")
+                    .build()
+                    .toByteArray();
+        codes.merge(call(channel, retrieve, mutate(bytes, random)), 1, Integer::sum);
+      }
+    } finally {
+      channel.shutdownNow();
+      server.close();
+    }
+
+    System.out.println(codes);
+    assertThat(server.unmappedExceptions()).isZero();
+    assertThat(codes.keySet())
+        .isSubsetOf(Status.Code.OK, Status.Code.INVALID_ARGUMENT, Status.Code.NOT_FOUND)
+        .contains(Status.Code.OK, Status.Code.INVALID_ARGUMENT);
+  }
+
+  private static Status.Code call(ManagedChannel channel, boolean retrieve, byte[] bytes) {
+    var method =
+        retrieve
+            ? RetrievalServiceGrpc.getRetrieveMethod()
+            : RetrievalServiceGrpc.getExplainMethod();
+    try {
+      ClientCalls.blockingUnaryCall(
+          channel, method.toBuilder(new Bytes(), new Bytes()).build(), CallOptions.DEFAULT, bytes);
+      return Status.Code.OK;
+    } catch (StatusRuntimeException e) {
+      return e.getStatus().getCode();
+    }
+  }
+
+  private static byte[] mutate(byte[] bytes, Random random) {
+    byte[] mutated = bytes.clone();
+    for (int n = random.nextInt(4); n > 0 && mutated.length > 0; n--) {
+      int at = random.nextInt(mutated.length);
+      switch (random.nextInt(3)) {
+        case 0 -> mutated[at] ^= (byte) (1 << random.nextInt(8));
+        case 1 -> mutated[at] = (byte) random.nextInt();
+        default -> mutated = Arrays.copyOf(mutated, at);
+      }
+    }
+    return mutated;
+  }
+
+  private static RetrieveRequest request(Random random) {
+    RetrieveRequest.Builder request =
+        RetrieveRequest.newBuilder()
+            .setBundle(random.nextBoolean() ? "user" : "text")
+            .setBundleVersion(1)
+            .setK(random.nextInt(4) == 0 ? random.nextInt() : 1 + random.nextInt(1000))
+            .setBeamWidth(random.nextInt(40))
+            .addAllHistory(List.of("a", "b", "\u0000"))
+            .setQuery("nail \uD83D\uDC85 comb")
+            .addExclude("b");
+    if (random.nextBoolean()) {
+      request.setFilter(filter(random, 3));
+    }
+    return request.build();
+  }
+
+  private static Filter filter(Random random, int depth) {
+    Filter.Builder filter = Filter.newBuilder();
+    Value value = Value.newBuilder().setNumber(random.nextInt(5)).build();
+    switch (random.nextInt(depth == 0 ? 4 : 7)) {
+      case 0 -> filter.setEquals(Equals.newBuilder().setAttribute("price").setValue(value));
+      case 1 -> filter.setIn(In.newBuilder().setAttribute("brand").addValues(value));
+      case 2 -> filter.setRange(Range.newBuilder().setAttribute("price").setMin(1).setMax(3));
+      case 3 -> filter.setIds(ItemIds.newBuilder().addIds("a"));
+      case 4 -> filter.setNot(filter(random, depth - 1));
+      case 5 ->
+          filter.setAllOf(
+              Operands.newBuilder()
+                  .addFilters(filter(random, depth - 1))
+                  .addFilters(filter(random, depth - 1)));
+      default -> filter.setAnyOf(Operands.newBuilder().addFilters(filter(random, depth - 1)));
+    }
+    return filter.build();
+  }
+
+  private static TestRepository repository(Path dir) throws IOException {
+    TestRepository repository = new TestRepository(dir.resolve("repository"));
+    repository.add(
+        "user",
+        "E4SRec",
+        "encode",
+        "{history: 3, width: 2}",
+        Map.of("user", "user"),
+        Map.of(
+            "items",
+            TestRepository.lines(List.of("a", "b")),
+            "item_vectors",
+            TestRepository.npy(new float[][] {{1, 0}, {0, 1}})));
+    repository.add(
+        "text",
+        "TextIndex",
+        "text",
+        "{fields: [{name: title, weight: 2, b: 0.5, k1: 1}], analyzer: standard}",
+        Map.of(),
+        Map.of());
+    return repository;
+  }
+
+  private static final class Bytes implements MethodDescriptor.Marshaller<byte[]> {
+    @Override
+    public InputStream stream(byte[] value) {
+      return new ByteArrayInputStream(value);
+    }
+
+    @Override
+    public byte[] parse(InputStream stream) {
+      try {
+        return stream.readAllBytes();
+      } catch (IOException e) {
+        throw new UncheckedIOException(e);
+      }
+    }
+  }
+}
