@@ -52,8 +52,10 @@ class MutatedRequestsTest {
     Path data = Files.createDirectories(dir.resolve("data"));
     Files.writeString(
         data.resolve("items.jsonl"),
-        "{\"id\": \"a\", \"title\": \"nail polish\", \"brand\": \"x\", \"price\": 3}\n"
-            + "{\"id\": \"b\", \"title\": \"comb\"}\n");
+        """
+        {"id": "a", "title": "nail polish", "brand": "x", "price": 3}
+        {"id": "b", "title": "comb"}
+        """);
     RetrievalComponent component =
         RetrievalComponent.open(
             repository(dir).open(),
