@@ -30,7 +30,7 @@ import picocli.CommandLine.Parameters;
           + " its best so far",
       "  ./espalier up --data my-catalogue --model-repo out/mine              and serve it",
       "",
-      "The data folder's format is in docs/bundles.md (\"Data folders\"). Needs Python 3.11 to"
+      "The data folder's format is in docs/bundles.md (\"Data folders\"). Needs Python 3.12 or"
           + " 3.13; the packages are",
       "installed into .espalier/venv on first use."
     })
