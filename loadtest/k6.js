@@ -29,7 +29,7 @@ export const options = {
   thresholds: {
     dropped_iterations: ['count==0'],
     checks: ['rate==1'],
-    degraded: ['rate<0.001'],
+    degraded: [`rate<=${__ENV.MAX_DEGRADED || 0.001}`],
     'grpc_req_duration{scenario:feed}': ['p(99)<60000'],
     'grpc_req_duration{scenario:search}': ['p(99)<60000'],
   },
@@ -41,7 +41,7 @@ function call(method, request) {
     client.connect(__ENV.TARGET || '127.0.0.1:7700', { plaintext: true, reflect: true });
     connected = true;
   }
-  const response = client.invoke(`espalier.router.v1.RouterService/${method}`, request, { timeout: '2s' });
+  const response = client.invoke(`espalier.router.v1.RouterService/${method}`, request, { timeout: __ENV.TIMEOUT || '2s' });
   const answered = check(response, { answered: (r) => r.status === grpc.StatusOK && r.message.page.items.length > 0 });
   if (!answered) {
     console.error(`${method} ${JSON.stringify(request)}: ${JSON.stringify(response.error)}`);

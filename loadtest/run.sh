@@ -1,7 +1,8 @@
 #!/bin/sh
 # Starts a cluster on the built-in shop, runs a load tool against it, and stops it.
 #   loadtest/run.sh up|separate ghz|k6|both
-#   RATE (requests a second, of each kind), DURATION, PORT (the router's; the servers take the next three)
+#   RATE (requests a second, of each kind), DURATION, PORT (the router's; the servers take the next three),
+#   TIMEOUT (of a call), MAX_DEGRADED (share of answers; more than that fails k6's run)
 set -eu
 cd "$(dirname "$0")/.."
 shape=${1:-up}
@@ -9,17 +10,18 @@ tool=${2:-both}
 RATE=${RATE:-20}
 DURATION=${DURATION:-20s}
 PORT=${PORT:-7700}
+TIMEOUT=${TIMEOUT:-2s}
+MAX_DEGRADED=${MAX_DEGRADED:-0.001}
 work=.espalier/loadtest
 mkdir -p "$work"
-go_bin=$(go env GOPATH 2>/dev/null || true)/bin
-PATH="$PATH:$go_bin"
-
-need() {
-  command -v "$1" >/dev/null 2>&1 || {
-    echo "loadtest: $1 is not installed (expected: on the PATH; go install $2)" >&2
-    exit 3
-  }
-}
+case $tool in
+  ghz | k6) tools=$(loadtest/tools.sh "$tool") ;;
+  both) tools=$(loadtest/tools.sh ghz k6) ;;
+  *)
+    echo "loadtest: $tool (expected: ghz, k6 or both)" >&2
+    exit 2
+    ;;
+esac
 
 pids=
 start() {
@@ -75,12 +77,11 @@ awk '{ printf "%s{\"user\":{\"id\":\"%s\"},\"options\":{\"page_size\":20}}", (NR
   END { print "]" }' "$work/users.txt" >"$work/users.json"
 
 run_ghz() {
-  need ghz github.com/bojand/ghz/cmd/ghz@latest
   for call in recommend search; do
     data=$work/users.json
     [ "$call" = recommend ] || data=$work/queries.json
     echo "== ghz $call, $shape, $RATE requests/s for $DURATION"
-    ghz --config "loadtest/ghz-$call.json" --rps "$RATE" --duration "$DURATION" --data-file "$data" \
+    "$tools/ghz" --config "loadtest/ghz-$call.json" --rps "$RATE" --duration "$DURATION" --timeout "$TIMEOUT" --data-file "$data" \
       "127.0.0.1:$PORT" >"$work/ghz-$call.txt"
     cat "$work/ghz-$call.txt"
     # ghz exits 0 whatever the answers were.
@@ -92,18 +93,17 @@ run_ghz() {
 }
 
 run_k6() {
-  need k6 go.k6.io/k6@latest
   echo "== k6, $shape, $RATE requests/s of each kind for $DURATION"
-  k6 run --quiet -e TARGET="127.0.0.1:$PORT" -e RATE="$RATE" -e DURATION="$DURATION" \
+  "$tools/k6" run --quiet -e TARGET="127.0.0.1:$PORT" -e RATE="$RATE" -e DURATION="$DURATION" \
+    -e TIMEOUT="$TIMEOUT" -e MAX_DEGRADED="$MAX_DEGRADED" \
     -e USERS="$PWD/$work/users.txt" -e QUERIES="$PWD/$work/queries.txt" loadtest/k6.js
 }
 
 case $tool in
   ghz) run_ghz ;;
   k6) run_k6 ;;
-  both) run_ghz && run_k6 ;;
-  *)
-    echo "loadtest: $tool (expected: ghz, k6 or both)" >&2
-    exit 2
+  both)
+    run_ghz
+    run_k6
     ;;
 esac
