@@ -6,4 +6,5 @@ root=$here/../..
 python=$("$root/model-repo/recipes/venv.sh")
 "$python" -m pip install --quiet --disable-pip-version-check -r "$here/requirements.txt"
 "$root/proto/lint.sh" >/dev/null
+"$root/espalier" --version >/dev/null
 exec "$python" "$here/run.py" "$@"
