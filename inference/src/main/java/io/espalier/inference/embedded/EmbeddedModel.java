@@ -199,8 +199,10 @@ final class EmbeddedModel {
   }
 
   private void fail(QueuedCall call, ModelException error) {
-    if (call.result().completeExceptionally(error)) {
+    // Counted first: who sees the answer also sees the count.
+    if (!call.result().isDone()) {
       metrics.refused(error.reason());
+      call.result().completeExceptionally(error);
     }
   }
 
