@@ -120,7 +120,8 @@ class ParityTest {
       }
     }
     System.out.printf(
-        "%s: %d users, %d equal, %d (%.2f %%) equal but for neighbours closer than %.0e, %.1f s (processor %.1f s)%n",
+        "%s: %d users, %d equal, %d (%.2f %%) equal but for neighbours closer than %.0e, %.1f s"
+            + " (processor %.1f s)%n",
         bundle.id(),
         examples.size(),
         equal,

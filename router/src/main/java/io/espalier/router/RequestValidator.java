@@ -1,6 +1,14 @@
 package io.espalier.router;
 
-import com.google.protobuf.Descriptors.Descriptor;
+import build.buf.protovalidate.Config;
+import build.buf.protovalidate.ValidationResult;
+import build.buf.protovalidate.Validator;
+import build.buf.protovalidate.ValidatorFactory;
+import build.buf.protovalidate.Violation;
+import build.buf.protovalidate.exceptions.CompilationException;
+import build.buf.protovalidate.exceptions.ValidationException;
+import build.buf.validate.FieldPath;
+import build.buf.validate.FieldPathElement;
 import com.google.protobuf.Message;
 import io.espalier.catalog.v1.Filter;
 import io.espalier.router.v1.RecommendRequest;
@@ -8,10 +16,10 @@ import io.espalier.router.v1.RecordEventsRequest;
 import io.espalier.router.v1.SearchRequest;
 import io.espalier.router.v1.WhyNotRequest;
 import io.espalier.server.RequestException;
-import java.util.HashMap;
+import java.util.Collection;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Checks requests by the rules that stand in the proto; a refusal names the field, its value and
@@ -23,27 +31,86 @@ import java.util.Objects;
 final class RequestValidator {
   private static final int MAX_FILTER_DEPTH = 16;
   private static final int MAX_FILTER_NODES = 256;
+  private static final int MAX_SHOWN_VALUE = 64;
 
-  private final Map<Descriptor, ProtoRules> rules = new HashMap<>();
+  private final Validator rules;
 
+  /** Compiles every rule, so that neither a wrong rule nor the first request finds out. */
   RequestValidator() {
-    for (Descriptor request :
-        List.of(
-            SearchRequest.getDescriptor(),
-            RecommendRequest.getDescriptor(),
-            RecordEventsRequest.getDescriptor(),
-            WhyNotRequest.getDescriptor())) {
-      rules.put(request, ProtoRules.of(request));
+    try {
+      rules =
+          ValidatorFactory.newBuilder()
+              .withConfig(Config.newBuilder().setFailFast(true).build())
+              .buildWithDescriptors(
+                  List.of(
+                      SearchRequest.getDescriptor(),
+                      RecommendRequest.getDescriptor(),
+                      RecordEventsRequest.getDescriptor(),
+                      WhyNotRequest.getDescriptor()),
+                  true);
+    } catch (CompilationException e) {
+      throw new IllegalStateException("a rule of the contract: " + e.getMessage(), e);
     }
   }
 
   void check(Message request) {
-    Descriptor type = request.getDescriptorForType();
-    String violation =
-        Objects.requireNonNull(rules.get(type), type.getFullName()).violation(request);
-    if (violation != null) {
-      throw RequestException.invalidArgument(violation);
+    ValidationResult result;
+    try {
+      result = rules.validate(request);
+    } catch (ValidationException e) {
+      throw new IllegalStateException("a rule of the contract: " + e.getMessage(), e);
     }
+    if (!result.isSuccess()) {
+      throw RequestException.invalidArgument(words(result.getViolations().getFirst()));
+    }
+  }
+
+  private static String words(Violation violation) {
+    build.buf.validate.Violation broken = violation.toProto();
+    Violation.FieldValue value = violation.getFieldValue();
+    return "%s: %s (expected: %s; rule %s)"
+        .formatted(
+            path(broken.getField(), broken.getForKey()),
+            shown(value == null ? null : value.getValue()),
+            broken.getMessage().isEmpty() ? "another value" : broken.getMessage(),
+            broken.getRuleId());
+  }
+
+  private static String path(FieldPath path, boolean forKey) {
+    StringBuilder written = new StringBuilder();
+    for (FieldPathElement element : path.getElementsList()) {
+      written.append(written.isEmpty() ? "" : ".").append(element.getFieldName());
+      switch (element.getSubscriptCase()) {
+        case INDEX -> written.append('[').append(element.getIndex()).append(']');
+        case STRING_KEY -> {
+          // A key that is itself the fault is shown as the value.
+          if (!forKey) {
+            written.append('[').append(shown(element.getStringKey())).append(']');
+          }
+        }
+        default -> {}
+      }
+    }
+    return written.append(forKey ? ": key" : "").toString();
+  }
+
+  private static String shown(@Nullable Object value) {
+    return switch (value) {
+      case null -> "missing";
+      case Message message -> "missing or empty " + message.getDescriptorForType().getName();
+      case Collection<?> entries -> entries.size() + " entries";
+      case Map<?, ?> entries -> entries.size() + " entries";
+      default -> {
+        String text = value.toString();
+        yield text.isEmpty()
+            ? "empty"
+            : text.length() <= MAX_SHOWN_VALUE
+                ? text
+                : "%s… (%d characters)"
+                    .formatted(
+                        text.substring(0, MAX_SHOWN_VALUE), text.codePointCount(0, text.length()));
+      }
+    };
   }
 
   static void checkFilter(Filter filter) {
