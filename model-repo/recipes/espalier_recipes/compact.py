@@ -15,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from . import bundle, export
 
 LEAST = 1024
+_LARGEST_HALF = 65504
 
 
 def _scales(values: np.ndarray) -> np.ndarray:
@@ -42,6 +43,9 @@ def compress(model: onnx.ModelProto, tables: dict[str, np.ndarray] | None = None
             kept.append(weight)
             continue
         values = numpy_helper.to_array(weight)
+        if np.abs(values).max() > _LARGEST_HALF:  # a mask's constant, not a weight
+            kept.append(weight)
+            continue
         name = weight.name + "_stored"
         if any(values.shape == table.shape and np.array_equal(values, table) for table in (tables or {}).values()):
             scales = _scales(values)

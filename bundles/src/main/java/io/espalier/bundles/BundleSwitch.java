@@ -7,6 +7,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
+import java.util.function.Predicate;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -39,6 +40,23 @@ public final class BundleSwitch<T extends AutoCloseable> implements AutoCloseabl
   public BundleSwitch(BundleRepository repository, BundleLoader<T> loader) {
     this.repository = repository;
     this.loader = loader;
+  }
+
+  /**
+   * A switch whose bundles serve.
+   *
+   * @throws BundleException when one of them does not; those before it are closed
+   */
+  public static <T extends AutoCloseable> BundleSwitch<T> serving(
+      BundleRepository repository, BundleLoader<T> loader, List<BundleId> bundles) {
+    BundleSwitch<T> serving = new BundleSwitch<>(repository, loader);
+    try {
+      bundles.forEach(serving::switchTo);
+      return serving;
+    } catch (RuntimeException e) {
+      serving.close();
+      throw e;
+    }
   }
 
   /**
@@ -123,6 +141,21 @@ public final class BundleSwitch<T extends AutoCloseable> implements AutoCloseabl
     synchronized (state) {
       return List.copyOf(serving.keySet());
     }
+  }
+
+  /** Whether what each version that serves is loaded into passes. */
+  public boolean allServing(Predicate<T> test) {
+    for (BundleId id : serving()) {
+      Optional<Lease<T>> found = acquire(id);
+      if (found.isPresent()) {
+        try (Lease<T> lease = found.get()) {
+          if (!test.test(lease.get())) {
+            return false;
+          }
+        }
+      }
+    }
+    return true;
   }
 
   /**

@@ -4,7 +4,6 @@ import io.espalier.bundles.BundleException;
 import io.espalier.bundles.BundleId;
 import io.espalier.bundles.BundleRepository;
 import io.espalier.bundles.BundleSwitch;
-import io.espalier.bundles.Lease;
 import io.espalier.inference.ModelRunner;
 import io.grpc.BindableService;
 import io.opentelemetry.api.OpenTelemetry;
@@ -45,15 +44,8 @@ public final class RankingComponent implements AutoCloseable {
     RankerLoader loader =
         new RankerLoader(
             repository, runner, telemetry.getMeter("io.espalier.ranking"), settings.warmUpLimit());
-    RankingComponent component =
-        new RankingComponent(runner, new BundleSwitch<>(repository, loader), settings);
-    try {
-      bundles.forEach(component::switchTo);
-      return component;
-    } catch (RuntimeException e) {
-      component.close();
-      throw e;
-    }
+    return new RankingComponent(
+        runner, BundleSwitch.serving(repository, loader, bundles), settings);
   }
 
   /** The gRPC service. */
@@ -78,14 +70,7 @@ public final class RankingComponent implements AutoCloseable {
 
   /** Whether every model of every version that serves takes calls. */
   public boolean isReady() {
-    for (BundleId id : bundles.serving()) {
-      try (Lease<Ranker> lease = bundles.acquire(id).orElse(null)) {
-        if (lease != null && !lease.get().models().stream().allMatch(runner::isReady)) {
-          return false;
-        }
-      }
-    }
-    return true;
+    return bundles.allServing(loaded -> loaded.models().stream().allMatch(runner::isReady));
   }
 
   @Override

@@ -1,6 +1,7 @@
 package io.espalier.ranking;
 
 import io.espalier.inference.Tensor;
+import io.espalier.testing.FunctionRunner;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -153,8 +154,8 @@ final class RankingBundles {
     return flat;
   }
 
-  static FakeRunner runner() {
-    return new FakeRunner()
+  static FunctionRunner runner() {
+    return new FunctionRunner()
         .model("e4-user", RankingBundles::e4User)
         .model("heter-user", RankingBundles::heterUsers)
         .model(

@@ -24,26 +24,21 @@ import io.espalier.ranking.v1.RankingServiceGrpc;
 import io.espalier.ranking.v1.RankingServiceGrpc.RankingServiceBlockingStub;
 import io.espalier.ranking.v1.ScorePart;
 import io.espalier.ranking.v1.SourceScore;
-import io.espalier.server.ClientChannels;
-import io.espalier.server.EspalierServer;
-import io.espalier.server.ServerConfig;
+import io.espalier.testing.CountingTelemetry;
+import io.espalier.testing.FunctionRunner;
+import io.espalier.testing.ServedStage;
 import io.grpc.Context;
-import io.grpc.ManagedChannel;
-import io.grpc.MethodDescriptor;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
-import io.grpc.stub.ClientCalls;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
-import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Random;
-import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -68,10 +63,10 @@ class RankingServiceTest {
   private static final int SPOILT = 10_000;
 
   @TempDir Path root;
-  private final FakeRunner runner = RankingBundles.runner();
-  private final TestTelemetry metrics = new TestTelemetry();
+  private final FunctionRunner runner = RankingBundles.runner();
+  private final CountingTelemetry metrics = new CountingTelemetry();
   private final List<AutoCloseable> open = new ArrayList<>();
-  private @Nullable EspalierServer server;
+  private @Nullable ServedStage served;
   private RankingBundles bundles;
 
   @BeforeEach
@@ -97,16 +92,10 @@ class RankingServiceTest {
             metrics.telemetry());
     open.add(component);
     assertThat(component.isReady()).isTrue();
-    EspalierServer started =
-        EspalierServer.builder("ranking", ServerConfig.defaults())
-            .service(component.service())
-            .buildInProcess(UUID.randomUUID().toString())
-            .start();
-    server = started;
-    open.add(started);
-    ManagedChannel channel = ClientChannels.open(started.target());
-    open.add(channel::shutdownNow);
-    return RankingServiceGrpc.newBlockingStub(channel);
+    ServedStage stage = ServedStage.of("ranking", component.service());
+    open.add(stage);
+    served = stage;
+    return RankingServiceGrpc.newBlockingStub(stage.channel());
   }
 
   private static RankRequest.Builder request(String bundle, String... candidates) {
@@ -578,41 +567,29 @@ class RankingServiceTest {
   /** Nothing that a caller can send is a defect: every answer is one that a rule knows. */
   @Test
   void rank_spoiltRequests_neverUseTheFallback() throws IOException {
-    System.out.println("seed " + SPOIL_SEED);
-    RankingServiceBlockingStub stub = serve();
-    RandomBytes bytes = new RandomBytes(SPOIL_SEED);
-    MethodDescriptor<byte[], byte[]> method = RandomBytes.raw(RankingServiceGrpc.getRankMethod());
-    List<byte[]> sound =
+    serve();
+    List<RankRequest> sound =
         List.of(
             request("ranker", "a", "b", "unknown")
                 .setQuery("red phone")
                 .addRewrites("red case")
-                .build()
-                .toByteArray(),
+                .build(),
             request("fusion", "a", "c")
                 .addHistory("b")
                 .addCandidates(
                     RankCandidate.newBuilder()
                         .setItemId("d")
                         .addSourceScores(source("tiger", -1, -0.5, true)))
-                .build()
-                .toByteArray());
-    Map<Status.Code, Integer> codes = new EnumMap<>(Status.Code.class);
-    for (int i = 0; i < SPOILT; i++) {
-      byte[] request = bytes.spoil(sound.get(i % sound.size()));
-      Status.Code code = Status.Code.OK;
-      try {
-        ClientCalls.blockingUnaryCall(stub.getChannel(), method, stub.getCallOptions(), request);
-      } catch (StatusRuntimeException e) {
-        code = e.getStatus().getCode();
-      }
-      codes.merge(code, 1, Integer::sum);
-    }
-    System.out.println(codes);
-    assertThat(codes)
+                .build());
+    ServedStage stage = Objects.requireNonNull(served);
+    assertThat(
+            stage.callSpoilt(
+                RankingServiceGrpc.getRankMethod(),
+                i -> sound.get(i % sound.size()),
+                SPOILT,
+                SPOIL_SEED))
         .containsOnlyKeys(Status.Code.OK, Status.Code.INVALID_ARGUMENT, Status.Code.NOT_FOUND);
-
-    assertThat(Objects.requireNonNull(server).unmappedExceptions()).isZero();
+    assertThat(stage.server().unmappedExceptions()).isZero();
   }
 
   @Test

@@ -14,28 +14,16 @@ import io.espalier.inference.Tensor;
 import io.espalier.retrieval.v1.ExplainRequest;
 import io.espalier.retrieval.v1.RetrievalServiceGrpc;
 import io.espalier.retrieval.v1.RetrieveRequest;
-import io.espalier.server.ClientChannels;
-import io.espalier.server.EspalierServer;
-import io.espalier.server.ServerConfig;
 import io.espalier.stores.catalog.DataFolder;
-import io.grpc.CallOptions;
-import io.grpc.ManagedChannel;
-import io.grpc.MethodDescriptor;
+import io.espalier.testing.FunctionRunner;
+import io.espalier.testing.ServedStage;
 import io.grpc.Status;
-import io.grpc.StatusRuntimeException;
-import io.grpc.stub.ClientCalls;
-import java.io.ByteArrayInputStream;
 import java.io.IOException;
-import java.io.InputStream;
-import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Arrays;
-import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
-import java.util.UUID;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -47,7 +35,6 @@ class MutatedRequestsTest {
   void retrieveAndExplain_mutatedBytes_neverUseTheMappersFallback(@TempDir Path dir)
       throws IOException {
     long seed = System.nanoTime();
-    System.out.println("seed: " + seed);
     Random random = new Random(seed);
     Path data = Files.createDirectories(dir.resolve("data"));
     Files.writeString(
@@ -61,67 +48,27 @@ class MutatedRequestsTest {
             repository(dir).open(),
             List.of(BundleId.parse("user@1"), BundleId.parse("text@1")),
             DataFolder.open(data),
-            new FakeRunner()
+            new FunctionRunner()
                 .model("user", in -> Map.of("user", Tensor.ofFloats(new float[] {1, 2}, 1, 2))));
-    EspalierServer server =
-        EspalierServer.builder("retrieval", ServerConfig.defaults())
-            .service(component.service())
-            .closing(component)
-            .buildInProcess(UUID.randomUUID().toString())
-            .start();
-    ManagedChannel channel = ClientChannels.open(server.target());
-    Map<Status.Code, Integer> codes = new EnumMap<>(Status.Code.class);
-    try {
-      for (int n = 0; n < REQUESTS; n++) {
-        RetrieveRequest request = request(random);
-        boolean retrieve = random.nextBoolean();
-        byte[] bytes =
-            retrieve
-                ? request.toByteArray()
-                : ExplainRequest.newBuilder()
-                    .setRequest(request)
-                    .setItemId("a")
-                    .build()
-                    .toByteArray();
-        codes.merge(call(channel, retrieve, mutate(bytes, random)), 1, Integer::sum);
-      }
-    } finally {
-      channel.shutdownNow();
-      server.close();
+    try (component;
+        ServedStage stage = ServedStage.of("retrieval", component.service())) {
+      check(
+          stage.callSpoilt(
+              RetrievalServiceGrpc.getRetrieveMethod(), i -> request(random), REQUESTS / 2, seed));
+      check(
+          stage.callSpoilt(
+              RetrievalServiceGrpc.getExplainMethod(),
+              i -> ExplainRequest.newBuilder().setRequest(request(random)).setItemId("a").build(),
+              REQUESTS / 2,
+              seed));
+      assertThat(stage.server().unmappedExceptions()).isZero();
     }
+  }
 
-    System.out.println(codes);
-    assertThat(server.unmappedExceptions()).isZero();
+  private static void check(Map<Status.Code, Integer> codes) {
     assertThat(codes.keySet())
         .isSubsetOf(Status.Code.OK, Status.Code.INVALID_ARGUMENT, Status.Code.NOT_FOUND)
         .contains(Status.Code.OK, Status.Code.INVALID_ARGUMENT);
-  }
-
-  private static Status.Code call(ManagedChannel channel, boolean retrieve, byte[] bytes) {
-    var method =
-        retrieve
-            ? RetrievalServiceGrpc.getRetrieveMethod()
-            : RetrievalServiceGrpc.getExplainMethod();
-    try {
-      ClientCalls.blockingUnaryCall(
-          channel, method.toBuilder(new Bytes(), new Bytes()).build(), CallOptions.DEFAULT, bytes);
-      return Status.Code.OK;
-    } catch (StatusRuntimeException e) {
-      return e.getStatus().getCode();
-    }
-  }
-
-  private static byte[] mutate(byte[] bytes, Random random) {
-    byte[] mutated = bytes.clone();
-    for (int n = random.nextInt(4); n > 0 && mutated.length > 0; n--) {
-      int at = random.nextInt(mutated.length);
-      switch (random.nextInt(3)) {
-        case 0 -> mutated[at] ^= (byte) (1 << random.nextInt(8));
-        case 1 -> mutated[at] = (byte) random.nextInt();
-        default -> mutated = Arrays.copyOf(mutated, at);
-      }
-    }
-    return mutated;
   }
 
   private static RetrieveRequest request(Random random) {
@@ -180,21 +127,5 @@ class MutatedRequestsTest {
         Map.of(),
         Map.of());
     return repository;
-  }
-
-  private static final class Bytes implements MethodDescriptor.Marshaller<byte[]> {
-    @Override
-    public InputStream stream(byte[] value) {
-      return new ByteArrayInputStream(value);
-    }
-
-    @Override
-    public byte[] parse(InputStream stream) {
-      try {
-        return stream.readAllBytes();
-      } catch (IOException e) {
-        throw new UncheckedIOException(e);
-      }
-    }
   }
 }

@@ -15,11 +15,8 @@ import io.espalier.inference.embedded.EmbeddedModelRunner;
 import io.espalier.retrieval.v1.Candidate;
 import io.espalier.retrieval.v1.RetrievalServiceGrpc;
 import io.espalier.retrieval.v1.RetrieveRequest;
-import io.espalier.server.ClientChannels;
-import io.espalier.server.EspalierServer;
-import io.espalier.server.ServerConfig;
 import io.espalier.stores.catalog.DataFolder;
-import io.grpc.ManagedChannel;
+import io.espalier.testing.ServedStage;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
@@ -94,19 +91,15 @@ class ParityTest {
       RetrievalComponent.models(repository, ids).forEach(runner::load);
       RetrievalComponent component =
           RetrievalComponent.open(repository, ids, DataFolder.open(data), runner);
-      EspalierServer server =
-          EspalierServer.builder("parity", ServerConfig.defaults())
-              .service(component.service())
-              .closing(component)
-              .buildInProcess("parity-" + bundle.id())
-              .start();
-      ManagedChannel channel = ClientChannels.open(server.target());
-      try (ExecutorService clients = Executors.newFixedThreadPool(CONCURRENCY)) {
+      try (component;
+          ServedStage stage = ServedStage.of("parity", component.service());
+          ExecutorService clients = Executors.newFixedThreadPool(CONCURRENCY)) {
         Example.Service service =
             new Example.Service(
                 bundle,
                 items,
-                RetrievalServiceGrpc.newBlockingStub(channel).withDeadlineAfter(1, TimeUnit.HOURS));
+                RetrievalServiceGrpc.newBlockingStub(stage.channel())
+                    .withDeadlineAfter(1, TimeUnit.HOURS));
         List<Future<Boolean>> futures = new ArrayList<>();
         for (JsonNode example : examples) {
           futures.add(clients.submit(() -> new Example(service, example).check()));
@@ -114,9 +107,6 @@ class ParityTest {
         for (Future<Boolean> future : futures) {
           equal += future.get() ? 1 : 0;
         }
-      } finally {
-        channel.shutdownNow();
-        server.close();
       }
     }
     System.out.printf(

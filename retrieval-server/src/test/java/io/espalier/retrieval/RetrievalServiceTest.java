@@ -23,11 +23,9 @@ import io.espalier.retrieval.v1.Fate;
 import io.espalier.retrieval.v1.RetrievalServiceGrpc;
 import io.espalier.retrieval.v1.RetrieveRequest;
 import io.espalier.retrieval.v1.RetrieveResponse;
-import io.espalier.server.ClientChannels;
-import io.espalier.server.EspalierServer;
-import io.espalier.server.ServerConfig;
 import io.espalier.stores.catalog.DataFolder;
-import io.grpc.ManagedChannel;
+import io.espalier.testing.FunctionRunner;
+import io.espalier.testing.ServedStage;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import java.io.IOException;
@@ -40,8 +38,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
-import java.util.UUID;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
@@ -67,7 +63,7 @@ class RetrievalServiceTest {
   // Long enough for any machine: the condition ends the wait.
   private static final Duration PATIENCE = Duration.ofMinutes(5);
 
-  private final FakeRunner runner = new FakeRunner();
+  private final FunctionRunner runner = new FunctionRunner();
   private final List<AutoCloseable> open = new ArrayList<>();
 
   @AfterEach
@@ -352,13 +348,13 @@ class RetrievalServiceTest {
         RetrievalServiceGrpc.newFutureStub(stub.getChannel())
             .withDeadlineAfter(1, TimeUnit.HOURS)
             .retrieve(request("e4srec").build());
-    await().atMost(PATIENCE).until(() -> runner.waiting().size() == 1);
+    await().atMost(PATIENCE).until(() -> runner.started().size() == 1);
     long remaining = runner.calls().getFirst().deadlineNanos() - System.nanoTime();
     assertThat(remaining).isBetween(0L, TimeUnit.HOURS.toNanos(1));
-    assertThat(runner.waiting().getFirst().isDone()).isFalse();
+    assertThat(runner.started().getFirst().isDone()).isFalse();
     call.cancel(true);
 
-    await().atMost(PATIENCE).until(() -> runner.waiting().getFirst().isCancelled());
+    await().atMost(PATIENCE).until(() -> runner.started().getFirst().isCancelled());
   }
 
   @Test
@@ -457,20 +453,14 @@ class RetrievalServiceTest {
                 BundleId.parse("neighbours@1")),
             data(dir, items),
             runner);
-    EspalierServer server =
-        EspalierServer.builder("retrieval", ServerConfig.defaults())
-            .service(component.service())
-            .closing(component)
-            .buildInProcess(UUID.randomUUID().toString())
-            .start();
+    open.add(component);
+    ServedStage stage = ServedStage.of("retrieval", component.service());
     open.add(
         () -> {
-          assertThat(Objects.requireNonNull(server).unmappedExceptions()).isZero();
-          server.close();
+          assertThat(stage.server().unmappedExceptions()).isZero();
+          stage.close();
         });
-    ManagedChannel channel = ClientChannels.open(server.target());
-    open.add(channel::shutdownNow);
-    return RetrievalServiceGrpc.newBlockingStub(channel);
+    return RetrievalServiceGrpc.newBlockingStub(stage.channel());
   }
 
   /** TIGER's vocabulary is level 0: tokens 0, 1; level 1: tokens 2, 3. */

@@ -4,7 +4,6 @@ import io.espalier.bundles.BundleException;
 import io.espalier.bundles.BundleId;
 import io.espalier.bundles.BundleRepository;
 import io.espalier.bundles.BundleSwitch;
-import io.espalier.bundles.Lease;
 import io.espalier.inference.ModelRunner;
 import io.grpc.BindableService;
 import io.opentelemetry.api.OpenTelemetry;
@@ -42,15 +41,8 @@ public final class RewriteComponent implements AutoCloseable {
       OpenTelemetry telemetry) {
     RewriterLoader loader =
         new RewriterLoader(runner, settings, telemetry.getMeter("io.espalier.rewrite"));
-    RewriteComponent component =
-        new RewriteComponent(runner, new BundleSwitch<>(repository, loader), settings);
-    try {
-      bundles.forEach(component::switchTo);
-      return component;
-    } catch (RuntimeException e) {
-      component.close();
-      throw e;
-    }
+    return new RewriteComponent(
+        runner, BundleSwitch.serving(repository, loader, bundles), settings);
   }
 
   /** The gRPC service. */
@@ -75,14 +67,7 @@ public final class RewriteComponent implements AutoCloseable {
 
   /** Whether every model of every version that serves takes calls. */
   public boolean isReady() {
-    for (BundleId id : bundles.serving()) {
-      try (Lease<Rewriter> lease = bundles.acquire(id).orElse(null)) {
-        if (lease != null && !lease.get().models().stream().allMatch(runner::isReady)) {
-          return false;
-        }
-      }
-    }
-    return true;
+    return bundles.allServing(loaded -> loaded.models().stream().allMatch(runner::isReady));
   }
 
   @Override

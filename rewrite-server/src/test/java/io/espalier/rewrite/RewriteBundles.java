@@ -1,6 +1,7 @@
 package io.espalier.rewrite;
 
 import io.espalier.inference.Tensor;
+import io.espalier.testing.FunctionRunner;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -142,8 +143,8 @@ final class RewriteBundles {
   }
 
   /** The encoder passes tokens on; the decoder looks up what may follow. */
-  static FakeRunner runner() {
-    return new FakeRunner()
+  static FunctionRunner runner() {
+    return new FunctionRunner()
         .model("shop-beque-encoder", RewriteBundles::encode)
         .model("shop-beque-decoder", RewriteBundles::decode);
   }

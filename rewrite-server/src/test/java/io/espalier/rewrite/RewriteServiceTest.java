@@ -15,24 +15,19 @@ import io.espalier.rewrite.v1.RewriteResponse;
 import io.espalier.rewrite.v1.RewriteServiceGrpc;
 import io.espalier.rewrite.v1.RewriteServiceGrpc.RewriteServiceBlockingStub;
 import io.espalier.rewrite.v1.RewrittenQuery;
-import io.espalier.server.ClientChannels;
-import io.espalier.server.EspalierServer;
-import io.espalier.server.ServerConfig;
-import io.grpc.ManagedChannel;
-import io.grpc.MethodDescriptor;
+import io.espalier.testing.CountingTelemetry;
+import io.espalier.testing.FunctionRunner;
+import io.espalier.testing.ServedStage;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
-import io.grpc.stub.ClientCalls;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
-import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -59,10 +54,10 @@ class RewriteServiceTest {
   private static final int SPOILT = 10_000;
 
   @TempDir Path root;
-  private final FakeRunner runner = RewriteBundles.runner();
-  private final TestTelemetry metrics = new TestTelemetry();
+  private final FunctionRunner runner = RewriteBundles.runner();
+  private final CountingTelemetry metrics = new CountingTelemetry();
   private final List<AutoCloseable> open = new ArrayList<>();
-  private @Nullable EspalierServer server;
+  private @Nullable ServedStage served;
   private RewriteBundles bundles;
 
   @BeforeEach
@@ -85,16 +80,10 @@ class RewriteServiceTest {
     open.add(component);
     assertThat(component.isReady()).isTrue();
     assertThat(component.serving()).containsExactlyInAnyOrderElementsOf(BUNDLES);
-    EspalierServer started =
-        EspalierServer.builder("rewrite", ServerConfig.defaults())
-            .service(component.service())
-            .buildInProcess(UUID.randomUUID().toString())
-            .start();
-    server = started;
-    open.add(started);
-    ManagedChannel channel = ClientChannels.open(started.target());
-    open.add(channel::shutdownNow);
-    return RewriteServiceGrpc.newBlockingStub(channel);
+    ServedStage stage = ServedStage.of("rewrite", component.service());
+    open.add(stage);
+    served = stage;
+    return RewriteServiceGrpc.newBlockingStub(stage.channel());
   }
 
   private RewriteServiceBlockingStub serve() throws IOException {
@@ -370,32 +359,21 @@ class RewriteServiceTest {
   /** Nothing that a caller can send is a defect: every answer is one that a rule knows. */
   @Test
   void rewrite_spoiltRequests_neverUseTheFallback() throws IOException {
-    System.out.println("seed " + SPOIL_SEED);
-    RewriteServiceBlockingStub stub = serve();
-    RandomBytes bytes = new RandomBytes(SPOIL_SEED);
-    MethodDescriptor<byte[], byte[]> method =
-        RandomBytes.raw(RewriteServiceGrpc.getRewriteMethod());
-    List<byte[]> sound =
+    serve();
+    List<RewriteRequest> sound =
         List.of(
-            request("shop-beque", "red lamp").toByteArray(),
-            request("shop-beque", "couch").toByteArray(),
-            request("personas", "lamp").toByteArray());
-    Map<Status.Code, Integer> codes = new EnumMap<>(Status.Code.class);
-    for (int i = 0; i < SPOILT; i++) {
-      byte[] request = bytes.spoil(sound.get(i % sound.size()));
-      Status.Code code = Status.Code.OK;
-      try {
-        ClientCalls.blockingUnaryCall(stub.getChannel(), method, stub.getCallOptions(), request);
-      } catch (StatusRuntimeException e) {
-        code = e.getStatus().getCode();
-      }
-      codes.merge(code, 1, Integer::sum);
-    }
-    System.out.println(codes);
-    assertThat(codes)
+            request("shop-beque", "red lamp"),
+            request("shop-beque", "couch"),
+            request("personas", "lamp"));
+    ServedStage stage = Objects.requireNonNull(served);
+    assertThat(
+            stage.callSpoilt(
+                RewriteServiceGrpc.getRewriteMethod(),
+                i -> sound.get(i % sound.size()),
+                SPOILT,
+                SPOIL_SEED))
         .containsOnlyKeys(Status.Code.OK, Status.Code.INVALID_ARGUMENT, Status.Code.NOT_FOUND);
-
-    assertThat(Objects.requireNonNull(server).unmappedExceptions()).isZero();
+    assertThat(stage.server().unmappedExceptions()).isZero();
   }
 
   @Test

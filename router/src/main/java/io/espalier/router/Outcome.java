@@ -1,6 +1,7 @@
 package io.espalier.router;
 
 import io.espalier.router.v1.DegradationReason;
+import io.espalier.server.RequestException;
 import io.grpc.Status;
 
 /** How a stage's call ended. */
@@ -30,6 +31,21 @@ sealed interface Outcome<T> {
         case INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION ->
             status.getCode() + (description == null ? "" : ": " + description);
         default -> status.getCode().name();
+      };
+    }
+
+    /** What the caller is told when his answer needs the stage that did not answer. */
+    RequestException failure(String stage) {
+      return switch (status.getCode()) {
+        case DEADLINE_EXCEEDED ->
+            RequestException.deadlineExceeded(stage + ": late (expected: an answer in its budget)");
+        case RESOURCE_EXHAUSTED ->
+            RequestException.resourceExhausted(
+                stage + ": overloaded (expected: room for the call)");
+        case INVALID_ARGUMENT -> RequestException.invalidArgument(stage + ": " + words());
+        case NOT_FOUND, FAILED_PRECONDITION ->
+            RequestException.failedPrecondition(stage + ": " + words());
+        default -> RequestException.unavailable(stage + ": down (expected: an answer)");
       };
     }
   }

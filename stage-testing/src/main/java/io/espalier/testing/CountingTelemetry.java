@@ -1,4 +1,4 @@
-package io.espalier.ranking;
+package io.espalier.testing;
 
 import io.opentelemetry.api.OpenTelemetry;
 import io.opentelemetry.sdk.OpenTelemetrySdk;
@@ -15,17 +15,18 @@ import java.util.Map;
 import java.util.TreeMap;
 
 /** Telemetry whose counters a test can read. */
-final class TestTelemetry implements MetricReader {
+public final class CountingTelemetry implements MetricReader {
   private volatile CollectionRegistration registration = CollectionRegistration.noop();
 
-  OpenTelemetry telemetry() {
+  /** What a component is given. */
+  public OpenTelemetry telemetry() {
     return OpenTelemetrySdk.builder()
         .setMeterProvider(SdkMeterProvider.builder().registerMetricReader(this).build())
         .build();
   }
 
   /** Values of a counter by the values of its attributes. */
-  Map<String, Long> counts(String name) {
+  public Map<String, Long> counts(String name) {
     Map<String, Long> counts = new TreeMap<>();
     for (MetricData metric : registration.collectAllMetrics()) {
       if (metric.getName().equals(name)) {

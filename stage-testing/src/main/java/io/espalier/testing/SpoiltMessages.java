@@ -1,24 +1,16 @@
-package io.espalier.ranking;
+package io.espalier.testing;
 
-import io.grpc.MethodDescriptor;
-import java.io.ByteArrayInputStream;
-import java.io.IOException;
-import java.io.InputStream;
-import java.io.UncheckedIOException;
 import java.util.Arrays;
 import java.util.Random;
 
-/** Spoils messages at random, and sends bytes as they are. */
-final class RandomBytes {
+/** Messages with bytes changed, cut off, cut out, repeated or put in, in one or three places. */
+final class SpoiltMessages {
   private final Random random;
 
-  RandomBytes(long seed) {
+  SpoiltMessages(long seed) {
     this.random = new Random(seed);
   }
 
-  /**
-   * The message with bytes changed, cut off, cut out, repeated or put in, in one or three places.
-   */
   byte[] spoil(byte[] message) {
     byte[] spoilt = message.clone();
     for (int i = random.nextInt(3) == 0 ? 3 : 1; i > 0 && spoilt.length > 0; i--) {
@@ -48,30 +40,5 @@ final class RandomBytes {
     System.arraycopy(middle, 0, joined, to, middle.length);
     System.arraycopy(bytes, from, joined, to + middle.length, bytes.length - from);
     return joined;
-  }
-
-  /** The method, taking and giving bytes. */
-  static MethodDescriptor<byte[], byte[]> raw(MethodDescriptor<?, ?> method) {
-    Bytes bytes = new Bytes();
-    return MethodDescriptor.newBuilder(bytes, bytes)
-        .setType(method.getType())
-        .setFullMethodName(method.getFullMethodName())
-        .build();
-  }
-
-  private static final class Bytes implements MethodDescriptor.Marshaller<byte[]> {
-    @Override
-    public InputStream stream(byte[] value) {
-      return new ByteArrayInputStream(value);
-    }
-
-    @Override
-    public byte[] parse(InputStream stream) {
-      try {
-        return stream.readAllBytes();
-      } catch (IOException e) {
-        throw new UncheckedIOException(e);
-      }
-    }
   }
 }
