@@ -11,6 +11,7 @@ import io.espalier.router.v1.DegradationReason;
 import io.espalier.router.v1.Rewrite;
 import io.espalier.stores.users.UserEvent;
 import io.espalier.stores.users.UserStateStore;
+import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
@@ -117,11 +118,22 @@ final class RouteRunner {
                     () -> users.recent(user, UserStateStore.INTERACTIONS, MAX_SEEN), lookups));
     return switch (run.await(call, List::size)) {
       case Outcome.Answered<List<UserEvent>> answered ->
-          answered.value().stream().map(UserEvent::itemId).toList();
+          withoutRepetitions(answered.value());
       case Outcome.Missed<List<UserEvent>> missed -> {
         run.degraded("user-state", missed.reason(), "answered without the user's history");
         yield List.of();
       }
     };
+  }
+
+  /** Item ids; a click and the purchase that follows it are one thing that the user dealt with. */
+  private static List<String> withoutRepetitions(List<UserEvent> events) {
+    List<String> items = new ArrayList<>();
+    for (UserEvent event : events) {
+      if (items.isEmpty() || !items.getLast().equals(event.itemId())) {
+        items.add(event.itemId());
+      }
+    }
+    return items;
   }
 }
