@@ -117,8 +117,7 @@ final class RouteRunner {
                 Futures.submit(
                     () -> users.recent(user, UserStateStore.INTERACTIONS, MAX_SEEN), lookups));
     return switch (run.await(call, List::size)) {
-      case Outcome.Answered<List<UserEvent>> answered ->
-          withoutRepetitions(answered.value());
+      case Outcome.Answered<List<UserEvent>> answered -> withoutRepetitions(answered.value());
       case Outcome.Missed<List<UserEvent>> missed -> {
         run.degraded("user-state", missed.reason(), "answered without the user's history");
         yield List.of();

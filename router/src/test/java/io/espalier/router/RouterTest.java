@@ -537,8 +537,11 @@ class RouterTest {
     UserEvent bought =
         new UserEvent(
             "2", "h1", io.espalier.stores.users.EventKind.PURCHASE, Instant.ofEpochSecond(2));
-    router.users.record("u", List.of(click("1", "h1", 1), bought, click("3", "h2", 3), click("4", "h1", 4)));
-    router.stub().recommend(RecommendRequest.newBuilder().setUser(User.newBuilder().setId("u")).build());
+    router.users.record(
+        "u", List.of(click("1", "h1", 1), bought, click("3", "h2", 3), click("4", "h1", 4)));
+    router
+        .stub()
+        .recommend(RecommendRequest.newBuilder().setUser(User.newBuilder().setId("u")).build());
     assertThat(router.stages.retrievals)
         .isNotEmpty()
         .allSatisfy(asked -> assertThat(asked.getHistoryList()).containsExactly("h1", "h2", "h1"));
