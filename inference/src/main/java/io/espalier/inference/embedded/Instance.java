@@ -72,7 +72,7 @@ final class Instance {
       rows += call.rows();
     }
     if (buffers[input].capacity() < bytes) {
-      buffers[input] = buffer(bytes + bytes / 2);
+      buffers[input] = buffer((int) Math.min(Integer.MAX_VALUE, bytes * 3L / 2));
     }
     ByteBuffer buffer = buffers[input].clear();
     for (QueuedCall call : calls) {

@@ -1,0 +1,38 @@
+package io.espalier.inference.triton;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.espalier.inference.ModelException;
+import io.espalier.inference.ModelException.Reason;
+import io.grpc.Status;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class StatusReasonsTest {
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          UNAVAILABLE | Exceeds maximum queue size | QUEUE_FULL
+          UNAVAILABLE | Request timeout expired | EXPIRED
+          UNAVAILABLE | io exception: connection refused | NOT_READY
+          UNAVAILABLE | | NOT_READY
+          NOT_FOUND | Request for unknown model: m is not found | UNKNOWN_MODEL
+          INVALID_ARGUMENT | unexpected shape for input x | INVALID_INPUT
+          DEADLINE_EXCEEDED | | EXPIRED
+          RESOURCE_EXHAUSTED | | QUEUE_FULL
+          INTERNAL | onnx runtime error | FAILED
+          CANCELLED | | FAILED
+          UNIMPLEMENTED | | FAILED
+          UNKNOWN | | FAILED
+          """)
+  void exception_status_hasItsReason(Status.Code code, String description, Reason reason) {
+    ModelException exception =
+        StatusReasons.exception(
+            "m", code.toStatus().withDescription(description).asRuntimeException());
+
+    assertThat(exception.reason()).isEqualTo(reason);
+    assertThat(exception).hasMessageStartingWith("m: " + code);
+  }
+}
