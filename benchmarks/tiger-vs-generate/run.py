@@ -55,8 +55,10 @@ class Timed:
 
 def stubs(folder: Path):
     """Compiles the contract, so that no generated file is kept."""
+    import grpc_tools
     from grpc_tools import protoc
 
+    own = Path(grpc_tools.__file__).parent / "_proto"  # google/protobuf
     imports = ROOT / "proto/target/imports"
     if not (imports / "buf/validate/validate.proto").exists():
         raise SystemExit("proto/target/imports is missing: run proto/lint.sh once")
@@ -68,8 +70,8 @@ def stubs(folder: Path):
     ]
     files.append(str(imports / "buf/validate/validate.proto"))
     if protoc.main(
-        ["protoc", f"-I{source}", f"-I{imports}", f"--python_out={folder}",
-         f"--grpc_python_out={folder}", *files]
+        ["protoc", f"-I{source}", f"-I{imports}", f"-I{own}",
+         f"--python_out={folder}", f"--grpc_python_out={folder}", *files]
     ):
         raise SystemExit("protoc failed")
     sys.path.insert(0, str(folder))
@@ -187,7 +189,7 @@ class Generate:
             num_beams=beam, num_return_sequences=beam, do_sample=False,
             max_new_tokens=self.levels, min_new_tokens=self.levels, length_penalty=0.0,
             early_stopping=False, eos_token_id=None, pad_token_id=0, use_cache=True,
-            prefix_allowed_tokens_fn=allowed, return_dict_in_generate=True, output_scores=False,
+            prefix_allowed_tokens_fn=allowed, return_dict_in_generate=True, output_scores=True,
         )
         rows, scores = found.sequences.tolist(), found.sequences_scores.tolist()
         answers = []
@@ -231,7 +233,7 @@ def best_size(side, histories, beam: int) -> int:
     """How many requests at once serve this side best."""
     rates = {}
     for size in side.sizes:
-        rates[size] = side.run(histories[: max(4 * size, 16)], beam, size).rate()
+        rates[size] = side.run(histories[: max(4 * size, 32)], beam, size).rate()
     shown = ", ".join(f"{size}: {rate:.1f}" for size, rate in rates.items())
     print(f"{beam:>4} {side.name}, requests/s by requests {side.unit}: {shown}")
     return max(rates, key=rates.get)
@@ -277,7 +279,9 @@ def main() -> None:
     parser.add_argument("--beams", type=int, nargs="+", default=[20, 50])
     parser.add_argument("--requests", type=int, default=60, help="in a block")
     parser.add_argument("--blocks", type=int, default=5)
-    parser.add_argument("--warm", type=int, default=200, help="requests to warm the server, a size")
+    parser.add_argument(
+        "--warm", type=int, default=3000, help="requests, before each beam, that warm the server"
+    )
     parser.add_argument("--port", type=int, default=50981)
     options = parser.parse_args()
 
@@ -300,7 +304,7 @@ def main() -> None:
         ["taskset", "-c", str(SERVER_CORE), str(ROOT / "espalier"), "serve", "retrieval",
          "--data", str(options.data), "--model-repo", str(options.model_repo),
          "--port", str(options.port)],
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )
     try:
         os.sched_setaffinity(0, {CLIENT_CORE})
@@ -312,14 +316,14 @@ def main() -> None:
         print(f"{options.bundle}@{options.version}, {len(ids):,} items, {options.blocks} blocks of "
               f"{options.requests} requests, one core each side, load before "
               f"{os.getloadavg()[0]:.1f}")
-        warm = histories[: options.warm]
+        warm = (histories * (1 + options.warm // len(histories)))[: options.warm]
         blocks = [
             histories[at : at + options.requests]
             for at in range(0, len(histories), options.requests)
         ]
         for beam in options.beams:
-            for size in served.sizes:
-                served.run(warm, beam, size)
+            served.run(warm, beam, 8)
+            served.run(warm[: len(warm) // 4], beam, 1)
             peer.run(warm[:8], beam, 4)
             in_flight = best_size(served, histories, beam)
             batch = on_core(SERVER_CORE, lambda: best_size(peer, histories, beam))
