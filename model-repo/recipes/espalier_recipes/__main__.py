@@ -101,7 +101,14 @@ def main(arguments: list[str] | None = None) -> int:
             f"{options.data}: no items (expected: items.jsonl or products.jsonl)", file=sys.stderr
         )
         return 2
-    folder = data.load(options.data)
+    try:
+        folder = data.load(options.data)
+    except (OSError, ValueError) as wrong:
+        print(wrong, file=sys.stderr)
+        return 2
+    if not folder.items:
+        print(f"{options.data}: no items (expected: at least 1)", file=sys.stderr)
+        return 2
     name = options.name or folder_label(options.data)
     options.out.mkdir(parents=True, exist_ok=True)
     with_feed = options.only != "search" and feed.trainable(folder)

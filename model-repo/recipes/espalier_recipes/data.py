@@ -39,6 +39,16 @@ class Folder:
         return Split.leave_one_out(len(self.items), self.sequences)
 
 
+def _object(line: str, where: str) -> dict:
+    try:
+        found = json.loads(line)
+    except json.JSONDecodeError as wrong:
+        raise ValueError(f"{where}: {wrong} (expected: one JSON object a line)") from None
+    if not isinstance(found, dict):
+        raise ValueError(f"{where}: {line.strip()[:60]} (expected: a JSON object)")
+    return found
+
+
 def _item(line: dict, where: str) -> Item:
     external = next((line[key] for key in ("asin", "id", "item") if key in line), None)
     if external is None:
@@ -77,20 +87,25 @@ def load(folder: Path) -> Folder:
     with source.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, 1):
             if line.strip():
-                items.append(_item(json.loads(line), f"{source.name}:{number}"))
+                items.append(_item(_object(line, f"{source}:{number}"), f"{source}:{number}"))
     users, sequences = [], []
     path = folder / "sequences.tsv"
     if path.exists():
         with path.open(encoding="utf-8") as lines:
             for number, line in enumerate(lines, 1):
                 user, _, rest = line.rstrip("\n").partition("\t")
-                sequence = np.array(rest.split(), dtype=np.int64)
+                try:
+                    sequence = np.array(rest.split(), dtype=np.int64)
+                except ValueError:
+                    raise ValueError(
+                        f"{path}:{number}: {rest[:60]!r} (expected: item numbers)"
+                    ) from None
                 if len(sequence) == 0:
                     continue
                 if sequence.min() < 0 or sequence.max() >= len(items):
                     bad = sequence[(sequence < 0) | (sequence >= len(items))][0]
                     raise ValueError(
-                        f"{path.name}:{number}: item {bad} (expected: 0..{len(items) - 1})"
+                        f"{path}:{number}: item {bad} (expected: 0..{len(items) - 1})"
                     )
                 users.append(user)
                 sequences.append(sequence)

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 
 import numpy as np
 import onnxruntime
@@ -131,6 +132,23 @@ def test_load_itemOutOfRange_namesLine(tmp_path):
     (tmp_path / "sequences.tsv").write_text("u\t0 3\n")
     with pytest.raises(ValueError, match=r"sequences.tsv:1: item 3 \(expected: 0..0\)"):
         data.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("items", "sequences", "message"),
+    [
+        ('{"id": "a"}\n{"id": ', "", r"items.jsonl:2: .*expected: one JSON object a line"),
+        ('["a"]\n', "", r"items.jsonl:1: \["),
+        ('{"title": "a"}\n', "", r"items.jsonl:1: no id"),
+        ('{"id": "a"}\n', "u\tzero\n", r"sequences.tsv:1: 'zero' \(expected: item numbers\)"),
+        ("", "", r"no items \(expected: at least 1\)"),
+    ],
+)
+def test_train_badFolder_namesFileAndLine(tmp_path, capsys, items, sequences, message):
+    (tmp_path / "items.jsonl").write_text(items)
+    (tmp_path / "sequences.tsv").write_text(sequences)
+    assert main(["train", "--data", str(tmp_path), "--out", str(tmp_path / "o")]) == 2
+    assert re.search(message, capsys.readouterr().err)
 
 
 def test_split_holdsOutLastTwo_keepsShortUsersForTraining():

@@ -1,6 +1,7 @@
 package io.espalier.cli;
 
 import io.espalier.cli.show.Terminal;
+import io.espalier.stores.catalog.DataFolder;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
@@ -76,6 +77,7 @@ final class TrainCommand implements Callable<Integer> {
           ExitCode.MISSING,
           "--data: " + data + " (expected: a folder with items.jsonl or products.jsonl)");
     }
+    check(DataFolder.open(data));
     Path recipes = home.modelRepository().resolve("recipes");
     List<String> command = new ArrayList<>();
     command.add(python(recipes));
@@ -104,6 +106,15 @@ final class TrainCommand implements Callable<Integer> {
         .out()
         .println("  ./espalier up --data " + Home.shown(data) + " --model-repo " + Home.shown(out));
     return ExitCode.OK;
+  }
+
+  /** Reads what will be served, so that a mistake in it is told now and not after the training. */
+  private static void check(DataFolder folder) {
+    if (folder.items().isEmpty()) {
+      throw new ProgramException(
+          ExitCode.MISSING, "--data: " + folder.directory() + ": no items (expected: at least 1)");
+    }
+    var unused = List.of(folder.sequences(), folder.judgments(), folder.queries());
   }
 
   private String python(Path recipes) throws InterruptedException {
