@@ -283,3 +283,24 @@ def test_ranks_tiesGoToLowerItem():
     scores = torch.tensor([[1.0, 2.0, 2.0, 0.0]])
     assert metrics.ranks(scores, np.array([2])).tolist() == [1]
     assert metrics.ranks(scores, np.array([1])).tolist() == [0]
+
+
+def test_train_huggingFaceBackbone_isServedAsOneGraph(tmp_path):
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    language = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=32, hidden_size=16, intermediate_size=32, num_hidden_layers=2,
+            num_attention_heads=2, num_key_value_heads=1,
+        )
+    )
+    language.save_pretrained(tmp_path / "tiny-llama")
+    source = write_folder(tmp_path / "data", items=12, users=14)
+    out = tmp_path / "out"
+    arguments = ["--backbone", str(tmp_path / "tiny-llama"), "--epochs", "0.02", "--max-time", "60s"]
+    arguments += ["--name", "x", "--text", "lexical", "--threads", "1"]
+    assert main(["train", "--data", str(source), "--out", str(out), *arguments]) == 0
+    # The export itself held the graph against PyTorch.
+    manifest = yaml.safe_load((out / "bundles/x-e4srec/1/bundle.yaml").read_text())
+    assert manifest["parameters"]["backbone"] == "tiny-llama"
+    assert (out / "models/x-e4srec-user/1/model.onnx").exists()
