@@ -42,6 +42,7 @@ public final class Cluster implements AutoCloseable {
               open("in-process:" + name + "-rewrite"),
               open("in-process:" + name + "-retrieval"),
               open("in-process:" + name + "-ranking"));
+      warmUp(servers, name + "-warm-up");
       EspalierServer.Builder builder = servers.router(tcp, stages, users);
       this.router = listen ? builder.build() : builder.buildInProcess(name + "-router");
       start(router);
@@ -68,6 +69,22 @@ public final class Cluster implements AutoCloseable {
       return new Cluster(servers, users, config, listen);
     } catch (IOException e) {
       throw new UncheckedIOException(e.getMessage(), e);
+    }
+  }
+
+  /** Through a router of its own, so that nothing of it is remembered of any user. */
+  private void warmUp(StageServers servers, String name) throws IOException {
+    try (EspalierServer warming =
+        servers
+            .router(ServerConfig.defaults(), stages, UserStateStore.inMemory(1))
+            .buildInProcess(name)
+            .start()) {
+      ManagedChannel channel = ClientChannels.open(warming.target());
+      try {
+        new WarmUp(channel, servers.deployment()).run();
+      } finally {
+        channel.shutdownNow();
+      }
     }
   }
 

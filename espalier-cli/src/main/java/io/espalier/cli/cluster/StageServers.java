@@ -72,6 +72,10 @@ public final class StageServers {
             usual.warmUpLimit()));
   }
 
+  Deployment deployment() {
+    return deployment;
+  }
+
   /** A runner with the models of all stages loaded and warm. */
   public EmbeddedModelRunner runner() {
     Set<BundleId> bundles = new TreeSet<>(deployment.rewriters());
