@@ -17,7 +17,8 @@ class RMSNorm(nn.Module):
         self.epsilon = epsilon
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.weight * (x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + self.epsilon))
+        # Spelt as ONNX Runtime knows to make one operation of it.
+        return x / torch.sqrt(x.pow(2).mean(-1, keepdim=True) + self.epsilon) * self.weight
 
 
 def rotary(positions: torch.Tensor, head: int, base: float = 10000.0):
@@ -74,6 +75,11 @@ class Feedforward(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+
+
+def joined(x: torch.Tensor, *linears: nn.Linear) -> torch.Tensor:
+    """What several projections make of x, side by side, in one product."""
+    return F.linear(x, torch.cat([linear.weight for linear in linears]))
 
 
 class Layer(nn.Module):

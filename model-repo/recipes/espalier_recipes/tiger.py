@@ -81,41 +81,73 @@ class Tiger(nn.Module):
         """Codes [B, N, L] to log_probs [B, V] and the state that `step` reads."""
         present = history[..., 0] >= 0
         positions, mask = layers.left_padded_mask(present)
-        cos, sin = layers.rotary(positions, self.decoder.head)
+        cos, sin = layers.rotary(positions[:, 0, :, None], self.decoder.head)  # [B, N, 1, e]
         x = self.items(history)
         keys, values = [], []
-        for layer in self.decoder.layers:
-            q, k, v = layer.self_attn.project(layer.input_layernorm(x), cos, sin)
+        for number, layer in enumerate(self.decoder.layers):
+            # Of the last layer only the last position is read, and all of its keys and values.
+            last = number == len(self.decoder.layers) - 1
+            q, k, v = self._projected(layer, x, cos, sin)
+            q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)  # [B, h, N, e]
             keys.append(k)
             values.append(v)
-            x = x + layer.self_attn.merge(layers.attend(q, k, v, mask))
-            x = x + layer.mlp(layer.post_attention_layernorm(x))
-        last = self.decoder.norm(x[:, -1])
+            q, x, seen = (q[:, :, -1:], x[:, -1:], mask[:, :, -1:]) if last else (q, x, mask)
+            x = self._grown(layer, x, layers.attend(q, k, v, seen).transpose(1, 2).flatten(-2))
         length = present.long().sum(-1, keepdim=True)
-        return self.log_probs(last), torch.stack(keys, 1), torch.stack(values, 1), length
+        hidden = self.decoder.norm(x[:, -1])
+        return self.log_probs(hidden), torch.stack(keys, 1), torch.stack(values, 1), length
 
     def step(self, keys, values, length, prefix):
         """State and codes so far [B, W, t] to log_probs [B, W, V] of the next code."""
-        tokens = prefix + self.offsets[: prefix.shape[-1]]
-        x = self.embed_tokens(tokens)
-        depth, kept = prefix.shape[-1], keys.shape[-2]
+        beams, depth, kept = prefix.shape[1], prefix.shape[2], keys.shape[-2]
+        heads, head = keys.shape[2], keys.shape[-1]
+        x = self.embed_tokens(prefix + self.offsets[:depth])
         positions = length + torch.arange(depth)
-        cos, sin = layers.rotary(positions[:, None, None, :], self.decoder.head)
+        cos, sin = layers.rotary(positions[:, None, :, None], head)  # [B, 1, t, 1, e]
         blocked = (torch.arange(kept) < kept - length).to(torch.float32) * layers.BLOCKED
-        blocked = blocked[:, None, None, None, :]
+        blocked = blocked[:, None, None, :]
         later = layers.causal(depth)
         for number, layer in enumerate(self.decoder.layers):
-            attention = layer.self_attn
-            q, k, v = attention.project(layer.input_layernorm(x), cos, sin)  # [B, W, h, t, e]
-            past_k, past_v = keys[:, number, None], values[:, number, None]  # [B, 1, h, N, e]
-            scale = q.shape[-1] ** -0.5
-            before = torch.matmul(q, past_k.transpose(-2, -1)) * scale + blocked
-            own = torch.matmul(q, k.transpose(-2, -1)) * scale + later
+            last = number == len(self.decoder.layers) - 1
+            q, k, v = self._projected(layer, x, cos, sin)  # [B, W, t, h, e]
+            if last:
+                q, x, later = q[:, :, -1:], x[:, :, -1:], later[-1:]
+            asked = q.shape[2]
+            q = (q * head**-0.5).permute(0, 3, 1, 2, 4)  # [B, h, W, t, e]
+            k, v = k.permute(0, 3, 1, 2, 4), v.permute(0, 3, 1, 2, 4)
+            # The history is the same for all beams: one product for each head. A beam's own few
+            # positions are too small for products.
+            rows = q.reshape(-1, heads, beams * asked, head)
+            before = torch.matmul(rows, keys[:, number].transpose(-2, -1)) + blocked
+            own = (q[..., None, :] * k[..., None, :, :]).sum(-1) + later  # [B, h, W, t, t]
+            own = own.reshape(-1, heads, beams * asked, depth)
             weights = torch.softmax(torch.cat((before, own), -1), -1)
-            seen = torch.matmul(weights[..., :kept], past_v) + torch.matmul(weights[..., kept:], v)
-            x = x + attention.merge(seen)
-            x = x + layer.mlp(layer.post_attention_layernorm(x))
+            seen = torch.matmul(weights[..., :kept], values[:, number])
+            own = weights[..., kept:].reshape(-1, heads, beams, asked, depth, 1)
+            seen = seen.reshape(-1, heads, beams, asked, head)
+            seen = seen + (own * v[..., None, :, :]).sum(-2)
+            x = self._grown(layer, x, seen.permute(0, 2, 3, 1, 4).flatten(-2))
         return self.log_probs(self.decoder.norm(x[:, :, -1]))
+
+    def _projected(self, layer, x, cos, sin):
+        """Queries and keys, turned by their positions, and values: [..., h, e] each."""
+        attention = layer.self_attn
+        both = layers.joined(
+            layer.input_layernorm(x), attention.q_proj, attention.k_proj, attention.v_proj
+        ).unflatten(-1, (3 * attention.heads, attention.head))
+        turned = layers.rotate(both[..., : 2 * attention.heads, :], cos, sin)
+        q, k = turned[..., : attention.heads, :], turned[..., attention.heads :, :]
+        return q, k, both[..., 2 * attention.heads :, :]
+
+    @staticmethod
+    def _grown(layer, x, seen):
+        """The rest of a layer, after attention."""
+        x = x + layer.self_attn.o_proj(seen)
+        mlp = layer.mlp
+        gate, up = layers.joined(
+            layer.post_attention_layernorm(x), mlp.gate_proj, mlp.up_proj
+        ).chunk(2, -1)
+        return x + mlp.down_proj(F.silu(gate) * up)
 
     def training_hidden(self, history: torch.Tensor, written: torch.Tensor, chosen: torch.Tensor):
         """Hidden states of item positions [B, T, w] and of code positions [B, M, L − 1, w].
