@@ -41,6 +41,7 @@ from . import query_texts, seq2seq, trainer
 from .text_index import analyze, top
 
 RETRIEVED = 100
+EXCHANGED = 0.73  # the least cosine of two words that are exchanged beside any others
 
 
 @dataclass(frozen=True)
@@ -157,6 +158,16 @@ class Noise:
         words[i] = self.word(words[i])
         return " ".join(words)
 
+    def apart(self, text: str) -> str:
+        """One word of a text in two, where both parts are long enough to be taken for words."""
+        words = text.split()
+        long = [i for i, word in enumerate(words) if len(word) >= 6 and word.isalpha()]
+        if long:
+            i = self.random.choice(long)
+            place = self.random.randrange(3, len(words[i]) - 2)
+            words[i] = words[i][:place] + " " + words[i][place:]
+        return " ".join(words)
+
 
 def title_words(products) -> Counter:
     """In how many titles each word stands."""
@@ -194,8 +205,8 @@ class Mine:
     def _known(self, text: str) -> bool:
         return all(word in self.frequency for word in text.split())
 
-    def options(self, query: str, vector: np.ndarray, most: int = 6) -> list[str]:
-        """Spelling mended, words joined, one word changed, the nearest product phrases."""
+    def options(self, query: str, vector: np.ndarray | None, most: int = 6) -> list[str]:
+        """Spelling mended, words joined, one word changed; with a vector, the nearest product phrases."""
         words, own = query.split(), []
         if query in self.meant:
             own.append(self.meant[query])
@@ -209,10 +220,11 @@ class Mine:
         for place, word in enumerate(words):
             for other, _ in self.near.get(word, ()):
                 own.append(" ".join(words[:place] + [other] + words[place + 1 :]))
-        cosine = self.kind_vectors @ vector
-        for column in np.argsort(-cosine)[:3]:
-            if cosine[column] > 0.6:
-                own.append(self.kinds[column])
+        if vector is not None:
+            cosine = self.kind_vectors @ vector
+            for column in np.argsort(-cosine)[:3]:
+                if cosine[column] > 0.6:
+                    own.append(self.kinds[column])
         return [text for text in dict.fromkeys(own) if adds(query, text)][:most]
 
 
@@ -262,7 +274,8 @@ def pairs(products, phrases, phrase_vectors, mine: Mine, simulator, lexicon, log
     chosen = typed_first(phrases, phrase_vectors, mine.kinds, mine.kind_vectors, titles, most)
     # A changed word goes on meaning the same beside other words: pair it with words that stand beside others.
     brands = sorted({product.brand.lower() for product in products if product.brand})
-    beside = [word for word, count in mine.frequency.most_common(2000) if count >= 8 and word.isalpha() and len(word) > 2]
+    common = sorted(mine.frequency, key=lambda word: (-mine.frequency[word], word))[:2000]
+    beside = [word for word in common if mine.frequency[word] >= 8 and word.isalpha() and len(word) > 2]
     mined, identity = [], []
     deadline = time.monotonic() + seconds
     for start in tqdm(range(0, len(chosen), 256), desc="rewrites", unit="batch"):
@@ -290,28 +303,61 @@ def pairs(products, phrases, phrase_vectors, mine: Mine, simulator, lexicon, log
     return mined, identity, spelling
 
 
-def train_model(tokenizer, mined, identity, spelling, noise: Noise, work: Path, seconds: float, epochs: int = 12):
-    """Supervised fine-tuning: the pairs, with fresh noise in every epoch."""
+def exchanges(mine: Mine, products) -> tuple[list[tuple[str, str]], list[str]]:
+    """(word, what titles say for it) by meaning and by joining two words, and the words that stand beside others."""
+    found = [(word, other) for word, near in mine.near.items() for other, cosine in near if cosine >= EXCHANGED]
+    for word, count in mine.frequency.items():
+        if count >= 3 and word.isalpha() and len(word) >= 6:
+            for place in range(3, len(word) - 2):
+                if mine.frequency[word[:place]] and mine.frequency[word[place:]]:
+                    found.append((f"{word[:place]} {word[place:]}", word))
+    common = sorted(mine.frequency, key=lambda word: (-mine.frequency[word], word))[:3000]
+    beside = [word for word in common if word.isalpha() and len(word) > 2]
+    return sorted(found), beside + sorted({product.brand.lower() for product in products if product.brand})
+
+
+def train_model(tokenizer, mined, identity, spelling, exchanged, beside, work: Path, seconds: float,
+                epochs: int = 60, rows: int = 9600):
+    """Supervised fine-tuning; every epoch draws new rows.
+
+    A third are mined pairs and the lexicon's, a quarter exchanges of a word beside one or two others, the rest phrases
+    of the catalogue misspelt, taken apart or as they are. Judged by exact match on pairs that were held out: misspellings
+    and mined queries that no row has, greedily decoded.
+    """
     model = seq2seq.Seq2Seq(tokenizer.get_vocab_size())
-    fixed = list(mined) + list(spelling)
-    noisy = identity + mined
     rng = random.Random(17)
+    fixed = sorted(set(mined) | set(spelling))
     rng.shuffle(fixed)
     held = fixed[: min(300, len(fixed) // 10 + 1)]
     fixed = fixed[len(held) :] or held
+    withheld = {query for query, _ in held}
+    phrases = [phrase for phrase, _ in identity] or [rewrite for _, rewrite in fixed]
+    lexicon = [pair for pair in spelling if pair[0] not in withheld]
+    unseen = Noise(lexicon)  # misspells without the held-out misspellings
+
+    def row(draw: random.Random) -> tuple[str, str]:
+        kind = draw.random()
+        if kind < 0.35:
+            return draw.choice(fixed)
+        if kind < 0.6 and exchanged:
+            word, other = draw.choice(exchanged)
+            first, last = (draw.choice(beside) if beside and draw.random() < 0.6 else "" for _ in range(2))
+            if draw.random() < 0.5:
+                last = ""
+            return " ".join(f"{first} {word} {last}".split()), " ".join(f"{first} {other} {last}".split())
+        phrase = draw.choice(phrases)
+        if kind < 0.7:
+            return unseen.apart(phrase), phrase
+        return unseen.text(phrase) if kind < 0.92 else phrase, phrase
 
     def epoch(generator):
         draw = random.Random(int(generator.integers(1 << 30)))
-        noise.random = random.Random(draw.random())
-        rows = list(fixed)
-        for query, rewrite in noisy if len(noisy) < 16000 else draw.sample(noisy, 16000):
-            rows.append((noise.text(query) if draw.random() < 0.6 else query, rewrite))
-        draw.shuffle(rows)
-        rows = rows[:24000]
-        sources = [encoding.ids for encoding in tokenizer.encode_batch([q for q, _ in rows])]
-        wanted = [encoding.ids for encoding in tokenizer.encode_batch([y for _, y in rows])]
-        order = sorted(range(len(rows)), key=lambda i: (len(sources[i]), len(wanted[i])))
-        batches = [[(sources[i], wanted[i]) for i in order[s : s + 128]] for s in range(0, len(order), 128)]
+        unseen.random = random.Random(draw.random())
+        drawn = [pair for pair in (row(draw) for _ in range(rows)) if pair[0] not in withheld]
+        sources = [encoding.ids for encoding in tokenizer.encode_batch([q for q, _ in drawn])]
+        wanted = [encoding.ids for encoding in tokenizer.encode_batch([y for _, y in drawn])]
+        order = sorted(range(len(drawn)), key=lambda i: (len(sources[i]), len(wanted[i])))
+        batches = [[(sources[i], wanted[i]) for i in order[s : s + 96]] for s in range(0, len(order), 96)]
         draw.shuffle(batches)
         return batches
 
@@ -327,8 +373,10 @@ def train_model(tokenizer, mined, identity, spelling, noise: Noise, work: Path, 
         right = sum(bool(out) and out[0][0] == wanted for out, (_, wanted) in zip(outputs, held, strict=True))
         return {"exact": right / max(1, len(held))}
 
-    settings = trainer.Settings(epochs=epochs, learning_rate=2e-3, average=0.997, patience=5, weight_decay=0.01)
-    digest = hashlib.sha256(repr((mined, len(identity), spelling)).encode()).hexdigest()
+    settings = trainer.Settings(
+        epochs=epochs, learning_rate=2e-3, average=0.99, patience=8, weight_decay=0.01, judge_every=2
+    )
+    digest = hashlib.sha256(repr((mined, len(identity), spelling, exchanged, beside)).encode()).hexdigest()
     figures = trainer.train("beque-sft", model, epoch, loss, judge, settings, work, seconds, digest, metric="exact")
     return model, figures
 
@@ -418,35 +466,46 @@ class Rewrite:
 
 
 def table(model, tokenizer, queries: list[str], simulator: Simulator, most: int = 3, writers=(), width: int = 8,
-          meaning: float = 0.5) -> list[Rewrite]:
-    """The rewrites of each query that rejection sampling keeps, best first; candidates from the beams and `writers`."""
+          meaning: float = 0.5, beamed: int | None = None, keep_own: bool = False) -> list[Rewrite]:
+    """The rewrites of each query that rejection sampling keeps, best first; candidates from the beams and `writers`.
+
+    Only the first `beamed` queries ask the model. With `keep_own` a query for which nothing was better has itself as
+    its row: the table then knows it, and a server need not ask the model for it.
+    """
     keys = list(dict.fromkeys(normalise(query) for query in queries if normalise(query)))
     rows = []
-    outputs = seq2seq.beams(model, tokenizer, keys, width)
+    asked = keys if beamed is None else keys[:beamed]
+    outputs = dict(zip(asked, seq2seq.beams(model, tokenizer, asked, width), strict=True))
     for start in tqdm(range(0, len(keys), 256), desc="rewrite table", unit="batch"):
         part = keys[start : start + 256]
         simulator.prepare(part)
-        texts = {query: [t for t, _ in found] for query, found in zip(part, outputs[start : start + 256], strict=True)}
+        texts = {query: [text for text, _ in outputs.get(query, [])] for query in part}
         for writer in writers:
             for query in part:
                 texts[query] += writer(query)
-        vectors = dict(zip(all_texts := sorted({t for own in texts.values() for t in own} | set(part)),
-                           simulator.embed(all_texts), strict=True))
+        texts = {
+            query: [text for text in dict.fromkeys(map(normalise, own)) if adds(query, text)]
+            for query, own in texts.items()
+        }
+        wanted = sorted({text for own in texts.values() for text in own} | {query for query in part if texts[query]})
+        vectors = dict(zip(wanted, simulator.embed(wanted), strict=True)) if wanted else {}
         for query in part:
             own = simulator.score(query, query)
             kept = []
-            for text in dict.fromkeys(normalise(text) for text in texts[query]):
-                if not adds(query, text):
+            for text in texts[query]:
+                if float(vectors[query] @ vectors[text]) < meaning:
                     continue
                 scores = simulator.score(query, text)
-                vector = vectors.get(text)
-                alike = float(vectors[query] @ vector) if vector is not None else 1.0
                 gains = scores.increment > 0.1 or scores.hitrate > own.hitrate
-                if alike >= meaning and scores.relevance >= own.relevance - 0.03 and gains:
+                if scores.relevance >= own.relevance - 0.03 and gains:
                     kept.append(Rewrite(query, text, scores))
             kept.sort(key=lambda rewrite: -rewrite.scores.reward)
+            if not kept and keep_own:
+                kept = [Rewrite(query, query, own)]
             rows.extend(kept[:most])
             simulator.cosines.pop(query, None)
+            if keep_own:
+                simulator.lists.clear()
     return rows
 
 

@@ -71,6 +71,7 @@ def add_model(
     varying: dict[str, dict[int, str]],
     checks=(),
     tables: tuple[str, ...] = (),
+    tolerance: float = 2e-4,
 ):
     """Exports a module whose weights are rounded into the bundle, stores it compactly, checks it against PyTorch."""
     version = writer.repository.version
@@ -87,7 +88,7 @@ def add_model(
     (folder / "config.pbtxt").write_text(export.config(name, exported), encoding="utf-8")
     session = export.session(path)
     for inputs in (example, *checks):
-        export.check(module, session, inputs, 2e-4)
+        export.check(module, session, inputs, tolerance)
     writer.manifest["models"][part] = name
     for file in (path, folder / "config.pbtxt"):
         writer.manifest["checksums"][str(Path(file).relative_to(writer.repository.root))] = bundle.sha256(file)

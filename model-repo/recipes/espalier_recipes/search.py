@@ -23,6 +23,7 @@ from .text_index import Field, TextIndex, TextSearch
 # Shares of the run's time; what a stage leaves is shared by the later ones. Teacher and indexing take what they need.
 SHARES = {"text-encoder": 0.4, "pairs": 0.15, "beque-sft": 0.35, "beque-pro": 0.1}
 MIN_LOG_PROB = -6.0
+BEAM = 6
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Settings:
     data_licence: str = "see the source of the data"
     lexicon: Path | None = None
     tables: bool = True
-    listed: int = 5000
+    listed: int = 3000  # the commonest queries of a log, which get the model's rewrites and personas
     encoder_from: Path | None = None  # `.work/search` of an earlier run whose text encoder is used as it is
 
 
@@ -205,18 +206,18 @@ class Run:
             self.products, kinds, self.embed(kinds), words, self.embed(words), self.lexicon
         )
         mined, identity, spelling = self._pairs(simulator, self.budget.take("pairs"))
-        texts = self.phrases + [y for _, y in mined + spelling] + [q for q, _ in spelling]
+        texts = self.phrases + [y for _, y in mined + spelling]
         kept = self.work / f"bpe-{trainer.key_of(texts)}.json"
         if not kept.exists():
             seq2seq.train_tokenizer(texts).save(str(kept))
         from tokenizers import Tokenizer
 
         self.bpe = Tokenizer.from_file(str(kept))
-        noise = beque.Noise(self.lexicon)
+        exchanged, beside = beque.exchanges(self.mine, self.products)
         self.seq2seq, figures = beque.train_model(
-            self.bpe, mined, identity, spelling, noise, self.work, self.budget.take("beque-sft")
+            self.bpe, mined, identity, spelling, exchanged, beside, self.work, self.budget.take("beque-sft")
         )
-        self.figures["beque-sft"] = {**figures, "mined": len(mined), "spelling": len(spelling)}
+        self.figures["beque-sft"] = {**figures, "mined": len(mined), "spelling": len(spelling), "exchanged": len(exchanged)}
         asked = [query for query, _ in mined][:: max(1, len(mined) // 1500)]
         asked += [beque.normalise(query) for query in list(self.log.train)[:500]] if self.log else []
         place = endpoint.configured()
@@ -252,20 +253,27 @@ class Run:
         """Queries that the tables are made for: the log's training split, else the queries that were judged."""
         if self.log:
             common = sorted(self.log.train.items(), key=lambda pair: (-sum(pair[1].values()), pair[0]))
-            return [query for query, _ in common[: self.settings.listed]]
+            return [query for query, _ in common]
         return self.judgments.queries() if self.judgments else []
 
     def tables(self, writer, place) -> None:
         simulator = self.simulator(self.item_vectors, self.student_embed)
         listed = self.listed()
-        writers = [lambda query: self.mine.options(query, self.embed([query])[0])]
+        # A folder whose table is not committed has it made where it is served, of the model's beams alone: so do the
+        # weights' judgments. A log's table knows every query of its training split.
+        self.spoken = set(map(beque.normalise, listed[: self.settings.listed]))
+        writers = [self._options] if self.settings.tables else []
         if writer:
             writers.append(writer)
-        self.table = beque.table(self.seq2seq, self.bpe, listed, simulator, writers=writers)
-        outputs = seq2seq.beams(self.seq2seq, self.bpe, [beque.normalise(query) for query in listed], 4)
+        self.table = beque.table(
+            self.seq2seq, self.bpe, listed, simulator, writers=writers, width=BEAM, beamed=self.settings.listed,
+            keep_own=bool(self.log),
+        )
+        spoken = listed[: self.settings.listed]
+        outputs = seq2seq.beams(self.seq2seq, self.bpe, [beque.normalise(query) for query in spoken], BEAM)
         self.beams = {
             beque.normalise(query): [(text, score) for text, score in found if score >= MIN_LOG_PROB]
-            for query, found in zip(listed, outputs, strict=True)
+            for query, found in zip(spoken, outputs, strict=True)
         }
         texts = {query: [text for text, _ in found] for query, found in self.beams.items()}
         persona_writer = (
@@ -273,11 +281,20 @@ class Run:
             if place
             else agent4ranking.CatalogueWriter(self.products, self.product_types.phrases, self.found, texts)
         )
-        self.personas = agent4ranking.table(listed, persona_writer, self.found, self.student_embed)
-        if self.table:
+        self.personas = agent4ranking.table(spoken, persona_writer, self.found, self.student_embed)
+        written = [row for row in self.table if row.text != row.query]
+        if written:
             for part in ("relevance", "increment", "hitrate"):
-                self.figures[f"table.{part}"] = float(np.mean([getattr(row.scores, part) for row in self.table]))
-        self.figures["table.rows"] = len(self.table)
+                self.figures[f"table.{part}"] = float(np.mean([getattr(row.scores, part) for row in written]))
+        self.figures["table.rows"], self.figures["table.rewrites"] = len(self.table), len(written)
+        if self.log:
+            known, asked = {row.query for row in self.table}, {beque.normalise(query) for query in self.log.test}
+            self.figures["table.test-queries-known"] = len(known & asked) / max(1, len(asked))
+
+    def _options(self, query: str) -> list[str]:
+        """Other words for a query; its vector is only asked for where its words leave any doubt."""
+        vector = self.embed([query])[0] if query in self.spoken else None
+        return self.mine.options(query, vector)
 
     def rewrites(self, queries: list[str]) -> dict:
         return search_route.rewrites_of(queries, self.table, self.personas, lambda q: self.beams.get(q, []))
@@ -292,12 +309,14 @@ class Run:
             self.product_types.of,
             self.product_types.accessory,
             self.terms,
+            self.title_terms,
             self.rewrites(queries),
         )
 
     def tune(self) -> None:
         """The ranker's weights, with figures over the folds that were left out."""
         self.terms = search_route.item_terms(self.products, self.search.analyzer)
+        self.title_terms = search_route.item_terms(self.products, self.search.analyzer, ("title",))
         self.weights = np.array([search_tuning.DEFAULT_WEIGHTS[name] for name in search_tuning.FEATURES])
         judged = self.judged_queries
         if judged is None:
@@ -362,8 +381,10 @@ class Run:
             (f"{i}\t{t}\t{x}" for i, t, x in zip(self.ids, types.of, types.accessory, strict=True)),
         )
         writer.file("item_terms", "item_terms.bin").write_bytes(search_route.terms_bytes(self.terms))
+        writer.file("title_terms", "title_terms.bin").write_bytes(search_route.terms_bytes(self.title_terms))
+        # Log-probabilities down to -60, from cosines times 1 / HEAT: a float's last digits are worth that much more.
         add_token_model(
-            writer, "query", self.query_model, [Port("type_log_probs", torch.float32, (len(types.names),))]
+            writer, "query", self.query_model, [Port("type_log_probs", torch.float32, (len(types.names),))], 5e-3
         )
         writer.parameters(
             weights={n: float(w) for n, w in zip(search_tuning.FEATURES, self.weights, strict=True)},
@@ -393,7 +414,7 @@ class Run:
             end_token=seq2seq.END,
             pad_token=seq2seq.PAD,
             max_tokens=seq2seq.MAX_TOKENS,
-            beam=4,
+            beam=BEAM,
             min_log_prob=MIN_LOG_PROB,
         )
         for part in ("relevance", "increment", "hitrate"):
@@ -408,7 +429,7 @@ class Run:
         writer.finish()
 
 
-def add_token_model(writer: bundle.Writer, part: str, module, outputs: list[Port]) -> None:
+def add_token_model(writer: bundle.Writer, part: str, module, outputs: list[Port], tolerance: float = 2e-4) -> None:
     """A model from `input_ids` and `attention_mask` [B, S]."""
 
     def inputs(rows: int, length: int) -> dict[str, torch.Tensor]:
@@ -427,6 +448,7 @@ def add_token_model(writer: bundle.Writer, part: str, module, outputs: list[Port
         {"input_ids": {1: "length"}, "attention_mask": {1: "length"}},
         [inputs(3, 12), inputs(1, 1)],
         ("table.weight", "encoder.table.weight"),
+        tolerance,
     )
 
 

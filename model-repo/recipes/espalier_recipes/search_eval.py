@@ -146,6 +146,7 @@ class Served:
             self.types,
             self.accessory,
             search_route.item_terms(self.products, self.search.analyzer),
+            search_route.item_terms(self.products, self.search.analyzer, ("title",)),
             rewrites,
             float(self.bundles.parameters("SearchRanker").get("type_floor", 6.0)),
         )

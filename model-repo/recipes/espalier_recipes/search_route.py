@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .search_tuning import FEATURES, Candidates
-from .text_index import TextIndex, TextSearch, analyze, top
+from .text_index import FIELDS, TextIndex, TextSearch, analyze, top
 
 TEXT_K, DENSE_K, MERGED, RRF_K = 300, 200, 400, 60
 BEQUE_WEIGHT, PERSONA_WEIGHT, MAX_REWRITES = 0.5, 0.3, 7
@@ -22,19 +22,17 @@ def term_hash(term: str) -> int:
     return value - (1 << 32) if value >= 1 << 31 else value
 
 
-def item_terms(products, analyzer: str) -> list[np.ndarray]:
-    """The hashes of each product's distinct terms, rising."""
-    from .text_index import FIELDS
-
+def item_terms(products, analyzer: str, fields=FIELDS) -> list[np.ndarray]:
+    """The hashes of each product's distinct terms in some fields, rising."""
     rows = []
     for product in products:
-        terms = {term for name in FIELDS for term in analyze(product.field(name), analyzer)}
+        terms = {term for name in fields for term in analyze(product.field(name), analyzer)}
         rows.append(np.array(sorted(map(term_hash, terms)), "<i4"))
     return rows
 
 
 def terms_bytes(rows: list[np.ndarray]) -> bytes:
-    """The content of item_terms.bin."""
+    """The content of item_terms.bin and title_terms.bin."""
     return b"".join(np.int32(len(row)).astype("<i4").tobytes() + row.astype("<i4").tobytes() for row in rows)
 
 
@@ -50,6 +48,7 @@ class SearchRoute:
     type_of: np.ndarray
     accessory: np.ndarray
     terms: list[np.ndarray]
+    titles: list[np.ndarray]
     rewrites: dict = field(default_factory=dict)  # query -> [(text, list weight)]
     type_floor: float = 6.0
 
@@ -70,13 +69,13 @@ class SearchRoute:
             for i, query in enumerate(queries)
         ]
 
-    def _answered(self, text: str, items: np.ndarray) -> np.ndarray:
-        """The share of a text's terms that each item has."""
+    def _answered(self, text: str, items: np.ndarray, terms: list[np.ndarray]) -> np.ndarray:
+        """The share of a text's terms that are among each item's `terms`."""
         asked = {term_hash(term) for term in analyze(text, self.index.analyzer)}
         if not asked:
             return np.zeros(len(items))
         wanted = np.array(sorted(asked), "<i4")
-        return np.array([np.isin(wanted, self.terms[item]).mean() for item in items])
+        return np.array([np.isin(wanted, terms[item]).mean() for item in items])
 
     def _one(self, query, vector, log_probs, rewrites) -> Candidates:
         own = self.bm25(query)
@@ -95,7 +94,7 @@ class SearchRoute:
         for item, score in own:
             if item in row_of:
                 features[row_of[item], 0] = score / own[0][1]
-        answered = self._answered(query, items)
+        answered = self._answered(query, items, self.terms)
         left = 1 - answered
         likely = np.maximum(log_probs[self.type_of[items]] - log_probs.max(), -self.type_floor)
         features[:, 1] = np.maximum(cosine[items], 0.0) * left
@@ -104,8 +103,9 @@ class SearchRoute:
         intent = float(np.exp(log_probs) @ self.rate)
         features[:, 4] = -self.accessory[items] * (1 - intent)
         for text, _ in rewrites:
-            whole = self._answered(text, items) >= 1
+            whole = self._answered(text, items, self.terms) >= 1
             features[:, 5] = np.maximum(features[:, 5], whole * left)
+        features[:, 6] = self._answered(query, items, self.titles)
         return Candidates(items, features)
 
 

@@ -1,7 +1,9 @@
 """What is fitted on judgments: the text index's field weights, and the ranker's weights. Nothing else is.
 
-Both are chosen from few candidates by the mean NDCG@10 of the training folds; what is reported is the mean over
-the folds that were left out.
+Both are drawn at random around hand-set defaults. Of the text searches the one with the best mean NDCG@10 over the
+training folds is taken; of the ranker's weights the mean of the best hundredth, because with a few dozen queries the
+best single draw is best by luck (coordinate search over the same features: .776 over the folds that were left out, the
+mean of the best: .798). What is reported is the mean over the folds that were left out.
 """
 
 import random
@@ -13,7 +15,7 @@ from tqdm import tqdm
 from .search_metrics import ndcg
 from .text_index import Field, TextIndex, TextSearch, top
 
-FEATURES = ("bm25", "dense", "type", "attribute", "accessory", "rewrite")
+FEATURES = ("bm25", "dense", "type", "attribute", "accessory", "rewrite", "title")
 DEFAULT_SEARCH = TextSearch(
     (
         Field("title", 1.0, 0.6, 0.6),
@@ -24,7 +26,9 @@ DEFAULT_SEARCH = TextSearch(
     ),
     0.1,
 )
-DEFAULT_WEIGHTS = {"bm25": 1.0, "dense": 0.3, "type": 0.1, "attribute": 1.0, "accessory": 0.1, "rewrite": 1.0}
+DEFAULT_WEIGHTS = {
+    "bm25": 1.0, "dense": 0.3, "type": 0.1, "attribute": 1.0, "accessory": 0.4, "rewrite": 0.8, "title": 0.3,
+}
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ def tune_text(index: TextIndex, ids: list[str], judged: Judged, count: int = 150
 
 @dataclass(frozen=True)
 class Candidates:
-    """A query's candidates: item numbers in the merged order, and their features [n, 6]."""
+    """A query's candidates: item numbers in the merged order, and their features [n, 7]."""
 
     items: np.ndarray
     features: np.ndarray
@@ -84,56 +88,47 @@ class Candidates:
         return self.items[np.argsort(-(self.features @ weights), kind="stable")]
 
 
-GRID = {
-    "dense": (0.0, 0.15, 0.3, 0.6, 1.0),
-    "type": (0.0, 0.1, 0.2, 0.4, 0.8),
-    "attribute": (0.0, 0.3, 0.6, 1.0, 1.5),
-    "accessory": (0.0, 0.05, 0.1, 0.2, 0.4),
-    "rewrite": (0.0, 0.3, 0.6, 1.0, 1.5),
-}
+DRAWS, KEPT, SPREAD, LEFT_OUT = 4000, 40, 0.8, 0.3
 
 
-def _mean(lists: list[Candidates], ids, queries, grades, weights: np.ndarray) -> np.ndarray:
-    return np.array(
-        [
-            ndcg([ids[item] for item in found.ranked(weights)[:10]], grades[query])
-            for found, query in zip(lists, queries, strict=True)
-        ]
-    )
+def weight_draws(fixed: frozenset[str] = frozenset(), count: int = DRAWS, seed: int = 1) -> np.ndarray:
+    """[count, 7]: each weight its default times a lognormal factor, or 0 with probability LEFT_OUT; `bm25` is 1."""
+    draw = np.random.default_rng(seed)
+    centre = np.array([0.0 if name in fixed else DEFAULT_WEIGHTS[name] for name in FEATURES])
+    drawn = centre * np.exp(draw.normal(0.0, SPREAD, (count, len(FEATURES))))
+    drawn[draw.random(drawn.shape) < LEFT_OUT] = 0.0
+    drawn[:, FEATURES.index("bm25")] = 1.0
+    return drawn
 
 
-def fit_weights(lists: list[Candidates], ids, queries, grades, fixed: frozenset[str] = frozenset(), sweeps: int = 3):
-    """Coordinate search from the defaults over GRID; a smaller weight wins where the mean is within .001."""
-    weights = np.array([0.0 if name in fixed else DEFAULT_WEIGHTS[name] for name in FEATURES])
-    best = _mean(lists, ids, queries, grades, weights).mean()
-    for _ in range(sweeps):
-        before = weights.copy()
-        for name, values in GRID.items():
-            if name in fixed:
-                continue
-            column = FEATURES.index(name)
-            tried = []
-            for value in values:
-                other = weights.copy()
-                other[column] = value
-                tried.append((_mean(lists, ids, queries, grades, other).mean(), value))
-            most = max(score for score, _ in tried)
-            score, value = next((s, v) for s, v in tried if s >= most - 0.001)
-            weights[column], best = value, score
-        if np.array_equal(before, weights):
-            break
-    return weights, float(best)
+def ndcg_of(lists: list[Candidates], ids, queries, grades, weights: np.ndarray) -> np.ndarray:
+    """NDCG@10 of each row of `weights` [w, 7] for each query, [w, queries]."""
+    found = np.zeros((len(weights), len(queries)))
+    discount = 1.0 / np.log2(np.arange(10) + 2.0)
+    for column, (own, query) in enumerate(zip(lists, queries, strict=True)):
+        gain = np.array([2.0 ** grades[query].get(ids[item], 0) - 1 for item in own.items])
+        ideal = np.sort([2.0**grade - 1 for grade in grades[query].values()])[::-1][:10]
+        most = min(10, len(own.items))
+        if not most or not ideal.sum():
+            continue
+        scores = -(own.features @ weights.T) + np.arange(len(own.items))[:, None] * 1e-9
+        best = np.argpartition(scores, most - 1, axis=0)[:most]
+        best = np.take_along_axis(best, np.take_along_axis(scores, best, 0).argsort(0), 0)
+        found[:, column] = discount[:most] @ gain[best] / (ideal @ discount[: len(ideal)])
+    return found
 
 
 def tune_weights(lists: list[Candidates], ids, judged: Judged, fixed: frozenset[str] = frozenset()):
     """(weights fitted on all folds, NDCG@10 of each query by the weights that the other folds gave)."""
+    draws = weight_draws(fixed)
+    scores = ndcg_of(lists, ids, judged.queries, judged.grades, draws)
+
+    def best(inside: np.ndarray) -> np.ndarray:
+        return draws[np.argsort(-scores[:, inside].mean(1), kind="stable")[:KEPT]].mean(0).round(3)
+
     held = np.zeros(len(judged.queries))
-    for fold in tqdm(np.unique(judged.fold), desc="ranker weights", unit="fold"):
+    for fold in np.unique(judged.fold):
         inside = judged.fold == fold
-        rows = [i for i in judged.each() if not inside[i]] or list(judged.each())
-        weights, _ = fit_weights([lists[i] for i in rows], ids, [judged.queries[i] for i in rows], judged.grades, fixed)
-        for i in np.flatnonzero(inside):
-            query = judged.queries[i]
-            held[i] = ndcg([ids[item] for item in lists[i].ranked(weights)[:10]], judged.grades[query])
-    weights, _ = fit_weights(lists, ids, judged.queries, judged.grades, fixed)
-    return weights, held
+        weights = best(~inside if (~inside).any() else inside)
+        held[inside] = ndcg_of(lists, ids, judged.queries, judged.grades, weights[None])[0, inside]
+    return best(np.ones(len(judged.queries), bool)), held

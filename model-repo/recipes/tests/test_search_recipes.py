@@ -120,7 +120,7 @@ def test_seq2seq_fewSteps_lossFallsAndBeamsAreSorted(tmp_path):
     mined = [(phrase.replace("notebook", "laptop"), phrase) for phrase in phrases if "notebook" in phrase]
     tokenizer = seq2seq.train_tokenizer(phrases + [q for q, _ in mined], 200)
     torch.manual_seed(1)
-    model, figures = beque.train_model(tokenizer, mined * 10, [], [], beque.Noise([]), tmp_path, 60.0, epochs=2)
+    model, figures = beque.train_model(tokenizer, mined, [], [], [("laptop", "notebook")], ["red"], tmp_path, 60.0, epochs=2, rows=200)
     assert figures["loss"] < 5.0
     found = seq2seq.beams(model, tokenizer, ["red laptop", "lamp"], 3)
     assert len(found) == 2
@@ -152,7 +152,7 @@ def route(products, rewrites):
 
     return search_route.SearchRoute(
         TextIndex(products), TextSearch(), titles, hashed, type_log_probs, of, accessory,
-        search_route.item_terms(products, "english"), rewrites,
+        search_route.item_terms(products, "english"), search_route.item_terms(products, "english", ("title",)), rewrites,
     )
 
 
@@ -179,6 +179,12 @@ def test_candidates_noWordAnswered_typeAndRewriteCount():
     assert by_item[0][2] == 1.0
     assert by_item[1][2] == 0.0
     assert by_item[0][3] == 0.0
+    assert by_item[0][6] == 0.0
+
+
+def test_candidates_wordInTitle_titleCounts():
+    by_item = features_by_item("phone", {})
+    assert {row[6] for item, row in by_item.items() if "phone" in shop()[item].title.lower()} == {1.0}
 
 
 def test_candidates_emptyQuery_denseOnly():

@@ -13,8 +13,8 @@ import java.util.Arrays;
 import java.util.Collection;
 
 /**
- * Which terms each item has, as rising 32-bit FNV-1a hashes: {@code item_terms.bin} of
- * docs/decisions/0005.
+ * Which terms each item has, as rising 32-bit FNV-1a hashes: {@code item_terms.bin} and {@code
+ * title_terms.bin} of docs/decisions/0005.
  */
 final class ItemTerms {
   private static final int FNV_OFFSET = 0x811c9dc5;
@@ -29,8 +29,8 @@ final class ItemTerms {
     this.hashes = hashes;
   }
 
-  static ItemTerms read(Bundle bundle, int items) {
-    Path file = bundle.file("item_terms");
+  static ItemTerms read(Bundle bundle, String part, int items) {
+    Path file = bundle.file(part);
     IntBuffer data;
     try {
       ByteBuffer bytes = ByteBuffer.wrap(Files.readAllBytes(file)).order(ByteOrder.LITTLE_ENDIAN);

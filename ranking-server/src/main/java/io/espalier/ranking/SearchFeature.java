@@ -8,6 +8,7 @@ enum SearchFeature {
   DENSE,
   TYPE,
   ATTRIBUTE,
+  TITLE,
   ACCESSORY,
   REWRITE;
 

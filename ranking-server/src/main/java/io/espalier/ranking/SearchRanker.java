@@ -16,9 +16,10 @@ import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /**
- * Ranks the candidates of a query by a weighted sum of six features, defined in
+ * Ranks the candidates of a query by a weighted sum of seven features, defined in
  * docs/decisions/0005: it knows a product from its accessory by what the query's words ask for.
  */
 final class SearchRanker implements Ranker {
@@ -35,6 +36,7 @@ final class SearchRanker implements Ranker {
    * @param types of the items
    * @param typeFloor the lowest log-probability behind the best that still tells types apart
    * @param terms of the items, in the order of {@code types}
+   * @param titles terms of the items' titles; none: that feature is 0
    * @param analyzer of queries
    * @param bundles that it reads beside its own
    * @param metrics of its features
@@ -48,6 +50,7 @@ final class SearchRanker implements Ranker {
       ItemTypes types,
       double typeFloor,
       ItemTerms terms,
+      Optional<ItemTerms> titles,
       TermAnalyzer analyzer,
       List<BundleId> bundles,
       FeatureMetrics metrics) {}
@@ -124,6 +127,7 @@ final class SearchRanker implements Ranker {
     if (item < 0) {
       put(features, SearchFeature.TYPE, Double.NaN);
       put(features, SearchFeature.ATTRIBUTE, Double.NaN);
+      put(features, SearchFeature.TITLE, Double.NaN);
       put(features, SearchFeature.ACCESSORY, Double.NaN);
       put(features, SearchFeature.REWRITE, Double.NaN);
     } else {
@@ -131,6 +135,10 @@ final class SearchRanker implements Ranker {
       double behind = asked.typeLogProbs[parts.types().type(item)] - asked.best;
       put(features, SearchFeature.TYPE, open * (1 + Math.max(behind, -floor) / floor));
       put(features, SearchFeature.ATTRIBUTE, covered);
+      put(
+          features,
+          SearchFeature.TITLE,
+          parts.titles().map(titles -> titles.share(item, asked.terms)).orElse(0.0));
       put(
           features,
           SearchFeature.ACCESSORY,

@@ -15,6 +15,7 @@ import io.opentelemetry.api.metrics.Meter;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /** Makes search rankers of SearchRanker bundles and the text and dense bundles that they name. */
 final class SearchRankerLoader {
@@ -36,7 +37,11 @@ final class SearchRankerLoader {
       throw new BundleException(
           "bundle " + bundle.id() + ": item_types: none (expected: at least one)");
     }
-    ItemTerms terms = ItemTerms.read(bundle, types.items().size());
+    ItemTerms terms = ItemTerms.read(bundle, "item_terms", types.items().size());
+    Optional<ItemTerms> titles =
+        bundle.hasFile("title_terms")
+            ? Optional.of(ItemTerms.read(bundle, "title_terms", types.items().size()))
+            : Optional.empty();
     VectorFeature vectors = vectors(dense, encoder.parameters().integer("width"));
     double floor = parameters.number("type_floor");
     if (!(floor > 0)) {
@@ -63,6 +68,7 @@ final class SearchRankerLoader {
             types,
             floor,
             terms,
+            titles,
             TermAnalyzer.of(analysis),
             List.of(text, dense.id(), encoder.id()),
             new FeatureMetrics(meter, bundle.id(), dense.id(), features)));

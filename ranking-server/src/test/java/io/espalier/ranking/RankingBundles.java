@@ -97,6 +97,8 @@ final class RankingBundles {
             "item_terms",
             terms(
                 List.of("phone", "red"), List.of("case"), List.of(), List.of("red"), List.of("x")))
+        .bytes(
+            "title_terms", terms(List.of("red"), List.of("case"), List.of(), List.of(), List.of()))
         .model("query")
         .parameters(
             """

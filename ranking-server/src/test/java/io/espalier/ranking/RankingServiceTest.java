@@ -311,6 +311,7 @@ class RankingServiceTest {
     Map<String, Double> a = parts(response.getCandidates(0));
     // "Red" and "phones" (stemmed) of three terms.
     assertThat(a.get("attribute")).isCloseTo(2.0 / 3, within(1e-9));
+    assertThat(a.get("title")).as("red alone").isCloseTo(1.0 / 3, within(1e-9));
     assertThat(a.get("bm25")).isEqualTo(0.75);
     assertThat(a.get("dense")).isCloseTo(0.8 / 3, within(1e-6));
     assertThat(a.get("type")).isCloseTo(1.0 / 3, within(1e-6));
@@ -329,6 +330,7 @@ class RankingServiceTest {
     assertThat(d.get("bm25")).isEqualTo(0);
     assertThat(d.get("dense")).as("−0.8 counts as 0").isEqualTo(0);
     assertThat(d.get("attribute")).isCloseTo(1.0 / 3, within(1e-9));
+    assertThat(d.get("title")).isEqualTo(0);
     assertThat(d.get("type")).isCloseTo((1 + Math.log(0.1 / 0.7) / 2) * 2 / 3, within(1e-6));
     assertThat(response.getCandidates(3).getScore()).isCloseTo(1, within(1e-9));
     assertThat(response.getCandidates(3).getPartsList())
@@ -554,9 +556,9 @@ class RankingServiceTest {
     bundles.heter().text("item_features", "a\t0\t1\nc\t1\t1\nb\t1\t2\nd\t2\t1\ne\t0\t0\n").write();
     assertThatThrownBy(this::serve).hasMessageContaining("line 2: c (expected: b, as in items)");
     bundles.heter().write();
-    bundles.ranker("{bm25: 1, title: 1}").write();
+    bundles.ranker("{bm25: 1, headline: 1}").write();
     assertThatThrownBy(this::serve)
-        .hasMessageContaining("parameters.weights.title: unknown (expected: one of [bm25,");
+        .hasMessageContaining("parameters.weights.headline: unknown (expected: one of [bm25,");
     bundles.ranker("{bm25: 1}").bytes("item_terms", new byte[] {1, 0, 0, 0}).write();
     assertThatThrownBy(this::serve)
         .hasMessageContaining("item 0: 1 terms (expected: as many as follow)");
