@@ -317,14 +317,16 @@ def exchanges(mine: Mine, products) -> tuple[list[tuple[str, str]], list[str]]:
 
 
 def train_model(tokenizer, mined, identity, spelling, exchanged, beside, work: Path, seconds: float,
-                epochs: int = 60, rows: int = 9600):
+                start: dict | None = None, epochs: int = 60, rows: int = 9600):
     """Supervised fine-tuning; every epoch draws new rows.
 
     A third are mined pairs and the lexicon's, a quarter exchanges of a word beside one or two others, the rest phrases
     of the catalogue misspelt, taken apart or as they are. Judged by exact match on pairs that were held out: misspellings
-    and mined queries that no row has, greedily decoded.
+    and mined queries that no row has, greedily decoded. `start`: weights of another catalogue's model over the same tokens.
     """
     model = seq2seq.Seq2Seq(tokenizer.get_vocab_size())
+    if start:
+        model.load_state_dict(start)
     rng = random.Random(17)
     fixed = sorted(set(mined) | set(spelling))
     rng.shuffle(fixed)
@@ -466,10 +468,10 @@ class Rewrite:
 
 
 def table(model, tokenizer, queries: list[str], simulator: Simulator, most: int = 3, writers=(), width: int = 8,
-          meaning: float = 0.5, beamed: int | None = None, keep_own: bool = False) -> list[Rewrite]:
+          meaning: float = 0.5, least: float = -1e9, beamed: int | None = None, keep_own: bool = False) -> list[Rewrite]:
     """The rewrites of each query that rejection sampling keeps, best first; candidates from the beams and `writers`.
 
-    Only the first `beamed` queries ask the model. With `keep_own` a query for which nothing was better has itself as
+    Only the first `beamed` queries ask the model, whose rewrites below the log-probability `least` are left out. With `keep_own` a query for which nothing was better has itself as
     its row: the table then knows it, and a server need not ask the model for it.
     """
     keys = list(dict.fromkeys(normalise(query) for query in queries if normalise(query)))
@@ -479,7 +481,7 @@ def table(model, tokenizer, queries: list[str], simulator: Simulator, most: int 
     for start in tqdm(range(0, len(keys), 256), desc="rewrite table", unit="batch"):
         part = keys[start : start + 256]
         simulator.prepare(part)
-        texts = {query: [text for text, _ in outputs.get(query, [])] for query in part}
+        texts = {query: [text for text, score in outputs.get(query, []) if score >= least] for query in part}
         for writer in writers:
             for query in part:
                 texts[query] += writer(query)

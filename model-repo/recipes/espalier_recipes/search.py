@@ -22,7 +22,7 @@ from .text_index import Field, TextIndex, TextSearch
 
 # Shares of the run's time; what a stage leaves is shared by the later ones. Teacher and indexing take what they need.
 SHARES = {"text-encoder": 0.4, "pairs": 0.15, "beque-sft": 0.35, "beque-pro": 0.1}
-MIN_LOG_PROB = -6.0
+MIN_LOG_PROB = -2.0  # two of three rewrites this likely were the wanted ones, on held-out pairs
 BEAM = 6
 
 
@@ -38,7 +38,8 @@ class Settings:
     lexicon: Path | None = None
     tables: bool = True
     listed: int = 3000  # the commonest queries of a log, which get the model's rewrites and personas
-    encoder_from: Path | None = None  # `.work/search` of an earlier run whose text encoder is used as it is
+    # `.work/search` of an earlier run whose text encoder is used as it is, and whose rewriter is where this one's starts
+    encoder_from: Path | None = None
 
 
 def train(data: Path, out: Path, name: str, seconds: float, seed: int = 1, version: int = 1, **options) -> dict:
@@ -198,24 +199,21 @@ class Run:
         if judged:
             self.search, self.text_held = self._tuned_text(judged)
         simulator = self.simulator(self.titles, self.embed)
-        words = [phrase for phrase in self.phrases if phrase.isalpha()]
-        words += sorted(set(beque.title_words(self.products)).difference(words))
-        words = [word for word in words if word.isalpha() and len(word) > 2]
-        kinds = sorted({phrase for phrase in self.product_types.phrases if phrase} | set(self.product_types.names))
-        self.mine = beque.Mine(
-            self.products, kinds, self.embed(kinds), words, self.embed(words), self.lexicon
-        )
+        self.mine = self._mine()
         mined, identity, spelling = self._pairs(simulator, self.budget.take("pairs"))
-        texts = self.phrases + [y for _, y in mined + spelling]
-        kept = self.work / f"bpe-{trainer.key_of(texts)}.json"
-        if not kept.exists():
-            seq2seq.train_tokenizer(texts).save(str(kept))
         from tokenizers import Tokenizer
 
+        texts = self.phrases + [y for _, y in mined + spelling]
+        kept, start = self.work / f"bpe-{trainer.key_of(texts)}.json", None
+        if self.settings.encoder_from and (self.settings.encoder_from / "rewriter.pt").exists():
+            kept = self.settings.encoder_from / "rewriter.json"
+            start = torch.load(self.settings.encoder_from / "rewriter.pt", weights_only=True)
+        elif not kept.exists():
+            seq2seq.train_tokenizer(texts).save(str(kept))
         self.bpe = Tokenizer.from_file(str(kept))
         exchanged, beside = beque.exchanges(self.mine, self.products)
         self.seq2seq, figures = beque.train_model(
-            self.bpe, mined, identity, spelling, exchanged, beside, self.work, self.budget.take("beque-sft")
+            self.bpe, mined, identity, spelling, exchanged, beside, self.work, self.budget.take("beque-sft"), start
         )
         self.figures["beque-sft"] = {**figures, "mined": len(mined), "spelling": len(spelling), "exchanged": len(exchanged)}
         asked = [query for query, _ in mined][:: max(1, len(mined) // 1500)]
@@ -226,7 +224,16 @@ class Run:
             self.seq2seq, self.bpe, list(dict.fromkeys(asked)), simulator, self.work, self.budget.take("beque-pro"), writer
         )
         compact.round_weights(self.seq2seq)
+        torch.save(self.seq2seq.state_dict(), self.work / "rewriter.pt")
+        self.bpe.save(str(self.work / "rewriter.json"))
         self.tables(writer, place)
+
+    def _mine(self) -> beque.Mine:
+        words = [phrase for phrase in self.phrases if phrase.isalpha()]
+        words += sorted(set(beque.title_words(self.products)).difference(words))
+        words = [word for word in words if word.isalpha() and len(word) > 2]
+        kinds = sorted({phrase for phrase in self.product_types.phrases if phrase} | set(self.product_types.names))
+        return beque.Mine(self.products, kinds, self.embed(kinds), words, self.embed(words), self.lexicon)
 
     def _tuned_text(self, judged):
         kept = self.work / f"fields-{trainer.key_of(self.ids, judged.grades, judged.fold.tolist())}.json"
@@ -265,11 +272,14 @@ class Run:
         writers = [self._options] if self.settings.tables else []
         if writer:
             writers.append(writer)
+        spoken = listed[: self.settings.listed]
         self.table = beque.table(
-            self.seq2seq, self.bpe, listed, simulator, writers=writers, width=BEAM, beamed=self.settings.listed,
+            self.seq2seq, self.bpe, spoken, simulator, writers=writers, width=BEAM, least=MIN_LOG_PROB,
             keep_own=bool(self.log),
         )
-        spoken = listed[: self.settings.listed]
+        if self.log and self.settings.tables:
+            known = {row.query for row in self.table}
+            self.table += [row for row in self.tail(listed[self.settings.listed :]) if row.query not in known]
         outputs = seq2seq.beams(self.seq2seq, self.bpe, [beque.normalise(query) for query in spoken], BEAM)
         self.beams = {
             beque.normalise(query): [(text, score) for text, score in found if score >= MIN_LOG_PROB]
@@ -281,7 +291,9 @@ class Run:
             if place
             else agent4ranking.CatalogueWriter(self.products, self.product_types.phrases, self.found, texts)
         )
-        self.personas = agent4ranking.table(spoken, persona_writer, self.found, self.student_embed)
+        self.personas = []
+        if self.settings.tables:
+            self.personas = agent4ranking.table(spoken, persona_writer, self.found, self.student_embed)
         written = [row for row in self.table if row.text != row.query]
         if written:
             for part in ("relevance", "increment", "hitrate"):
@@ -295,6 +307,18 @@ class Run:
         """Other words for a query; its vector is only asked for where its words leave any doubt."""
         vector = self.embed([query])[0] if query in self.spoken else None
         return self.mine.options(query, vector)
+
+    def tail(self, queries: list[str]) -> list[beque.Rewrite]:
+        """Rows of a log's rarer queries, of the catalogue's words alone: the model is not asked."""
+        kept = self.work / f"tail-{trainer.key_of(self.ids, queries, asdict(self.search))}.json"
+        if kept.exists():
+            rows = json.loads(kept.read_text(encoding="utf-8"))
+            return [beque.Rewrite(query, text, beque.Scores(*scores)) for query, text, scores in rows]
+        simulator = self.simulator(self.item_vectors, self.student_embed)
+        found = beque.table(None, None, queries, simulator, writers=[self._options], beamed=0, keep_own=True)
+        rows = [(row.query, row.text, [row.scores.relevance, row.scores.increment, row.scores.hitrate]) for row in found]
+        kept.write_text(json.dumps(rows), encoding="utf-8")
+        return found
 
     def rewrites(self, queries: list[str]) -> dict:
         return search_route.rewrites_of(queries, self.table, self.personas, lambda q: self.beams.get(q, []))

@@ -106,7 +106,7 @@ class Served:
         if path is None:
             mine = self.mine()
             writers = [lambda query: mine.options(query, self.embed([query])[0])]
-            return beque.table(self.seq2seq, self.bpe, queries, simulator, writers=writers)
+            return beque.table(self.seq2seq, self.bpe, queries, simulator, writers=writers, least=self.least)
         rows = [line.split("\t") for line in _lines(path)]
         return [beque.Rewrite(row[0], row[1], beque.Scores(*map(float, row[2:5]))) for row in rows]
 

@@ -112,8 +112,8 @@ class Seq2Seq(nn.Module):
         pointed = torch.softmax(near + self.mask(attention_mask)[:, 0], -1)
         vocabulary = torch.arange(self.table.num_embeddings, dtype=torch.float32)
         copied = pointed @ (numbers.unsqueeze(-1) == vocabulary).to(torch.float32)
-        gate = torch.sigmoid(self.gate(x))
-        return torch.log(gate * copied + (1 - gate) * written + 1e-8)
+        gate = self.gate(x)
+        return torch.log(torch.sigmoid(gate) * copied + torch.sigmoid(-gate) * written + 1e-6)
 
     def last(self, hidden, attention_mask, target_ids):
         """Log-probabilities of the token after the last, [B, V]."""
