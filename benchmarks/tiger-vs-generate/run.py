@@ -83,7 +83,7 @@ def stubs(folder: Path):
 class Served:
     """Espalier's retrieval server, pinned to one core, asked over gRPC."""
 
-    name, unit, sizes = "espalier over gRPC", "in flight", (1, 2, 4, 8, 16)
+    name, unit, sizes, sample = "espalier over gRPC", "in flight", (1, 2, 4, 8, 16), 200
 
     def __init__(self, bundle: str, version: int, ids: list[str], target: str, process: int):
         self.messages, services = stubs(Path(tempfile.mkdtemp(prefix="espalier-stubs-")))
@@ -121,7 +121,7 @@ class Served:
 class Generate:
     """The same weights in their Hugging Face class, constrained by a prefix function."""
 
-    name, unit, sizes = "transformers generate", "in a batch", (1, 2, 4, 8, 16)
+    name, unit, sizes, sample = "transformers generate", "in a batch", (1, 2, 4, 8, 16), 32
 
     def __init__(self, folder: Path, manifest: dict, codes: np.ndarray):
         files, parameters = manifest["files"], manifest["parameters"]
@@ -233,7 +233,7 @@ def best_size(side, histories, beam: int) -> int:
     """How many requests at once serve this side best."""
     rates = {}
     for size in side.sizes:
-        rates[size] = side.run(histories[: max(4 * size, 32)], beam, size).rate()
+        rates[size] = side.run(histories[: side.sample], beam, size).rate()
     shown = ", ".join(f"{size}: {rate:.1f}" for size, rate in rates.items())
     print(f"{beam:>4} {side.name}, requests/s by requests {side.unit}: {shown}")
     return max(rates, key=rates.get)

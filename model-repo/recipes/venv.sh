@@ -19,7 +19,7 @@ if [ ! -f "$stamp" ] || [ "$(cat "$stamp")" != "$sum" ]; then
     echo "Python: none found (expected: 3.12 or 3.13 on PATH, or its path in ESPALIER_PYTHON). Only training needs it." >&2
     exit 1
   fi
-  echo "Installing the recipes' packages (once, about 5 GB with PyTorch) …" >&2
+  echo "Installing the recipes' packages (once, about 6 GB with PyTorch) …" >&2
   "$python" -m venv --clear "$venv" >&2
   "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$here/requirements.txt" >&2
   printf '%s' "$sum" > "$stamp"

@@ -46,8 +46,9 @@ class HeterRec(nn.Module):
         self.register_buffer("brand", torch.from_numpy(features.brand))
         self.register_buffer("category", torch.from_numpy(features.category))
         self.ids = nn.Embedding(len(features.text) + 1, width)
-        self.brands = nn.Embedding(features.brands + 1, width)
-        self.categories = nn.Embedding(features.categories + 1, width)
+        # Servers warm a model with zeros, so number 0 has a row even where nothing has a brand.
+        self.brands = nn.Embedding(max(1, features.brands) + 1, width)
+        self.categories = nn.Embedding(max(1, features.categories) + 1, width)
         for embedding in (self.ids, self.brands, self.categories):
             nn.init.normal_(embedding.weight, std=0.02)
         with torch.no_grad():

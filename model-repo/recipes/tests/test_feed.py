@@ -119,6 +119,16 @@ def test_train_survives_little_data(tmp_path, described):
     out = tmp_path / "out"
     arguments = ["--epochs", "0.02", "--max-time", "30s", "--name", "x", "--text", "lexical"]
     assert main(["train", "--data", str(source), "--out", str(out), *arguments]) == 0
+    for model in (out / "models").iterdir():  # as a server warms them
+        session = onnxruntime.InferenceSession(model / "1" / "model.onnx")
+        zeros = {
+            port.name: np.zeros(
+                [1 if isinstance(size, str) else size for size in port.shape],
+                np.int64 if port.type == "tensor(int64)" else np.float32,
+            )
+            for port in session.get_inputs()
+        }
+        session.run(None, zeros)
 
 
 def test_train_folderWithoutSequences_saysWhatIsMissing(tmp_path, capsys):
