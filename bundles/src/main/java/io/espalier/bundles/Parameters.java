@@ -43,6 +43,15 @@ public final class Parameters {
     return value.intValue();
   }
 
+  /** A whole number of at least 1: a size. */
+  public int size(String key) {
+    int value = integer(key);
+    if (value < 1) {
+      throw wrong(key, value, "1 or more");
+    }
+    return value;
+  }
+
   public int integer(String key, int fallback) {
     return has(key) ? integer(key) : fallback;
   }

@@ -1,6 +1,7 @@
 package io.espalier.cli;
 
 import io.espalier.bundles.Bundle;
+import io.espalier.bundles.BundleException;
 import io.espalier.bundles.BundleId;
 import io.espalier.bundles.BundleRepository;
 import io.espalier.cli.show.Table;
@@ -41,8 +42,16 @@ final class BundleListCommand implements Callable<Integer> {
             .column("trained on", Side.LEFT, 24)
             .column("data licence", Side.LEFT, 24)
             .column("measured by its recipe", Side.LEFT);
+    int broken = 0;
     for (BundleId id : bundles.list()) {
-      Bundle bundle = bundles.get(id);
+      Bundle bundle;
+      try {
+        bundle = bundles.get(id);
+      } catch (BundleException e) {
+        broken++;
+        table.row(id.toString(), "broken", "", "", "", String.valueOf(e.getMessage()));
+        continue;
+      }
       table.row(
           id.toString(),
           bundle.system(),
@@ -57,6 +66,6 @@ final class BundleListCommand implements Callable<Integer> {
               .collect(Collectors.joining(", ")));
     }
     terminal.print(table);
-    return ExitCode.OK;
+    return broken == 0 ? ExitCode.OK : ExitCode.FAILED;
   }
 }

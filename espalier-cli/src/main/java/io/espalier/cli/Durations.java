@@ -17,6 +17,8 @@ final class Durations implements ITypeConverter<Duration> {
           "m", Duration.ofMinutes(1),
           "h", Duration.ofHours(1));
 
+  private static final Duration LONGEST = Duration.ofDays(365);
+
   @Override
   public Duration convert(String text) {
     Matcher matcher = FORM.matcher(text);
@@ -24,8 +26,13 @@ final class Durations implements ITypeConverter<Duration> {
       throw new TypeConversionException(
           text + " (expected: a number and a unit, such as 200ms, 2s, 60m or 3h)");
     }
-    return UNITS
-        .getOrDefault(matcher.group(2), Duration.ZERO)
-        .multipliedBy(Long.parseLong(matcher.group(1)));
+    Duration duration =
+        UNITS
+            .getOrDefault(matcher.group(2), Duration.ZERO)
+            .multipliedBy(Long.parseLong(matcher.group(1)));
+    if (duration.compareTo(LONGEST) > 0) {
+      throw new TypeConversionException(text + " (expected: at most 8760h)");
+    }
+    return duration;
   }
 }

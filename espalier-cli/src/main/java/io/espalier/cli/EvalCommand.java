@@ -90,6 +90,8 @@ final class EvalCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
+    atLeastOne("--users", users);
+    atLeastOne("--in-flight", inFlight);
     Deployment all = options.deployment(home, terminal);
     RouteText route = route(all).withoutBudgets();
     Deployment deployment = new Deployment(all.repository(), all.data(), List.of(route));
@@ -115,6 +117,13 @@ final class EvalCommand implements Callable<Integer> {
       terminal.print(report.table());
     }
     return ExitCode.OK;
+  }
+
+  private static void atLeastOne(String option, int value) {
+    if (value < 1) {
+      throw new ProgramException(
+          ExitCode.USAGE, "%s: %d (expected: 1 or more)".formatted(option, value));
+    }
   }
 
   private RouteText route(Deployment deployment) {

@@ -2,9 +2,12 @@ package io.espalier.cli;
 
 import io.espalier.bundles.BundleException;
 import io.espalier.cli.show.Terminal;
+import io.espalier.inference.ModelException;
+import io.espalier.server.ConfigException;
 import io.espalier.stores.catalog.InvalidDataException;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
+import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.NoSuchFileException;
 import picocli.CommandLine;
@@ -37,6 +40,7 @@ final class Failures implements IExecutionExceptionHandler {
   private static int exitCode(Exception failure) {
     return switch (failure) {
       case ProgramException known -> known.exitCode();
+      case ConfigException known -> ExitCode.USAGE;
       case StatusRuntimeException status ->
           status.getStatus().getCode() == Status.Code.UNAVAILABLE
               ? ExitCode.UNREACHABLE
@@ -53,7 +57,12 @@ final class Failures implements IExecutionExceptionHandler {
       }
       case UncheckedIOException io when io.getCause() instanceof NoSuchFileException missing ->
           missing.getFile() + ": no such file or folder (expected: one that exists)";
+      case NoSuchFileException missing ->
+          missing.getFile() + ": no such file or folder (expected: one that exists)";
       case ProgramException known -> text(known);
+      case ConfigException known -> text(known);
+      case ModelException known -> text(known);
+      case IOException known -> text(known);
       case BundleException known -> text(known);
       case InvalidDataException known -> text(known);
       case IllegalArgumentException known -> text(known);

@@ -115,16 +115,16 @@ final class ServeCommand implements Callable<Integer> {
     return config.server().authToken().isEmpty() ? "\u0000" : config.server().authToken();
   }
 
-  private EspalierServer router(StageServers servers, ServeConfig config, Deployment deployment) {
+  private EspalierServer router(StageServers servers, ServeConfig config, Deployment deployment)
+      throws IOException {
     ManagedChannel rewrite = channel(config.peers().rewrite(), config.server());
     ManagedChannel retrieval = channel(config.peers().retrieval(), config.server());
     ManagedChannel ranking = channel(config.peers().ranking(), config.server());
     Path state = config.state().isEmpty() ? null : Path.of(config.state());
+    StageChannels stages = new StageChannels(rewrite, retrieval, ranking);
+    servers.warmUp(stages);
     return servers
-        .router(
-            config.server(),
-            new StageChannels(rewrite, retrieval, ranking),
-            UpCommand.users(state, deployment.data()))
+        .router(config.server(), stages, UpCommand.users(state, deployment.data()))
         .closing(rewrite::shutdownNow)
         .closing(retrieval::shutdownNow)
         .closing(ranking::shutdownNow)

@@ -54,8 +54,8 @@ final class TrainCommand implements Callable<Integer> {
       paramLabel = "TIME",
       converter = Durations.class,
       description =
-          "Fit everything into this time, such as 60m or 3h (default: until each model stops"
-              + " improving).")
+          "Fit everything into this time, such as 60m or 3h (default: 170m)."
+              + " Each model stops earlier where it stops improving.")
   @Nullable Duration maxTime;
 
   @Parameters(
@@ -91,8 +91,6 @@ final class TrainCommand implements Callable<Integer> {
     }
     command.addAll(further);
     ProcessBuilder training = new ProcessBuilder(command).directory(recipes.toFile()).inheritIO();
-    // Recipes ask the program for what only it has: the text index.
-    training.environment().put("ESPALIER", home.root().resolve("espalier").toString());
     int code = run(training);
     if (code != 0) {
       throw new ProgramException(

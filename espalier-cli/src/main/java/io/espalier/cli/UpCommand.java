@@ -23,6 +23,9 @@ import io.espalier.stores.catalog.Judgment;
 import io.espalier.stores.catalog.LoggedQuery;
 import io.espalier.stores.users.Durability;
 import io.espalier.stores.users.UserStateStore;
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.net.ServerSocket;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
@@ -102,10 +105,12 @@ final class UpCommand implements Callable<Integer> {
   public Integer call() throws InterruptedException {
     long start = System.nanoTime();
     Deployment deployment = options.deployment(home, terminal);
-    UserStateStore users = users(state, deployment.data());
     Integer given = port;
     ServerConfig config =
         ServerConfig.defaults().on(host, given != null ? given : once ? 0 : Stage.ROUTER.port());
+    checkFree(config);
+    Examples examples = Examples.of(deployment);
+    UserStateStore users = users(state, deployment.data());
     StageServers servers =
         new StageServers(deployment, home.rewriteTables())
             .withRewriteModelBudget(rewriteModelBudget);
@@ -123,10 +128,10 @@ final class UpCommand implements Callable<Integer> {
             String.join(", ", servers.routes()));
     terminal.err().flush();
     if (once) {
-      askOnce(deployment, cluster);
+      askOnce(deployment, examples, cluster);
       cluster.close();
     } else {
-      suggest(deployment, cluster.target());
+      suggest(deployment, examples, cluster.target());
       cluster.awaitTermination();
     }
     return ExitCode.OK;
@@ -142,7 +147,29 @@ final class UpCommand implements Callable<Integer> {
     return users;
   }
 
-  private void askOnce(Deployment deployment, Cluster cluster) {
+  /** Told before the models load: what is loaded first takes its time. */
+  private static void checkFree(ServerConfig config) {
+    try (ServerSocket probe = new ServerSocket()) {
+      probe.bind(new InetSocketAddress(config.host(), config.port()));
+    } catch (IOException e) {
+      throw new ProgramException(
+          ExitCode.FAILED,
+          "--port: %d (expected: a free one on %s, or 0: %s)"
+              .formatted(config.port(), config.host(), e.getMessage()));
+    }
+  }
+
+  /** What to ask first: read before the cluster starts, since a data folder can have a bad line. */
+  private record Examples(String query, String user) {
+    static Examples of(Deployment deployment) {
+      DataFolder data = deployment.data();
+      return new Examples(
+          has(deployment, "search") ? UpCommand.query(data) : "",
+          has(deployment, "feed") ? UpCommand.user(data) : "");
+    }
+  }
+
+  private void askOnce(Deployment deployment, Examples examples, Cluster cluster) {
     AnswerView view = new AnswerView(terminal, new CatalogLabels(deployment.data()));
     // A first request pays for what the virtual machine has not compiled yet: it gets the time that
     // it needs.
@@ -154,14 +181,14 @@ final class UpCommand implements Callable<Integer> {
             .setExplanation(ExplanationLevel.EXPLANATION_LEVEL_FULL)
             .build();
     if (has(deployment, "search")) {
-      String query = query(deployment.data());
+      String query = examples.query();
       SearchResponse found =
           router.search(SearchRequest.newBuilder().setQuery(query).setOptions(list).build());
       terminal.out().println();
       view.print("search \"" + query + "\"", found.getRewritesList(), found.getPage());
     }
     if (has(deployment, "feed")) {
-      String user = user(deployment.data());
+      String user = examples.user();
       RecommendResponse feed =
           router.recommend(
               RecommendRequest.newBuilder()
@@ -173,18 +200,16 @@ final class UpCommand implements Callable<Integer> {
     }
   }
 
-  private void suggest(Deployment deployment, String target) {
+  private void suggest(Deployment deployment, Examples examples, String target) {
     String at = target.equals("127.0.0.1:" + Stage.ROUTER.port()) ? "" : " --target " + target;
     Path given = options.data;
     String data = given == null ? "" : " --data " + Home.shown(given);
     terminal.out().println("Try, from another terminal:");
     if (has(deployment, "search")) {
-      terminal
-          .out()
-          .println("  ./espalier search \"" + query(deployment.data()) + "\"" + at + data);
+      terminal.out().println("  ./espalier search \"" + examples.query() + "\"" + at + data);
     }
     if (has(deployment, "feed")) {
-      String user = user(deployment.data());
+      String user = examples.user();
       terminal.out().println("  ./espalier recommend " + user + at + data);
       terminal
           .out()

@@ -18,7 +18,7 @@ final class E4SRecUser implements UserEncoder {
   E4SRecUser(Bundle bundle, ItemOrder items) {
     this.model = bundle.model("user");
     this.items = items;
-    this.length = bundle.parameters().integer("history");
+    this.length = bundle.parameters().size("history");
   }
 
   @Override

@@ -27,7 +27,7 @@ final class HeterRecUser implements UserEncoder {
   HeterRecUser(Bundle bundle, ItemOrder items, FeatureStore features) {
     this.model = bundle.model("user");
     this.items = items;
-    this.length = bundle.parameters().integer("history");
+    this.length = bundle.parameters().size("history");
     this.brands = features.category(ScorerLoader.BRANDS);
     this.categories = features.category(ScorerLoader.CATEGORIES);
     this.text = features.vector(ScorerLoader.TEXT);

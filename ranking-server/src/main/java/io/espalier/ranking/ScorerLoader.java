@@ -46,7 +46,7 @@ final class ScorerLoader {
       throw new BundleException("bundle " + bundle.id() + ": items: none (expected: at least one)");
     }
     RowIndex rows = id -> items.index(id).orElse(-1);
-    int width = bundle.parameters().integer("width");
+    int width = bundle.parameters().size("width");
     FloatMatrix matrix = tables.matrix("item_vectors", items.size(), width);
     boolean hasDefault = bundle.hasFile("default_vector");
     float[] fallback =
@@ -78,7 +78,7 @@ final class ScorerLoader {
 
   private static FeatureStore heterRecFeatures(
       Bundle bundle, BundleTables tables, ItemOrder items, RowIndex rows, VectorFeature vectors) {
-    int textWidth = bundle.parameters().integer("text_width");
+    int textWidth = bundle.parameters().size("text_width");
     float[] text = BundleTables.values(tables.matrix("text_vectors", items.size(), textWidth));
     List<String[]> table = tables.rows("item_features", 3);
     if (table.size() != items.size()) {

@@ -42,7 +42,7 @@ final class SearchRankerLoader {
         bundle.hasFile("title_terms")
             ? Optional.of(ItemTerms.read(bundle, "title_terms", types.items().size()))
             : Optional.empty();
-    VectorFeature vectors = vectors(dense, encoder.parameters().integer("width"));
+    VectorFeature vectors = vectors(dense, encoder.parameters().size("width"));
     double floor = parameters.number("type_floor");
     if (!(floor > 0)) {
       throw parameters.wrong("type_floor", floor, "> 0");

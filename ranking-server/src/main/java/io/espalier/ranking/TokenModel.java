@@ -25,7 +25,7 @@ final class TokenModel implements AutoCloseable {
   /** The model of a bundle's part, with the bundle's tokenizer. */
   static TokenModel load(Bundle bundle, String part, String output) {
     String model = bundle.model(part);
-    int maxTokens = bundle.parameters().integer("max_tokens");
+    int maxTokens = bundle.parameters().size("max_tokens");
     try {
       return new TokenModel(TextTokenizer.load(bundle.file("tokenizer")), model, output, maxTokens);
     } catch (IOException e) {

@@ -14,8 +14,8 @@ final class E4SRecEncoder implements VectorSearch.Encoder {
   E4SRecEncoder(Bundle bundle, ModelCalls calls) {
     this.calls = calls;
     this.model = bundle.model("user");
-    this.history = bundle.parameters().integer("history");
-    this.width = bundle.parameters().integer("width");
+    this.history = bundle.parameters().size("history");
+    this.width = bundle.parameters().size("width");
   }
 
   int width() {

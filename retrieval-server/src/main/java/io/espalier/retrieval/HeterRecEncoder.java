@@ -30,10 +30,10 @@ final class HeterRecEncoder implements VectorSearch.Encoder {
   HeterRecEncoder(Bundle bundle, ItemIds ids, ModelCalls calls) {
     this.calls = calls;
     this.model = bundle.model("user");
-    this.history = bundle.parameters().integer("history");
-    this.heads = bundle.parameters().integer("heads");
-    this.width = bundle.parameters().integer("width");
-    this.textWidth = bundle.parameters().integer("text_width");
+    this.history = bundle.parameters().size("history");
+    this.heads = bundle.parameters().size("heads");
+    this.width = bundle.parameters().size("width");
+    this.textWidth = bundle.parameters().size("text_width");
     this.text = VectorSearch.read(bundle, "text_vectors", ids.size());
     if (text.width() != textWidth) {
       throw bundle.parameters().wrong("text_width", textWidth, text.width() + ", as text_vectors");

@@ -27,8 +27,8 @@ final class TextEncoder implements VectorSearch.Encoder, AutoCloseable {
 
   static TextEncoder open(Bundle bundle, ModelCalls calls) {
     String model = bundle.model("encode");
-    int maxTokens = bundle.parameters().integer("max_tokens");
-    int width = bundle.parameters().integer("width");
+    int maxTokens = bundle.parameters().size("max_tokens");
+    int width = bundle.parameters().size("width");
     try {
       return new TextEncoder(
           calls, TextTokenizer.load(bundle.file("tokenizer")), model, maxTokens, width);

@@ -42,7 +42,7 @@ final class BequeModel implements AutoCloseable {
     this.decoder = bundle.model("decoder");
     this.startToken = parameters.integer("start_token");
     this.endToken = parameters.integer("end_token");
-    this.maxTokens = parameters.integer("max_tokens");
+    this.maxTokens = parameters.size("max_tokens");
     this.beam = parameters.integer("beam");
     this.minLogProb = parameters.number("min_log_prob", -1e9);
     int rows = runner.spec(decoder).maxBatchSize();

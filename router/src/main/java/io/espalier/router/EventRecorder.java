@@ -9,6 +9,7 @@ import io.espalier.server.RequestException;
 import io.espalier.stores.users.EventKind;
 import io.espalier.stores.users.UserEvent;
 import io.espalier.stores.users.UserStateStore;
+import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
@@ -17,6 +18,8 @@ import java.util.OptionalInt;
 
 /** Brings what users did into their state. */
 final class EventRecorder {
+  private static final Duration CLOCK_SKEW = Duration.ofMinutes(5);
+
   private final UserStateStore users;
   private final InstantSource clock;
 
@@ -39,7 +42,7 @@ final class EventRecorder {
               event.getEventId(),
               event.getItemId(),
               kind(event),
-              event.hasTime() ? time(event.getTime(), i) : now,
+              event.hasTime() ? time(event.getTime(), i, now) : now,
               request.getRequestId(),
               event.hasPosition() ? OptionalInt.of(event.getPosition()) : OptionalInt.empty()));
     }
@@ -50,13 +53,18 @@ final class EventRecorder {
         .build();
   }
 
-  private static Instant time(Timestamp time, int index) {
+  /**
+   * A time far ahead of this clock counts as now: it would stand before all that the user does
+   * until then.
+   */
+  private static Instant time(Timestamp time, int index, Instant now) {
     if (!Timestamps.isValid(time)) {
       throw RequestException.invalidArgument(
           "events[%d].time: %d s and %d ns (expected: a time in the years 1 to 9999)"
               .formatted(index, time.getSeconds(), time.getNanos()));
     }
-    return Instant.ofEpochSecond(time.getSeconds(), time.getNanos());
+    Instant given = Instant.ofEpochSecond(time.getSeconds(), time.getNanos());
+    return given.isAfter(now.plus(CLOCK_SKEW)) ? now : given;
   }
 
   private static EventKind kind(Event event) {

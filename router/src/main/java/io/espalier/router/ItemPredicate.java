@@ -5,6 +5,7 @@ import io.espalier.catalog.v1.Range;
 import io.espalier.catalog.v1.Value;
 import io.espalier.stores.catalog.AttributeValue;
 import io.espalier.stores.catalog.CatalogItem;
+import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
@@ -65,10 +66,15 @@ final class ItemPredicate {
    * names.
    */
   static List<AttributeValue> values(CatalogItem item, String attribute) {
+    List<AttributeValue> values = new ArrayList<>(fields(item, attribute));
     AttributeValue own = item.attributes().get(attribute);
     if (own != null) {
-      return List.of(own);
+      values.add(own);
     }
+    return values;
+  }
+
+  private static List<AttributeValue> fields(CatalogItem item, String attribute) {
     return switch (attribute) {
       case "brand" -> text(item.brand());
       case "group" -> text(item.group());

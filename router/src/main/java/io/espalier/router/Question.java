@@ -46,8 +46,9 @@ record Question(Route.Kind kind, String query, User user, ListOptions options) {
   }
 
   /**
-   * What a page token is bound to: 16 bytes of SHA-256 over route, query, user id, filter and
-   * whether seen items are masked. Page size and explanation may change from page to page.
+   * What a page token is bound to: 16 bytes of SHA-256 over route, query, user id (or inline
+   * events, where there is none), filter and whether seen items are masked. Page size and
+   * explanation may change from page to page.
    */
   byte[] fingerprint(Route route) {
     try (ByteArrayOutputStream bytes = new ByteArrayOutputStream()) {
@@ -57,6 +58,12 @@ record Question(Route.Kind kind, String query, User user, ListOptions options) {
       out.writeStringNoTag(route.name());
       out.writeStringNoTag(query);
       out.writeStringNoTag(user.getId());
+      if (user.getId().isEmpty()) {
+        // Who has no name is known by what he did.
+        for (Event event : inlineEvents()) {
+          out.writeStringNoTag(event.getItemId());
+        }
+      }
       out.writeBoolNoTag(maskSeen(route));
       out.writeBytesNoTag(filter().map(Filter::toByteString).orElse(ByteString.EMPTY));
       out.flush();

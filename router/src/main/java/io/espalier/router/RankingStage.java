@@ -134,6 +134,11 @@ final class RankingStage {
     RankCandidate.Builder candidate = RankCandidate.newBuilder().setItemId(item.id());
     Map<String, ListItem.Hit> byRewrite = new LinkedHashMap<>();
     for (ListItem.Hit hit : item.hits()) {
+      if (!Double.isFinite(hit.candidate().getScore())
+          || !Double.isFinite(hit.list().bestScore())) {
+        // Says nothing that a ranker could weigh, and is no reason to rank nothing.
+        continue;
+      }
       if (hit.list().byRewrite()) {
         byRewrite.merge(hit.list().bundle(), hit, (a, b) -> b.rank() < a.rank() ? b : a);
       } else {

@@ -1,7 +1,6 @@
 package io.espalier.router;
 
 import com.google.common.util.concurrent.Futures;
-import io.espalier.events.v1.Event;
 import io.espalier.events.v1.EventKind;
 import io.espalier.retrieval.v1.RetrievalServiceGrpc;
 import io.espalier.retrieval.v1.RetrievalServiceGrpc.RetrievalServiceFutureStub;
@@ -99,10 +98,11 @@ final class RouteRunner {
   /** External ids of what the user dealt with, oldest first; impressions are not history. */
   List<String> seen(Route route, Question question, RequestRun run) {
     if (!question.inlineEvents().isEmpty()) {
-      return question.inlineEvents().stream()
-          .filter(event -> event.getKind() != EventKind.EVENT_KIND_IMPRESSION)
-          .map(Event::getItemId)
-          .toList();
+      return withoutSteps(
+          question.inlineEvents().stream()
+              .filter(event -> event.getKind() != EventKind.EVENT_KIND_IMPRESSION)
+              .map(event -> new Dealing(event.getItemId(), event.getKind()))
+              .toList());
     }
     String user = question.user().getId();
     if (user.isEmpty()) {
@@ -117,7 +117,11 @@ final class RouteRunner {
                 Futures.submit(
                     () -> users.recent(user, UserStateStore.INTERACTIONS, MAX_SEEN), lookups));
     return switch (run.await(call, List::size)) {
-      case Outcome.Answered<List<UserEvent>> answered -> withoutRepetitions(answered.value());
+      case Outcome.Answered<List<UserEvent>> answered ->
+          withoutSteps(
+              answered.value().stream()
+                  .map(event -> new Dealing(event.itemId(), event.kind()))
+                  .toList());
       case Outcome.Missed<List<UserEvent>> missed -> {
         run.degraded("user-state", missed.reason(), "answered without the user's history");
         yield List.of();
@@ -125,12 +129,23 @@ final class RouteRunner {
     };
   }
 
-  /** Item ids; a click and the purchase that follows it are one thing that the user dealt with. */
-  private static List<String> withoutRepetitions(List<UserEvent> events) {
+  /** That a user dealt with an item, and how. */
+  private record Dealing(String item, Enum<?> kind) {}
+
+  /**
+   * Item ids; a click and the purchase that follows it are steps of one dealing. Twice the same
+   * step is two.
+   */
+  private static List<String> withoutSteps(List<Dealing> dealings) {
     List<String> items = new ArrayList<>();
-    for (UserEvent event : events) {
-      if (items.isEmpty() || !items.getLast().equals(event.itemId())) {
-        items.add(event.itemId());
+    for (int i = 0; i < dealings.size(); i++) {
+      Dealing dealing = dealings.get(i);
+      boolean nextStep =
+          i > 0
+              && dealings.get(i - 1).item().equals(dealing.item())
+              && dealings.get(i - 1).kind() != dealing.kind();
+      if (!nextStep) {
+        items.add(dealing.item());
       }
     }
     return items;

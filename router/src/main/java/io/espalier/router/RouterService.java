@@ -63,11 +63,19 @@ final class RouterService extends RouterServiceGrpc.RouterServiceImplBase {
   }
 
   private static void checkSearch(SearchRequest request) {
-    if (request.getQuery().isBlank()) {
+    if (request.getQuery().codePoints().noneMatch(RouterService::isText)) {
       throw RequestException.invalidArgument(
           "query: blank (expected: 1 to 512 characters of text)");
     }
     checkOptions(request.getOptions());
+  }
+
+  /** What is left of a query when it is normalised: neither blanks nor invisible characters. */
+  private static boolean isText(int character) {
+    return !Character.isWhitespace(character)
+        && !Character.isSpaceChar(character)
+        && !Character.isISOControl(character)
+        && Character.getType(character) != Character.FORMAT;
   }
 
   private static void checkOptions(ListOptions options) {

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.google.protobuf.Message;
 import io.espalier.catalog.v1.Filter;
+import io.espalier.catalog.v1.ItemIds;
 import io.espalier.router.v1.RecommendRequest;
 import io.espalier.router.v1.RecordEventsRequest;
 import io.espalier.router.v1.SearchRequest;
@@ -67,5 +68,16 @@ class RequestValidatorTest {
       request.getOptionsBuilder().putContext("k" + i, "v");
     }
     assertRefused(request.build(), "options.context: 100 entries (expected: ", "map.max_pairs");
+  }
+
+  @Test
+  void checkFilter_idTooLong_isNamedByItsPlace() {
+    Filter filter =
+        Filter.newBuilder()
+            .setIds(ItemIds.newBuilder().addIds("a").addIds("b".repeat(257)))
+            .build();
+    assertThatThrownBy(() -> RequestValidator.checkFilter(filter))
+        .hasMessageStartingWith("options.filter: ids[1]: bbb")
+        .hasMessageEndingWith("(257 characters) (expected: 1 to 256 characters)");
   }
 }

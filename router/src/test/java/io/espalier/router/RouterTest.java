@@ -8,6 +8,7 @@ import static org.assertj.core.api.Assertions.catchThrowableOfType;
 import static org.awaitility.Awaitility.await;
 
 import com.google.common.util.concurrent.ListenableFuture;
+import com.google.protobuf.Timestamp;
 import io.espalier.catalog.v1.Filter;
 import io.espalier.catalog.v1.ScoreKind;
 import io.espalier.events.v1.Event;
@@ -40,6 +41,7 @@ import io.espalier.server.ConfigException;
 import io.espalier.server.RequestException;
 import io.espalier.stores.catalog.CatalogItem;
 import io.espalier.stores.users.UserEvent;
+import io.espalier.stores.users.UserStateStore;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import java.time.Duration;
@@ -532,19 +534,59 @@ class RouterTest {
   }
 
   @Test
-  void recommend_clickAndThePurchaseAfterIt_countOnce() {
+  void recommend_clickAndThePurchaseAfterIt_areOneStepOfHistory() {
     RunningRouter router = feed("");
     UserEvent bought =
         new UserEvent(
             "2", "h1", io.espalier.stores.users.EventKind.PURCHASE, Instant.ofEpochSecond(2));
     router.users.record(
-        "u", List.of(click("1", "h1", 1), bought, click("3", "h2", 3), click("4", "h1", 4)));
+        "u", List.of(click("1", "h1", 1), bought, click("3", "h2", 3), click("4", "h2", 4)));
     router
         .stub()
         .recommend(RecommendRequest.newBuilder().setUser(User.newBuilder().setId("u")).build());
+    RecommendRequest.Builder inline = RecommendRequest.newBuilder();
+    inline
+        .getUserBuilder()
+        .addRecentEvents(event("h1").toBuilder().setKind(EventKind.EVENT_KIND_CLICK))
+        .addRecentEvents(event("h1").toBuilder().setKind(EventKind.EVENT_KIND_PURCHASE))
+        .addRecentEvents(event("h2"))
+        .addRecentEvents(event("h2"));
+    router.stub().recommend(inline.build());
     assertThat(router.stages.retrievals)
         .isNotEmpty()
-        .allSatisfy(asked -> assertThat(asked.getHistoryList()).containsExactly("h1", "h2", "h1"));
+        .allSatisfy(asked -> assertThat(asked.getHistoryList()).containsExactly("h1", "h2", "h2"));
+  }
+
+  @Test
+  void recommend_tokenOfAnotherInlineHistory_isRefused() {
+    RunningRouter router = feed("page_size: 1\n");
+    RecommendRequest.Builder first = RecommendRequest.newBuilder();
+    first.getUserBuilder().addRecentEvents(event("h1"));
+    String token = router.stub().recommend(first.build()).getPage().getNextPageToken();
+    RecommendRequest.Builder other = RecommendRequest.newBuilder();
+    other.getUserBuilder().addRecentEvents(event("h2"));
+    other.getOptionsBuilder().setPageToken(token);
+    assertThat(failure(() -> router.stub().recommend(other.build())))
+        .startsWith("INVALID_ARGUMENT options.page_token: ");
+  }
+
+  @Test
+  void recordEvents_timeFarAhead_countsAsNow() {
+    RunningRouter router = feed("");
+    router
+        .stub()
+        .recordEvents(
+            RecordEventsRequest.newBuilder()
+                .setUserId("u")
+                .addEvents(
+                    event("a").toBuilder()
+                        .setEventId("1")
+                        .setTime(Timestamp.newBuilder().setSeconds(253_000_000_000L)))
+                .build());
+    assertThat(router.users.recent("u", UserStateStore.INTERACTIONS, 1))
+        .singleElement()
+        .satisfies(
+            event -> assertThat(event.time()).isBefore(Instant.ofEpochSecond(250_000_000_000L)));
   }
 
   // Deadlines and cancellation.

@@ -19,6 +19,8 @@ import java.util.regex.Pattern;
 final class DurationText {
   private static final Pattern TEXT = Pattern.compile("(\\d{1,12})\\s*(us|ms|s|m|h)");
 
+  private static final Duration LONGEST = Duration.ofDays(365);
+
   private DurationText() {}
 
   static Duration parse(String text) {
@@ -31,13 +33,19 @@ final class DurationText {
           "%s (expected: a duration such as 500us, 250ms, 10s, 5m, 1h)".formatted(text));
     }
     long number = Long.parseLong(match.group(1));
-    return switch (match.group(2)) {
-      case "us" -> Duration.ofNanos(Math.multiplyExact(number, 1_000L));
-      case "ms" -> Duration.ofMillis(number);
-      case "s" -> Duration.ofSeconds(number);
-      case "m" -> Duration.ofMinutes(number);
-      default -> Duration.ofHours(number);
-    };
+    Duration duration =
+        switch (match.group(2)) {
+          case "us" -> Duration.ofNanos(Math.multiplyExact(number, 1_000L));
+          case "ms" -> Duration.ofMillis(number);
+          case "s" -> Duration.ofSeconds(number);
+          case "m" -> Duration.ofMinutes(number);
+          default -> Duration.ofHours(number);
+        };
+    // Longer ones overflow once they are nanoseconds.
+    if (duration.compareTo(LONGEST) > 0) {
+      throw new IllegalArgumentException("%s (expected: at most 8760h)".formatted(text));
+    }
+    return duration;
   }
 
   static String format(Duration duration) {

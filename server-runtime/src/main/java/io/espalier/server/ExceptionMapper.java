@@ -76,7 +76,7 @@ final class ExceptionMapper implements ServerInterceptor {
     MappedCall<Q, R> mapped = new MappedCall<>(call);
     try {
       return new MappedListener<>(next.startCall(mapped, headers), mapped);
-    } catch (RuntimeException | StackOverflowError e) {
+    } catch (RuntimeException | Error e) {
       mapped.fail(e);
       return new ServerCall.Listener<>() {};
     }
@@ -249,7 +249,7 @@ final class ExceptionMapper implements ServerInterceptor {
     private void guard(Runnable callback) {
       try {
         callback.run();
-      } catch (RuntimeException | StackOverflowError e) {
+      } catch (RuntimeException | Error e) {
         call.fail(e);
       }
     }
@@ -257,7 +257,7 @@ final class ExceptionMapper implements ServerInterceptor {
     private void guardEnd(Runnable callback) {
       try {
         callback.run();
-      } catch (RuntimeException e) {
+      } catch (RuntimeException | Error e) {
         log.warn("at the end of {}", call.getMethodDescriptor().getFullMethodName(), e);
       }
     }

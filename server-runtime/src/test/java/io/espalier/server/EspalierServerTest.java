@@ -442,14 +442,4 @@ class EspalierServerTest {
     assertThat(answer).isNotNull();
     return answer;
   }
-
-  @Test
-  void min_ownLongerThanRemaining_isRemaining() {
-    io.grpc.Deadline near = io.grpc.Deadline.after(1, TimeUnit.SECONDS);
-    io.grpc.Deadline own = io.grpc.Deadline.after(1, TimeUnit.HOURS);
-    assertThat(Deadlines.min(own, near)).isEqualTo(near);
-    assertThat(Deadlines.min(near, own)).isEqualTo(near);
-    assertThat(Deadlines.min(own, null)).isEqualTo(own);
-    assertThat(Deadlines.remaining()).isEmpty();
-  }
 }

@@ -42,13 +42,17 @@ public final class Cluster implements AutoCloseable {
               open("in-process:" + name + "-rewrite"),
               open("in-process:" + name + "-retrieval"),
               open("in-process:" + name + "-ranking"));
-      warmUp(servers, name + "-warm-up");
+      servers.warmUp(stages);
       EspalierServer.Builder builder = servers.router(tcp, stages, users);
       this.router = listen ? builder.build() : builder.buildInProcess(name + "-router");
       start(router);
       this.routerChannel = open(router.target());
     } catch (RuntimeException | IOException e) {
-      close();
+      try {
+        close();
+      } catch (IllegalStateException closing) {
+        e.addSuppressed(closing);
+      }
       throw e;
     }
   }
@@ -69,22 +73,6 @@ public final class Cluster implements AutoCloseable {
       return new Cluster(servers, users, config, listen);
     } catch (IOException e) {
       throw new UncheckedIOException(e.getMessage(), e);
-    }
-  }
-
-  /** Through a router of its own, so that nothing of it is remembered of any user. */
-  private void warmUp(StageServers servers, String name) throws IOException {
-    try (EspalierServer warming =
-        servers
-            .router(ServerConfig.defaults(), stages, UserStateStore.inMemory(1))
-            .buildInProcess(name)
-            .start()) {
-      ManagedChannel channel = ClientChannels.open(warming.target());
-      try {
-        new WarmUp(channel, servers.deployment()).run();
-      } finally {
-        channel.shutdownNow();
-      }
     }
   }
 
@@ -122,12 +110,20 @@ public final class Cluster implements AutoCloseable {
   /** Stops everything, the last started first. */
   @Override
   public synchronized void close() {
+    IllegalStateException failure = null;
     while (!parts.isEmpty()) {
       try {
         parts.pop().close();
       } catch (Exception e) {
-        throw new IllegalStateException("the cluster did not stop: " + e, e);
+        if (failure == null) {
+          failure = new IllegalStateException("the cluster did not stop: " + e, e);
+        } else {
+          failure.addSuppressed(e);
+        }
       }
+    }
+    if (failure != null) {
+      throw failure;
     }
   }
 }

@@ -16,6 +16,7 @@ import io.espalier.server.ServerConfig;
 import io.espalier.stores.users.UserStateStore;
 import io.grpc.ManagedChannel;
 import io.opentelemetry.api.OpenTelemetry;
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -24,6 +25,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.UUID;
 
 /**
  * Builds each server of a cluster from its deployment. The same builders make the servers of one
@@ -72,10 +74,6 @@ public final class StageServers {
             usual.warmUpLimit()));
   }
 
-  Deployment deployment() {
-    return deployment;
-  }
-
   /** A runner with the models of all stages loaded and warm. */
   public EmbeddedModelRunner runner() {
     Set<BundleId> bundles = new TreeSet<>(deployment.rewriters());
@@ -89,6 +87,8 @@ public final class StageServers {
     EmbeddedModelRunner runner =
         new EmbeddedModelRunner(repository.models(), telemetry.getMeter("io.espalier.inference"));
     try {
+      // No byte of a model reaches the engine's native code before its checksum has been looked at.
+      bundles.forEach(id -> repository.get(id).verify());
       BundleModels.of(repository, bundles).forEach(runner::load);
       return runner;
     } catch (RuntimeException e) {
@@ -164,6 +164,24 @@ public final class StageServers {
             .openTelemetry(telemetry);
     deployment.routes().forEach(route -> router.route(route.yaml(), route.source()));
     return router.build().install(builder("router", config)).closing(users);
+  }
+
+  /**
+   * Asks the routes over channels to the stages, so that neither they nor the router are cold when
+   * the router lets callers in. It goes through a router of its own: nothing is remembered of it.
+   */
+  public void warmUp(StageChannels channels) throws IOException {
+    try (EspalierServer warming =
+        router(ServerConfig.defaults(), channels, UserStateStore.inMemory(1))
+            .buildInProcess("warm-up-" + UUID.randomUUID())
+            .start()) {
+      ManagedChannel channel = ClientChannels.open(warming.target());
+      try {
+        new WarmUp(channel, deployment).run();
+      } finally {
+        channel.shutdownNow();
+      }
+    }
   }
 
   private EspalierServer.Builder builder(String name, ServerConfig config) {

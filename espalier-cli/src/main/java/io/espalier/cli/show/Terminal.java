@@ -23,7 +23,8 @@ public record Terminal(PrintWriter out, PrintWriter err, int width, boolean colo
   public static Terminal ofProcess(
       PrintWriter out, PrintWriter err, Map<String, String> environment) {
     boolean terminal = Optional.ofNullable(System.console()).map(Console::isTerminal).orElse(false);
-    int width = DEFAULT_WIDTH;
+    // What is piped is for a program, or for a pager that can scroll: nothing is cut.
+    int width = terminal ? DEFAULT_WIDTH : Integer.MAX_VALUE;
     String columns = environment.getOrDefault("COLUMNS", "");
     if (columns.matches("[1-9][0-9]{1,3}")) {
       width = Math.max(60, Integer.parseInt(columns));

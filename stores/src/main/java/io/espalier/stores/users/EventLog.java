@@ -223,7 +223,13 @@ final class EventLog implements AutoCloseable {
       if (forced >= position) {
         return;
       }
-      long target = end();
+      long target;
+      synchronized (writing) {
+        if (broken) {
+          throw new IllegalStateException(file + ": a write or force has failed before");
+        }
+        target = written;
+      }
       try {
         out.getFD().sync();
       } catch (IOException e) {
