@@ -54,7 +54,7 @@ def train(folder: Folder, options: Options) -> list[tuple[str, str, dict[str, fl
     """Trains and writes every feed bundle; rows of (model, split, figures) for the table."""
     work = options.out / ".work"
     split = folder.split()
-    key = [folder.fingerprint, len(folder.users), options.seed]
+    key = [folder.fingerprint, folder.events(), options.seed]
     key = trainer.key_of(*key, *([] if options.text == "minilm" else [options.text]))
     repository = Repository.of(
         options.out, folder, options.name, options.data_licence, options.version
@@ -86,7 +86,7 @@ class _Run:
         with torch.no_grad():
             self.table, self.bias = teacher.tower().clone(), teacher.bias.detach().clone()
         self.note("sasrec", self.sasrec_ranks(teacher))
-        self.teacher_key = trainer.key_of(self.key, float(self.table.double().sum()))
+        self.teacher_key = trainer.key_of(self.key, trainer.bytes_of(teacher))
         self.popularity()
         sources = {
             "neighbours": self.neighbours(),

@@ -48,6 +48,15 @@ def key_of(*parts) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
+def bytes_of(model: torch.nn.Module) -> str:
+    """Names a model by its weights, whatever the number of threads that add them up."""
+    digest = hashlib.sha256()
+    for name, value in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
 class Average:
     """Exponential moving average of the weights, which is what is judged and shipped."""
 
