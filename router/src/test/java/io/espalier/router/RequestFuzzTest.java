@@ -7,15 +7,12 @@ import io.espalier.router.v1.RecommendRequest;
 import io.espalier.router.v1.RouterServiceGrpc;
 import io.espalier.router.v1.SearchRequest;
 import io.espalier.router.v1.WhyNotRequest;
+import io.espalier.testing.ServedStage;
 import io.grpc.CallOptions;
 import io.grpc.MethodDescriptor;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.stub.ClientCalls;
-import java.io.ByteArrayInputStream;
-import java.io.IOException;
-import java.io.InputStream;
-import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -52,27 +49,10 @@ class RequestFuzzTest {
       ranking: {bundle: ranker@1}
       """;
 
-  private static final MethodDescriptor.Marshaller<byte[]> BYTES =
-      new MethodDescriptor.Marshaller<>() {
-        @Override
-        public InputStream stream(byte[] value) {
-          return new ByteArrayInputStream(value);
-        }
-
-        @Override
-        public byte[] parse(InputStream stream) {
-          try {
-            return stream.readAllBytes();
-          } catch (IOException e) {
-            throw new UncheckedIOException(e);
-          }
-        }
-      };
-
   private record Sample(MethodDescriptor<byte[], byte[]> method, Message message) {}
 
   private static Sample sample(MethodDescriptor<?, ?> method, Message message) {
-    return new Sample(method.toBuilder(BYTES, BYTES).build(), message);
+    return new Sample(ServedStage.raw(method), message);
   }
 
   private static List<Sample> samples(String pageToken) {

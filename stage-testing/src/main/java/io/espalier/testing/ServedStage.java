@@ -65,7 +65,7 @@ public final class ServedStage implements AutoCloseable {
       long seed) {
     System.out.println("spoilt requests' seed: " + seed);
     SpoiltMessages messages = new SpoiltMessages(seed);
-    MethodDescriptor<byte[], byte[]> raw = method.toBuilder(BYTES, BYTES).build();
+    MethodDescriptor<byte[], byte[]> raw = raw(method);
     Map<Status.Code, Integer> codes = new EnumMap<>(Status.Code.class);
     for (int i = 0; i < times; i++) {
       byte[] request = messages.spoil(sound.apply(i).toByteArray());
@@ -79,6 +79,11 @@ public final class ServedStage implements AutoCloseable {
     }
     System.out.println(codes);
     return codes;
+  }
+
+  /** The method, taking and giving bytes. */
+  public static MethodDescriptor<byte[], byte[]> raw(MethodDescriptor<?, ?> method) {
+    return method.toBuilder(BYTES, BYTES).build();
   }
 
   @Override

@@ -42,7 +42,9 @@ public final class Cluster implements AutoCloseable {
               open("in-process:" + name + "-rewrite"),
               open("in-process:" + name + "-retrieval"),
               open("in-process:" + name + "-ranking"));
-      servers.warmUp(stages);
+      if (listen) {
+        servers.warmUp(stages);
+      }
       EspalierServer.Builder builder = servers.router(tcp, stages, users);
       this.router = listen ? builder.build() : builder.buildInProcess(name + "-router");
       start(router);
