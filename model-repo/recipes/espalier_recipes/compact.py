@@ -43,8 +43,8 @@ def compress(model: onnx.ModelProto, tables: dict[str, np.ndarray] | None = None
             kept.append(weight)
             continue
         values = numpy_helper.to_array(weight)
-        if np.abs(values).max() > _LARGEST_HALF:  # a mask's constant, not a weight
-            kept.append(weight)
+        if np.abs(values).max() > _LARGEST_HALF or not np.array_equal(values.astype(np.float16), values):
+            kept.append(weight)  # a constant of the graph, not a rounded weight
             continue
         name = weight.name + "_stored"
         if any(values.shape == table.shape and np.array_equal(values, table) for table in (tables or {}).values()):

@@ -13,7 +13,7 @@ import yaml
 from scipy import sparse
 
 from . import compact, e4srec, features, fusion, heterrec, layers, metrics, neighbours, sasrec
-from . import tiger, tokenizer, trainer
+from . import tiger, tiger_graphs, tokenizer, trainer
 from .bundle import Repository, Writer
 from .data import Cases, Folder, Split, left_padded
 from .export import Exported, Port
@@ -183,6 +183,7 @@ class _Run:
             history=shape.history,
             levels=ids.levels,
             codes=ids.size,
+            cache_width=tiger_graphs.cache_width(shape),
             vocabulary=model.vocabulary,
             level_offsets=model.offsets.tolist(),
             beam=beam,
@@ -207,67 +208,7 @@ class _Run:
     def export_tiger(self, writer: Writer, model: tiger.Tiger, ids, shape: tiger.Shape) -> None:
         from safetensors.torch import save_file
 
-        head = shape.width // shape.heads
-        history, levels = shape.history, ids.levels
-        state = [
-            Port("state_keys", _F32, (shape.layers, shape.heads, history, head)),
-            Port("state_values", _F32, (shape.layers, shape.heads, history, head)),
-            Port("state_length", _I64, (1,)),
-        ]
-        codes = torch.from_numpy(ids.codes)
-
-        def padded(batch: int, seed: int) -> torch.Tensor:
-            rng = np.random.default_rng(seed)
-            rows = [
-                rng.integers(0, len(codes), rng.integers(1, history + 1)) for _ in range(batch)
-            ]
-            items = torch.from_numpy(left_padded(rows, history))
-            return torch.where(items[..., None] >= 0, codes[items.clamp(min=0)], -1)
-
-        prefill, step = _Prefill(model), _Step(model)
-        compact.add_model(
-            writer,
-            "prefill",
-            prefill,
-            {"history": padded(3, 0)},
-            Exported(
-                [Port("history", _I64, (history, levels))],
-                [Port("log_probs", _F32, (model.vocabulary,)), *state],
-            ),
-            varying={},
-            checks=[{"history": padded(batch, batch)} for batch in (1, 8)],
-        )
-
-        def stepped(batch: int, beam: int, depth: int):
-            with torch.no_grad():
-                _, keys, values, length = model.prefill(padded(batch, batch))
-            prefix = torch.randint(0, ids.size, (batch, beam, depth))
-            return {
-                "state_keys": keys,
-                "state_values": values,
-                "state_length": length,
-                "prefix": prefix,
-            }
-
-        depths = range(1, levels)
-        compact.add_model(
-            writer,
-            "step",
-            step,
-            stepped(3, 5, max(depths)),
-            Exported(
-                [*state, Port("prefix", _I64, (-1, -1))],
-                [Port("log_probs", _F32, (-1, model.vocabulary))],
-                warm={"prefix": (self.options.beam, 1)},
-            ),
-            {"prefix": {1: "beams", 2: "depth"}},
-            [
-                stepped(batch, beam, depth)
-                for batch in (1, 8)
-                for beam in (1, 20, 50)
-                for depth in depths
-            ],
-        )
+        tiger_graphs.add_models(writer, model, torch.from_numpy(ids.codes), self.options.beam)
         weights = {
             "model.embed_tokens.weight": model.embed_tokens.weight,
             "lm_head.weight": model.lm_head.weight,
@@ -681,21 +622,3 @@ class _Run:
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / f"{self.options.name}-feed.yaml").open("w", encoding="utf-8") as out:
             yaml.safe_dump(route, out, sort_keys=False, width=100)
-
-
-class _Prefill(torch.nn.Module):
-    def __init__(self, model: tiger.Tiger):
-        super().__init__()
-        self.model = model
-
-    def forward(self, history):
-        return self.model.prefill(history)
-
-
-class _Step(torch.nn.Module):
-    def __init__(self, model: tiger.Tiger):
-        super().__init__()
-        self.model = model
-
-    def forward(self, state_keys, state_values, state_length, prefix):
-        return self.model.step(state_keys, state_values, state_length, prefix)

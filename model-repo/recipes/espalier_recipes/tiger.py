@@ -92,7 +92,7 @@ class Tiger(nn.Module):
             keys.append(k)
             values.append(v)
             q, x, seen = (q[:, :, -1:], x[:, -1:], mask[:, :, -1:]) if last else (q, x, mask)
-            x = self._grown(layer, x, layers.attend(q, k, v, seen).transpose(1, 2).flatten(-2))
+            x = self.grown(layer, x, layers.attend(q, k, v, seen).transpose(1, 2).flatten(-2))
         length = present.long().sum(-1, keepdim=True)
         hidden = self.decoder.norm(x[:, -1])
         return self.log_probs(hidden), torch.stack(keys, 1), torch.stack(values, 1), length
@@ -126,7 +126,7 @@ class Tiger(nn.Module):
             own = weights[..., kept:].reshape(-1, heads, beams, asked, depth, 1)
             seen = seen.reshape(-1, heads, beams, asked, head)
             seen = seen + (own * v[..., None, :, :]).sum(-2)
-            x = self._grown(layer, x, seen.permute(0, 2, 3, 1, 4).flatten(-2))
+            x = self.grown(layer, x, seen.permute(0, 2, 3, 1, 4).flatten(-2))
         return self.log_probs(self.decoder.norm(x[:, :, -1]))
 
     def _projected(self, layer, x, cos, sin):
@@ -140,7 +140,7 @@ class Tiger(nn.Module):
         return q, k, both[..., 2 * attention.heads :, :]
 
     @staticmethod
-    def _grown(layer, x, seen):
+    def grown(layer, x, seen):
         """The rest of a layer, after attention."""
         x = x + layer.self_attn.o_proj(seen)
         mlp = layer.mlp

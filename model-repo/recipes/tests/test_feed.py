@@ -11,7 +11,7 @@ import torch
 import yaml
 
 from espalier_recipes import data, e4srec, features, heterrec, metrics, sasrec, softmax
-from espalier_recipes import tiger, tokenizer
+from espalier_recipes import tiger, tiger_graphs, tokenizer
 from espalier_recipes.__main__ import main
 
 
@@ -287,6 +287,38 @@ def test_tiger_packedTrainingEqualsServedDecode():
                     atol=1e-5,
                     rtol=1e-4,
                 )
+
+
+@pytest.mark.parametrize("levels,heads,seed", [(1, 2, 0), (2, 1, 1), (3, 4, 2), (4, 2, 3), (6, 2, 4)])
+def test_tigerGraphs_equalTheModelAsBeamsChangeParents(levels, heads, seed):
+    torch.manual_seed(seed)
+    shape = tiger.Shape(history=5, width=16, layers=2, heads=heads, inner=16)
+    model = tiger.Tiger(shape, levels, 7).eval()
+    with torch.no_grad():
+        for value in model.parameters():
+            value.normal_(std=0.4)
+    prefill, step = tiger_graphs.Prefill(model).eval(), tiger_graphs.Step(model).eval()
+    history = torch.randint(0, 7, (3, 5, levels))
+    history[0, :2] = -1
+    history[1, :4] = -1
+    level = lambda log_probs, at: log_probs[..., 1 + 7 * at : 8 + 7 * at]  # noqa: E731
+    with torch.no_grad():
+        first, keys, values, length = model.prefill(history)
+        found, *state = prefill(history)
+        torch.testing.assert_close(found, level(first, 0), atol=1e-5, rtol=1e-4)
+        prefix = torch.zeros(3, 1, 0, dtype=torch.long)
+        cache = torch.zeros(3, 1, 0, tiger_graphs.cache_width(shape))
+        for at in range(1, levels):
+            beams = 4 + at
+            parents = torch.randint(0, prefix.shape[1], (3, beams))
+            code = torch.randint(0, 7, (3, beams))
+            each = torch.arange(3)[:, None]
+            prefix = torch.cat((prefix[each, parents], code[..., None]), -1)
+            cache = cache[each, parents]
+            found, new = step(*state, cache, code)
+            expected = level(model.step(keys, values, length, prefix), at)
+            torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+            cache = torch.cat((cache, new), 2)
 
 
 def test_ranks_tiesGoToLowerItem():

@@ -26,7 +26,7 @@ final class BeamSearch {
   private final Constraint constraint;
   private final StepModel model;
   private final int levels;
-  private final int vocabulary;
+  private final int codes;
   private final BeamHeap heap;
   private final Continuations next = new Continuations();
 
@@ -35,6 +35,8 @@ final class BeamSearch {
   private double[] scores;
   // size x level codes.
   private int[] prefixes;
+  // By beam: the beam of the level before that it continues.
+  private final int[] parents;
   // What the next level's beams are written to; swapped with the above.
   private long[] freeStates;
   private double[] freeScores;
@@ -44,11 +46,12 @@ final class BeamSearch {
     this.constraint = constraint;
     this.model = model;
     this.levels = constraint.levels();
-    this.vocabulary = model.vocabulary();
+    this.codes = model.codes();
     this.heap = new BeamHeap(width);
     this.states = new long[width];
     this.scores = new double[width];
     this.prefixes = new int[width * levels];
+    this.parents = new int[width];
     this.freeStates = new long[width];
     this.freeScores = new double[width];
     this.freePrefixes = new int[width * levels];
@@ -66,7 +69,7 @@ final class BeamSearch {
   /** The finished beams, best first: by score, then by the lowest legal item. */
   List<Beam> run() {
     for (int level = 0; level < levels && size > 0; level++) {
-      select(level, model.logProbs(level, prefixes, size));
+      select(level, model.logProbs(level, prefixes, parents, size));
       commit(level);
     }
     return beams();
@@ -80,7 +83,7 @@ final class BeamSearch {
    */
   Optional<Pruned> trace(int[] target) {
     for (int level = 0; level < levels; level++) {
-      FloatBuffer logProbs = model.logProbs(level, prefixes, size);
+      FloatBuffer logProbs = model.logProbs(level, prefixes, parents, size);
       int rank = rank(level, logProbs, target);
       select(level, logProbs);
       if (rank >= heap.size()) {
@@ -103,12 +106,11 @@ final class BeamSearch {
 
   private void select(int level, FloatBuffer logProbs) {
     boolean last = level == levels - 1;
-    int offset = model.tokenOffset(level);
     int ordinal = 0;
     heap.clear();
     for (int beam = 0; beam < size; beam++) {
       constraint.expand(states[beam], next);
-      int row = beam * vocabulary + offset;
+      int row = beam * codes;
       for (int i = 0; i < next.size(); i++) {
         double score = scores[beam] + logProbs.get(row + next.code(i));
         if (Double.isNaN(score)) {
@@ -134,6 +136,7 @@ final class BeamSearch {
     for (int b = 0; b < size; b++) {
       System.arraycopy(prefixes, heap.beam(b) * level, freePrefixes, b * length, level);
       freePrefixes[b * length + level] = heap.code(b);
+      parents[b] = heap.beam(b);
       freeScores[b] = heap.score(b);
       freeStates[b] = heap.state(b);
     }
@@ -151,14 +154,13 @@ final class BeamSearch {
   /** How many candidates of a level come before the one that continues towards the target. */
   private int rank(int level, FloatBuffer logProbs, int[] target) {
     boolean last = level == levels - 1;
-    int offset = model.tokenOffset(level);
     List<Candidate> all = new ArrayList<>();
     Candidate wanted = null;
     for (int beam = 0; beam < size; beam++) {
       boolean parent = Arrays.equals(prefixes, beam * level, (beam + 1) * level, target, 0, level);
       constraint.expand(states[beam], next);
       for (int i = 0; i < next.size(); i++) {
-        double score = scores[beam] + logProbs.get(beam * vocabulary + offset + next.code(i));
+        double score = scores[beam] + logProbs.get(beam * codes + next.code(i));
         int tie = last ? constraint.firstItem(next.state(i)) : all.size();
         Candidate candidate = new Candidate(score, tie);
         all.add(candidate);

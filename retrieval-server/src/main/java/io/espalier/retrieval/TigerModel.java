@@ -10,7 +10,8 @@ import java.util.Map;
 
 /**
  * A TIGER bundle's two models: {@code prefill} encodes a history and gives the first level, {@code
- * step} gives each further level for all beams at once.
+ * step} gives each further level for all beams at once. What {@code step} has computed of a beam's
+ * own positions is kept and follows the beams.
  */
 final class TigerModel {
   private final ModelCalls calls;
@@ -18,25 +19,25 @@ final class TigerModel {
   private final String step;
   private final int history;
   private final int levels;
-  private final int vocabulary;
-  private final int[] offsets;
+  private final int codes;
+  private final int cacheWidth;
 
   TigerModel(Bundle bundle, ModelCalls calls) {
     this.calls = calls;
     this.prefill = bundle.model("prefill");
     this.step = bundle.model("step");
-    this.history = bundle.parameters().integer("history");
-    this.levels = bundle.parameters().integer("levels");
-    this.vocabulary = bundle.parameters().integer("vocabulary");
-    this.offsets = bundle.parameters().integers("level_offsets");
-    if (levels < 1 || offsets.length != levels) {
-      throw bundle
-          .parameters()
-          .wrong("level_offsets", offsets.length + " values", levels + ", one a level");
+    this.history = positive(bundle, "history");
+    this.levels = positive(bundle, "levels");
+    this.codes = positive(bundle, "codes");
+    this.cacheWidth = positive(bundle, "cache_width");
+  }
+
+  private static int positive(Bundle bundle, String name) {
+    int value = bundle.parameters().integer(name);
+    if (value < 1) {
+      throw bundle.parameters().wrong(name, value, ">= 1");
     }
-    if (history < 1) {
-      throw bundle.parameters().wrong("history", history, ">= 1");
-    }
+    return value;
   }
 
   int history() {
@@ -47,9 +48,9 @@ final class TigerModel {
     return levels;
   }
 
-  /** Whether a code has a token of its level in the vocabulary. */
-  boolean hasToken(int level, int code) {
-    return code >= 0 && offsets[level] + (long) code < vocabulary;
+  /** Codes of a level, from 0. */
+  int codes() {
+    return codes;
   }
 
   /**
@@ -62,52 +63,71 @@ final class TigerModel {
   }
 
   private final class Request implements StepModel {
-    private final long[] codes;
+    private final long[] history;
     private final long deadlineNanos;
     private final Map<String, Tensor> states = new HashMap<>();
+    // Of the rows of the last step: what it was given, and what it made of the newest position.
+    private ByteBuffer cache = Tensor.allocate(DataType.FP32, 0);
+    private ByteBuffer newest = cache;
 
-    Request(long[] codes, long deadlineNanos) {
-      this.codes = codes;
+    Request(long[] history, long deadlineNanos) {
+      this.history = history;
       this.deadlineNanos = deadlineNanos;
     }
 
     @Override
-    public int vocabulary() {
-      return vocabulary;
+    public int codes() {
+      return codes;
     }
 
     @Override
-    public int tokenOffset(int level) {
-      return offsets[level];
-    }
-
-    @Override
-    public FloatBuffer logProbs(int level, int[] prefixes, int rows) {
-      return level == 0 ? prefill() : step(level, prefixes, rows);
+    public FloatBuffer logProbs(int level, int[] prefixes, int[] parents, int rows) {
+      return level == 0 ? prefill() : step(level, prefixes, parents, rows);
     }
 
     private FloatBuffer prefill() {
       Map<String, Tensor> outputs =
           calls.infer(
-              prefill, Map.of("history", Tensor.ofLongs(codes, 1, history, levels)), deadlineNanos);
+              prefill,
+              Map.of("history", Tensor.ofLongs(history, 1, TigerModel.this.history, levels)),
+              deadlineNanos);
       outputs.forEach(
           (name, tensor) -> {
             if (name.startsWith("state_")) {
               states.put(name, tensor);
             }
           });
-      return ModelCalls.output(outputs, prefill, "log_probs", 1, vocabulary).floats();
+      return ModelCalls.output(outputs, prefill, "log_probs", 1, codes).floats();
     }
 
-    private FloatBuffer step(int level, int[] prefixes, int rows) {
-      ByteBuffer prefix = Tensor.allocate(DataType.INT64, 1, rows, level);
-      for (int i = 0; i < rows * level; i++) {
-        prefix.putLong(prefixes[i]);
+    private FloatBuffer step(int level, int[] prefixes, int[] parents, int rows) {
+      int written = level - 1;
+      ByteBuffer last = Tensor.allocate(DataType.INT64, 1, rows);
+      for (int row = 0; row < rows; row++) {
+        last.putLong(prefixes[row * level + written]);
       }
+      cache = follow(written, parents, rows);
       Map<String, Tensor> inputs = new HashMap<>(states);
-      inputs.put("prefix", Tensor.wrap(DataType.INT64, prefix.flip(), 1, rows, level));
+      inputs.put("code", Tensor.wrap(DataType.INT64, last.flip(), 1, rows));
+      inputs.put("beam_cache", Tensor.wrap(DataType.FP32, cache, 1, rows, written, cacheWidth));
       Map<String, Tensor> outputs = calls.infer(step, inputs, deadlineNanos);
-      return ModelCalls.output(outputs, step, "log_probs", 1, rows, vocabulary).floats();
+      newest = ModelCalls.output(outputs, step, "beam_new", 1, rows, 1, cacheWidth).data();
+      return ModelCalls.output(outputs, step, "log_probs", 1, rows, codes).floats();
+    }
+
+    /** Each row's parent's positions, then the one that the last step added to the parent. */
+    private ByteBuffer follow(int written, int[] parents, int rows) {
+      ByteBuffer grown = Tensor.allocate(DataType.FP32, rows, written, cacheWidth);
+      if (written > 0) {
+        int position = cacheWidth * DataType.FP32.bytes();
+        int kept = (written - 1) * position;
+        for (int row = 0; row < rows; row++) {
+          int at = row * written * position;
+          grown.put(at, cache, parents[row] * kept, kept);
+          grown.put(at + kept, newest, parents[row] * position, position);
+        }
+      }
+      return grown;
     }
   }
 }

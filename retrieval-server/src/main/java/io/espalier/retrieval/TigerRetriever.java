@@ -49,7 +49,7 @@ final class TigerRetriever implements Retriever {
       throw new BundleException("bundle " + bundle.id() + ": files.semantic_ids", e);
     }
     for (int i = 0; i < codes.length; i++) {
-      if (codes[i] >= 0 && !model.hasToken(i % model.levels(), codes[i])) {
+      if (codes[i] >= model.codes()) {
         throw new BundleException(
             "bundle "
                 + bundle.id()
@@ -57,7 +57,9 @@ final class TigerRetriever implements Retriever {
                 + codes[i]
                 + " of "
                 + ids.id(i / model.levels())
-                + " (expected: a token of the vocabulary)");
+                + " (expected: < "
+                + model.codes()
+                + ")");
       }
     }
     int beam = bundle.parameters().integer("beam", DEFAULT_BEAM);

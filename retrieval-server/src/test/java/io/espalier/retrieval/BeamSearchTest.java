@@ -105,8 +105,7 @@ class BeamSearchTest {
     BitSet legal = new BitSet();
     legal.set(0);
     BeamSearch search =
-        new BeamSearch(
-            trie.constraint(trie.leaves(legal)), new GridModel(1, 2, new int[] {0}, 1), 2);
+        new BeamSearch(trie.constraint(trie.leaves(legal)), new GridModel(1, 2, 1), 2);
 
     assertThatThrownBy(() -> search.trace(new int[] {1})).hasMessageContaining("target: [1]");
   }
@@ -171,9 +170,7 @@ class BeamSearchTest {
       for (int item = 0; item < items; item++) {
         legal.set(item, random.nextDouble() < share);
       }
-      int[] offsets = random.ints(levels, 0, 7).toArray();
-      return new Instance(
-          random, levels, all, legal, new GridModel(seed, fanout + 7, offsets, levels));
+      return new Instance(random, levels, all, legal, new GridModel(seed, fanout + 7, levels));
     }
 
     int items() {

@@ -332,9 +332,9 @@ class RetrievalServiceTest {
         "output user: FP32[1, 3] (expected: [1, 2])");
     runner.model("e4srec-user", inputs -> Map.of());
     refused(stub, request("e4srec"), Status.Code.UNAVAILABLE, "output user: null");
-    float[] nan = new float[4];
+    float[] nan = new float[2];
     Arrays.fill(nan, Float.NaN);
-    runner.model("tiger-prefill", inputs -> Map.of("log_probs", Tensor.ofFloats(nan, 1, 4)));
+    runner.model("tiger-prefill", inputs -> Map.of("log_probs", Tensor.ofFloats(nan, 1, 2)));
     refused(stub, request("tiger"), Status.Code.UNAVAILABLE, "NaN");
   }
 
@@ -463,26 +463,28 @@ class RetrievalServiceTest {
     return RetrievalServiceGrpc.newBlockingStub(stage.channel());
   }
 
-  /** TIGER's vocabulary is level 0: tokens 0, 1; level 1: tokens 2, 3. */
   private void models() {
     runner.model(
         "tiger-prefill",
         inputs ->
             Map.of(
-                "log_probs", Tensor.ofFloats(new float[] {-2, -2, 0, 0}, 1, 4),
+                "log_probs", Tensor.ofFloats(new float[] {-2, -2}, 1, 2),
                 "state_kept", inputs.getOrDefault("history", Tensor.ofLongs(new long[0], 0))));
     runner.model(
         "tiger-step",
         inputs -> {
-          LongBuffer prefix = inputs.getOrDefault("prefix", Tensor.ofLongs(new long[0], 0)).longs();
-          assertThat(inputs).containsOnlyKeys("prefix", "state_kept");
-          float[] rows = new float[prefix.remaining() * 4];
-          for (int row = 0; row < prefix.remaining(); row++) {
-            boolean zero = prefix.get(row) == 0;
-            rows[row * 4 + 2] = zero ? -2 : 0;
-            rows[row * 4 + 3] = zero ? -3 : -1;
+          assertThat(inputs).containsOnlyKeys("code", "state_kept", "beam_cache");
+          LongBuffer code = inputs.getOrDefault("code", Tensor.ofLongs(new long[0], 0)).longs();
+          int beams = code.remaining();
+          float[] rows = new float[beams * 2];
+          for (int row = 0; row < beams; row++) {
+            boolean zero = code.get(row) == 0;
+            rows[row * 2] = zero ? -2 : 0;
+            rows[row * 2 + 1] = zero ? -3 : -1;
           }
-          return Map.of("log_probs", Tensor.ofFloats(rows, 1, prefix.remaining(), 4));
+          return Map.of(
+              "log_probs", Tensor.ofFloats(rows, 1, beams, 2),
+              "beam_new", Tensor.ofFloats(new float[beams], 1, beams, 1, 1));
         });
     runner.model(
         "e4srec-user", inputs -> Map.of("user", Tensor.ofFloats(new float[] {1, 2}, 1, 2)));
@@ -499,7 +501,7 @@ class RetrievalServiceTest {
         "tiger",
         "TIGER",
         "generate",
-        "{history: 3, levels: 2, codes: 2, vocabulary: 4, level_offsets: [0, 2], beam: 4}",
+        "{history: 3, levels: 2, codes: 2, cache_width: 1, beam: 4}",
         Map.of("prefill", "tiger-prefill", "step", "tiger-step"),
         Map.of(
             "items",
