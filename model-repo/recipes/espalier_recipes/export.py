@@ -31,7 +31,8 @@ class Exported:
     outputs: list[Port]
     max_batch: int = 8
     preferred: tuple[int, ...] = (4, 8)
-    warm: dict[str, tuple[int, ...]] = field(default_factory=dict)  # concrete dims of varying ports
+    # Concrete dims of varying ports: one warm-up of each batch size for each entry.
+    warm: list[dict[str, tuple[int, ...]]] = field(default_factory=lambda: [{}])
 
 
 def to_onnx(
@@ -108,21 +109,21 @@ def _ports(kind: str, ports: list[Port]) -> str:
 def config(name: str, exported: Exported) -> str:
     """config.pbtxt as Triton reads it."""
     warm = []
-    for size in (1, exported.max_batch):
-        inputs = []
-        for port in exported.inputs:
-            dims = exported.warm.get(port.name, port.dims)
-            inputs.append(
-                f'    inputs {{\n      key: "{port.name}"\n      value {{\n'
-                f"        data_type: {_TYPES[port.dtype]}\n"
-                + f"        dims: [ {', '.join(map(str, dims))} ]\n"
-                + "        zero_data: true\n      }\n    }\n"
+    for number, dims_of in enumerate(exported.warm):
+        for size in (1, exported.max_batch):
+            inputs = []
+            for port in exported.inputs:
+                dims = dims_of.get(port.name, port.dims)
+                inputs.append(
+                    f'    inputs {{\n      key: "{port.name}"\n      value {{\n'
+                    f"        data_type: {_TYPES[port.dtype]}\n"
+                    + f"        dims: [ {', '.join(map(str, dims))} ]\n"
+                    + "        zero_data: true\n      }\n    }\n"
+                )
+            label = f"batch {size}" if number == 0 else f"batch {size}, shape {number + 1}"
+            warm.append(
+                f'model_warmup {{\n    name: "{label}"\n    batch_size: {size}\n' + "".join(inputs) + "}\n"
             )
-        warm.append(
-            f'model_warmup {{\n    name: "batch {size}"\n    batch_size: {size}\n'
-            + "".join(inputs)
-            + "}\n"
-        )
     preferred = ", ".join(str(size) for size in exported.preferred)
     return (
         f'name: "{name}"\n'

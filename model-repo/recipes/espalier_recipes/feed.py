@@ -181,6 +181,7 @@ class _Run:
         writer.examples("parity", "parity.jsonl.gz", examples)
         writer.parameters(
             history=shape.history,
+            history_sizes=tiger_graphs.sizes(shape),
             levels=ids.levels,
             codes=ids.size,
             cache_width=tiger_graphs.cache_width(shape),

@@ -468,7 +468,7 @@ def add_token_model(writer: bundle.Writer, part: str, module, outputs: list[Port
         part,
         module,
         inputs(2, 7),
-        Exported(ports, outputs, warm={"input_ids": (8,), "attention_mask": (8,)}),
+        Exported(ports, outputs, warm=[{"input_ids": (8,), "attention_mask": (8,)}]),
         {"input_ids": {1: "length"}, "attention_mask": {1: "length"}},
         [inputs(3, 12), inputs(1, 1)],
         ("table.weight", "encoder.table.weight"),

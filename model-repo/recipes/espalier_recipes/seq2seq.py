@@ -256,7 +256,7 @@ def add_models(writer, model: Seq2Seq) -> None:
         "encoder",
         EncoderGraph(model),
         {"input_ids": ids, "attention_mask": mask},
-        Exported(list(whole), [hidden], warm={"input_ids": (8,), "attention_mask": (8,)}),
+        Exported(list(whole), [hidden], warm=[{"input_ids": (8,), "attention_mask": (8,)}]),
         {"input_ids": source, "attention_mask": source},
         [{"input_ids": long_ids, "attention_mask": long_mask}],
     )
@@ -270,7 +270,7 @@ def add_models(writer, model: Seq2Seq) -> None:
         Exported(
             [hidden, whole[1], Port("decoder_input_ids", torch.int64, (-1,))],
             [Port("log_probs", torch.float32, (vocabulary,))],
-            warm={"hidden": (8, WIDTH + 1), "attention_mask": (8,), "decoder_input_ids": (4,)},
+            warm=[{"hidden": (8, WIDTH + 1), "attention_mask": (8,), "decoder_input_ids": (4,)}],
         ),
         {"hidden": source, "attention_mask": source, "decoder_input_ids": {1: "target"}},
         [{"hidden": long_states, "attention_mask": long_mask, "decoder_input_ids": long_target}],

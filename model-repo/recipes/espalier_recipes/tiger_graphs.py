@@ -1,14 +1,15 @@
-"""What is served of TIGER: its `prefill` and `step` graphs, of few and large operations.
+"""What is served of TIGER: its `prefill` graph, and a step graph for each further level.
 
 The weights are those of `tiger.Tiger`, in another order. A beam has a dozen small products a layer,
 so a graph's time is the number of its operations as much as their size:
 
 - Heads are not taken apart. Keys and values of a history stand in a block-diagonal matrix, a block
   for each head, so that all heads of all beams are one product each.
-- Queries are not turned. Rotary positions count from the query, so what turns is the keys: those of
-  the history once for all beams, a beam's own by one position a step.
+- A step turns nothing. The codes that it reads stand at one position, so the rotary turn is in its
+  weights; keys are turned once, where they are made.
 - Features of queries and keys stand as first halves of all heads, then second halves, so that a turn
   is one swap.
+- A short history is a short input (`sizes`).
 """
 
 from __future__ import annotations
@@ -21,6 +22,10 @@ from . import compact, layers, tiger
 from .bundle import Writer
 from .export import Exported, Port
 
+# Takes a position out of a softmax as surely as minus infinity does, whose exponential is 16 times slower: e^-64
+# beside the weight of a position that counts is far below a float's last digit, and no denormal.
+_BLOCKED = -64.0
+
 
 class _Stack(nn.Module):
     def __init__(self, model: tiger.Tiger):
@@ -28,118 +33,110 @@ class _Stack(nn.Module):
         self.model = model
         shape = model.shape
         self.width, self.heads, self.history = shape.width, shape.heads, shape.history
-        head = shape.width // shape.heads
-        # By feature in the new order: its place in the old one, and its head.
-        order = torch.arange(shape.width).view(shape.heads, 2, head // 2).transpose(0, 1).flatten()
-        owner = order // head
-        blocks = F.one_hot(owner, shape.heads).float()  # [width, heads]
+        self.head = shape.width // shape.heads
+        # By feature in the new order: its place in the old one.
+        order = torch.arange(shape.width).view(shape.heads, 2, self.head // 2).transpose(0, 1).flatten()
         self.constant("order", order)
-        self.constant("key_blocks", blocks.repeat_interleave(shape.history, 1))  # [width, heads * N]
-        values = F.one_hot(torch.arange(shape.width) // head, shape.heads).float().t()
-        self.constant("value_blocks", values.repeat_interleave(shape.history, 0))  # [heads * N, width]
-        self.constant("score_sums", blocks * head**-0.5)  # [width, heads]
-        self.constant("value_spread", values.clone())  # [heads, width]
+        turned = F.one_hot(order // self.head, shape.heads).float()  # [width, heads]
+        plain = F.one_hot(torch.arange(shape.width) // self.head, shape.heads).float()
+        self.constant("key_blocks", turned.t()[:, None].clone())  # [heads, 1, width]
+        self.constant("value_blocks", plain.t()[:, None].clone())
+        self.constant("score_sums", turned)  # [width, heads]
+        self.constant("value_spread", plain.t().clone())  # [heads, width]
 
     def constant(self, name: str, value: torch.Tensor) -> None:
         self.register_buffer(name, value, persistent=False)
 
     def turn(self, positions: torch.Tensor):
         """Cosines and signed sines [..., width] of a turn by `positions`, in the new order."""
-        head = self.width // self.heads
-        cos, sin = layers.rotary(positions, head)
-        half = head // 2
+        cos, sin = layers.rotary(positions, self.head)
+        half = self.head // 2
         cos = cos[..., :half].repeat(*[1] * positions.dim(), 2 * self.heads)
         sin = sin[..., :half].repeat(*[1] * positions.dim(), self.heads)
         return cos, torch.cat((-sin, sin), -1)
 
-    def joint(self, layer, x):
-        """Queries, keys and values [..., 3 · width], none turned."""
+    def weights(self, layer):
+        """Of queries and scaled keys, in the new order, and of values: [width, width] each."""
         attention = layer.self_attn
-        weights = torch.cat(
-            (
-                attention.q_proj.weight[self.order],
-                attention.k_proj.weight[self.order],
-                attention.v_proj.weight,
-            )
-        )
-        return F.linear(layer.input_layernorm(x), weights)
+        query, key = attention.q_proj.weight[self.order], attention.k_proj.weight[self.order]
+        return query, key * self.head**-0.5, attention.v_proj.weight
+
+    def blocks(self, keys, values):
+        """Keys and values [..., N, width] as matrices [..., heads · N, width] of a block for each head."""
+        keys = (keys[..., None, :, :] * self.key_blocks).flatten(-3, -2)
+        values = (values[..., None, :, :] * self.value_blocks).flatten(-3, -2)
+        return keys, values
 
 
-def _swapped(x: torch.Tensor, axis: int) -> torch.Tensor:
+def _turned(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, axis: int) -> torch.Tensor:
     first, second = x.chunk(2, axis)
-    return torch.cat((second, first), axis)
+    return x * cos + torch.cat((second, first), axis) * sin
 
 
 class Prefill(_Stack):
-    """Codes [B, N, L] to `log_probs` [B, C] of the first level's codes and what `Step` reads."""
+    """Codes [B, N, L] to `log_probs` [B, C] of the first level's codes and what steps read."""
 
     def __init__(self, model: tiger.Tiger):
         super().__init__(model)
         slots = torch.arange(self.history) - self.history
         for name, value in zip(("cos", "sin"), self.turn(slots)):
-            self.constant(name, value)  # [N, width]
-        later = layers.causal(self.history).repeat(1, self.heads)
-        self.constant("later", later)  # [N, heads * N]
+            self.constant(name, value)  # [history, width]
+        later = torch.ones(self.history, self.history).triu(1) * _BLOCKED
+        self.constant("later", later[:, None].clone())  # [history, 1, history]
 
     def forward(self, history):
         model = self.model
-        head = self.width // self.heads
-        blocked = (history[:, None, :, 0] < 0).to(torch.float32) * layers.BLOCKED
-        blocked = blocked.repeat(1, 1, self.heads)  # [B, 1, heads * N]
-        mask = blocked + self.later
+        first = self.history - history.shape[1]
+        cos, sin = self.cos[first:], self.sin[first:]
+        blocked = (history[:, None, None, :, 0] < 0).to(torch.float32) * _BLOCKED
+        mask = blocked + self.later[first:, :, first:]  # [B, N, 1, N]
         x = model.items(history)
         all_keys, all_values = [], []
         for number, layer in enumerate(model.decoder.layers):
             last = number == len(model.decoder.layers) - 1
-            q, k, v = self.joint(layer, x).split(self.width, -1)
-            k = ((k * self.cos + _swapped(k, -1) * self.sin) * head**-0.5).transpose(1, 2)
+            qkv = F.linear(layer.input_layernorm(x), torch.cat(self.weights(layer)))
+            q, k, v = qkv.split(self.width, -1)
+            k = _turned(k, cos, sin, -1)
             all_keys.append(k)
             all_values.append(v)
-            cos, sin = self.cos, self.sin
             if last:
                 q, x, mask, cos, sin = q[:, -1:], x[:, -1:], mask[:, -1:], cos[-1:], sin[-1:]
-            q = q * cos + _swapped(q, -1) * sin
-            keys = k.repeat(1, 1, self.heads) * self.key_blocks
-            values = v.repeat(1, self.heads, 1) * self.value_blocks
-            weights = (torch.matmul(q, keys) + mask).unflatten(-1, (self.heads, self.history))
-            weights = torch.softmax(weights, -1).flatten(-2)
-            x = model.grown(layer, x, torch.matmul(weights, values))
+            keys, values = self.blocks(k, v)
+            scores = torch.matmul(_turned(q, cos, sin, -1), keys.transpose(1, 2))
+            scores = scores.unflatten(-1, (self.heads, -1)) + mask
+            seen = torch.matmul(torch.softmax(scores, -1).flatten(-2), values)
+            x = model.grown(layer, x, seen)
         log_probs = model.log_probs(model.decoder.norm(x[:, -1]))[:, 1 : 1 + model.size]
         return log_probs, torch.stack(all_keys, 1), torch.stack(all_values, 1), blocked
 
 
 class Step(_Stack):
-    """One more code of each beam.
+    """`log_probs` [B, W, C] of the codes of one level (from 1) after each beam's codes.
 
-    `state_*` as prefill gave them; `beam_cache` [B, W, P, 2 · layers · width], keys and values of the
-    P positions that each beam has written; `code` [B, W], each beam's last. Gives `log_probs`
-    [B, W, C] of the codes of level P + 1, and the cache of the new position.
+    Reads `state_*` as prefill gave them, `code` [B, W], each beam's last, and beyond level 1
+    `beam_cache` [B, W, level − 1, 2 · layers · width], keys and values of each beam's codes before
+    that. But for the last level it gives those of the new code too.
     """
 
-    def __init__(self, model: tiger.Tiger):
+    def __init__(self, model: tiger.Tiger, level: int):
         super().__init__(model)
-        # The exporter traces with two positions written, whatever the number of levels is.
-        turns = -torch.arange(max(model.levels, 2) + 1)
-        for name, value in zip(("cos", "sin"), self.turn(turns)):
-            self.constant(name, value)  # [L + 1, width]
-        # Of own positions, the last row of the one before the newest.
-        for name, value in zip(("own_cos", "own_sin"), (self.cos, self.sin)):
-            self.constant(name, value[1:].flip(0))  # [L, width]
-        offsets = F.pad(model.offsets, (0, 2))
-        self.constant("offsets", offsets)
+        self.level = level
+        for name, value in zip(("cos", "sin"), self.turn(torch.tensor(level - 1))):
+            self.constant(name, value[:, None].clone())  # [width, 1]
 
-    def forward(self, state_keys, state_values, state_blocked, beam_cache, code):
-        model = self.model
+    def joint(self, layer, x):
+        """Queries and keys at this level's position, and values: [..., 3 · width]."""
+        query, key, value = self.weights(layer)
+        if self.level > 1:  # positions are counted from the first code's
+            query, key = (_turned(weight, self.cos, self.sin, 0) for weight in (query, key))
+        return F.linear(layer.input_layernorm(x), torch.cat((query, key, value)))
+
+    def forward(self, state_keys, state_values, state_blocked, code, beam_cache=None):
+        model, level = self.model, self.level
         decoder = model.decoder.layers
-        written = beam_cache.shape[2]
-        cos, sin = self.cos[written][:, None], self.sin[written][:, None]
-        keys = state_keys * cos + _swapped(state_keys, 2) * sin
-        keys = (keys.repeat(1, 1, 1, self.heads) * self.key_blocks).unbind(1)
-        values = (state_values.repeat(1, 1, self.heads, 1) * self.value_blocks).unbind(1)
-        old = beam_cache.split(self.width, -1)  # keys of each layer, then values: [B, W, P, width]
-        first = self.own_cos.shape[0] - written
-        own_cos, own_sin = self.own_cos[first:], self.own_sin[first:]
-        token = code + self.offsets[written]
+        earlier = None if beam_cache is None else beam_cache.split(self.width, -1)
+        all_keys, all_values = self.blocks(state_keys, state_values)
+        token = code + model.offsets[level - 1]
         x = F.embedding(token, model.embed_tokens.weight)
         # The first layer projects nothing but embeddings: a table that is made when the graph loads.
         qkv = F.embedding(token, self.joint(decoder[0], model.embed_tokens.weight))
@@ -147,22 +144,28 @@ class Step(_Stack):
         for number, layer in enumerate(decoder):
             if number:
                 qkv = self.joint(layer, x)
-            q, k, v = qkv[:, :, None].split(self.width, -1)  # [B, W, 1, width]
+            q, k, v = qkv.split(self.width, -1)  # [B, W, width]
             cache.insert(number, k)
             cache.append(v)
-            own_keys = old[number] * own_cos + _swapped(old[number], -1) * own_sin
-            own_keys = torch.cat((own_keys, k), 2)  # [B, W, P + 1, width]
-            own_values = torch.cat((old[len(decoder) + number], v), 2)
-            shared = torch.matmul(q[:, :, 0], keys[number]) + state_blocked
-            shared = shared.unflatten(-1, (self.heads, self.history))
-            own = torch.matmul(own_keys * q, self.score_sums).transpose(2, 3)  # [B, W, heads, P + 1]
-            weights = torch.softmax(torch.cat((shared, own), -1), -1)
-            seen = torch.matmul(weights[..., : self.history].flatten(-2), values[number])
-            own = torch.matmul(weights[..., self.history :].transpose(2, 3), self.value_spread)
-            x = model.grown(layer, x, seen + (own * own_values).sum(2))
-        level = torch.sym_min(written + 1, model.levels - 1)
+            shared = torch.matmul(q, all_keys[:, number].transpose(1, 2))
+            shared = shared.unflatten(-1, (self.heads, -1)) + state_blocked  # [B, W, heads, N]
+            if earlier is None:
+                own = torch.matmul(q * k, self.score_sums)[..., None]  # [B, W, heads, 1]
+            else:
+                keys = torch.cat((earlier[number], k[:, :, None]), 2)  # [B, W, level, width]
+                values = torch.cat((earlier[len(decoder) + number], v[:, :, None]), 2)
+                own = torch.matmul(keys * q[:, :, None], self.score_sums).transpose(2, 3)
+            weights = torch.softmax(torch.cat((own, shared), -1), -1)
+            seen = torch.matmul(weights[..., level:].flatten(-2), all_values[:, number])
+            if earlier is None:
+                seen = seen + torch.matmul(weights[..., 0], self.value_spread) * v
+            else:
+                spread = torch.matmul(weights[..., :level].transpose(2, 3), self.value_spread)
+                seen = seen + (spread * values).sum(2)
+            x = model.grown(layer, x, seen)
         log_probs = model.log_probs(model.decoder.norm(x))
-        return log_probs.narrow(-1, 1 + level * model.size, model.size), torch.cat(cache, -1)
+        log_probs = log_probs.narrow(-1, 1 + level * model.size, model.size)
+        return log_probs if level == model.levels - 1 else (log_probs, torch.cat(cache, -1)[:, :, None])
 
 
 def cache_width(shape: tiger.Shape) -> int:
@@ -170,67 +173,80 @@ def cache_width(shape: tiger.Shape) -> int:
     return 2 * shape.layers * shape.width
 
 
+def sizes(shape: tiger.Shape) -> list[int]:
+    """The lengths that a history is padded to: few, so that requests still meet in a batch."""
+    return sorted({max(1, shape.history * 2 // 5), shape.history})
+
+
 def add_models(writer: Writer, model: tiger.Tiger, codes: torch.Tensor, beam: int) -> None:
-    """Writes `prefill` and `step`, each checked against PyTorch on histories of items with these codes."""
+    """Writes `prefill` and the steps, each checked against PyTorch on histories of items with these codes."""
     shape = model.shape
     state = [
-        Port("state_keys", torch.float32, (shape.layers, shape.width, shape.history)),
-        Port("state_values", torch.float32, (shape.layers, shape.history, shape.width)),
-        Port("state_blocked", torch.float32, (1, shape.heads * shape.history)),
+        Port("state_keys", torch.float32, (shape.layers, -1, shape.width)),
+        Port("state_values", torch.float32, (shape.layers, -1, shape.width)),
+        Port("state_blocked", torch.float32, (1, 1, -1)),
     ]
-    prefill, step = Prefill(model).eval(), Step(model).eval()
+    of_state = {"state_keys": {2: "events"}, "state_values": {2: "events"}, "state_blocked": {3: "events"}}
+    prefill = Prefill(model).eval()
 
-    def padded(batch: int) -> torch.Tensor:
+    def padded(batch: int, events: int) -> torch.Tensor:
         torch.manual_seed(batch)
-        shown = codes[torch.randint(len(codes), (batch, shape.history))]
-        absent = torch.arange(shape.history) < torch.randint(shape.history, (batch, 1))
+        shown = codes[torch.randint(len(codes), (batch, events))]
+        absent = torch.arange(events) < torch.randint(events, (batch, 1))
         return torch.where(absent[..., None], -1, shown)
 
+    # What is traced has sizes that no other dimension has.
+    traced = shape.history - 1 if shape.history > 2 else shape.history
+    batches = [(batch, events) for batch in (1, 8) for events in sizes(shape)]
     compact.add_model(
         writer,
         "prefill",
         prefill,
-        {"history": padded(3)},
+        {"history": padded(3, traced)},
         Exported(
-            [Port("history", torch.int64, (shape.history, model.levels))],
+            [Port("history", torch.int64, (-1, model.levels))],
             [Port("log_probs", torch.float32, (model.size,)), *state],
+            warm=[{"history": (events, model.levels)} for events in sizes(shape)],
         ),
-        varying={},
-        checks=[{"history": padded(batch)} for batch in (1, 8)],
+        {"history": {1: "events"}},
+        [{"history": padded(batch, events)} for batch, events in batches],
     )
     width = cache_width(shape)
+    for level in range(1, model.levels):
+        cached = level > 1
 
-    def stepped(batch: int, beams: int, written: int) -> dict[str, torch.Tensor]:
-        with torch.no_grad():
-            states = prefill(padded(batch))[1:]
-        return {
-            **{port.name: value for port, value in zip(state, states)},
-            "beam_cache": torch.randn(batch, beams, written, width),
-            "code": torch.randint(model.size, (batch, beams)),
-        }
+        def given(batch: int, events: int, beams: int, before: int) -> dict[str, torch.Tensor]:
+            with torch.no_grad():
+                states = prefill(padded(batch, events))[1:]
+            found = {port.name: value for port, value in zip(state, states)}
+            found["code"] = torch.randint(model.size, (batch, beams))
+            return found | ({"beam_cache": torch.randn(batch, beams, before, width)} if before else {})
 
-    compact.add_model(
-        writer,
-        "step",
-        step,
-        stepped(3, 5, 2),
-        Exported(
-            [
-                *state,
-                Port("beam_cache", torch.float32, (-1, -1, width)),
-                Port("code", torch.int64, (-1,)),
-            ],
-            [
-                Port("log_probs", torch.float32, (-1, model.size)),
-                Port("beam_new", torch.float32, (-1, 1, width)),
-            ],
-            warm={"beam_cache": (beam, 1, width), "code": (beam,)},
-        ),
-        {"beam_cache": {1: "beams", 2: "written"}, "code": {1: "beams"}},
-        [
-            stepped(batch, beams, written)
-            for batch in (1, 8)
-            for beams in (1, 20, 50)
-            for written in range(model.levels - 1)
-        ],
-    )
+        inputs = [*state, Port("code", torch.int64, (-1,))]
+        outputs = [Port("log_probs", torch.float32, (-1, model.size))]
+        if cached:
+            inputs.append(Port("beam_cache", torch.float32, (-1, level - 1, width)))
+        if level < model.levels - 1:
+            outputs.append(Port("beam_new", torch.float32, (-1, 1, width)))
+        compact.add_model(
+            writer,
+            f"step{level}",
+            Step(model, level).eval(),
+            given(3, traced, 5, level - 1),
+            Exported(
+                inputs,
+                outputs,
+                warm=[
+                    {
+                        "state_keys": (shape.layers, events, shape.width),
+                        "state_values": (shape.layers, events, shape.width),
+                        "state_blocked": (1, 1, events),
+                        "code": (beam,),
+                        **({"beam_cache": (beam, level - 1, width)} if cached else {}),
+                    }
+                    for events in sizes(shape)
+                ],
+            ),
+            of_state | {"code": {1: "beams"}} | ({"beam_cache": {1: "beams"}} if cached else {}),
+            [given(batch, events, beams, level - 1) for batch, events in batches for beams in (1, 20, 50)],
+        )

@@ -289,36 +289,39 @@ def test_tiger_packedTrainingEqualsServedDecode():
                 )
 
 
+@pytest.mark.parametrize("events", [1, 3, 5])
 @pytest.mark.parametrize("levels,heads,seed", [(1, 2, 0), (2, 1, 1), (3, 4, 2), (4, 2, 3), (6, 2, 4)])
-def test_tigerGraphs_equalTheModelAsBeamsChangeParents(levels, heads, seed):
+def test_tigerGraphs_equalTheModelAsBeamsChangeParents(levels, heads, seed, events):
     torch.manual_seed(seed)
     shape = tiger.Shape(history=5, width=16, layers=2, heads=heads, inner=16)
     model = tiger.Tiger(shape, levels, 7).eval()
     with torch.no_grad():
         for value in model.parameters():
             value.normal_(std=0.4)
-    prefill, step = tiger_graphs.Prefill(model).eval(), tiger_graphs.Step(model).eval()
+    prefill = tiger_graphs.Prefill(model).eval()
     history = torch.randint(0, 7, (3, 5, levels))
     history[0, :2] = -1
     history[1, :4] = -1
+    short = history[:, 5 - events :]
+    history[:, : 5 - events] = -1
     level = lambda log_probs, at: log_probs[..., 1 + 7 * at : 8 + 7 * at]  # noqa: E731
     with torch.no_grad():
         first, keys, values, length = model.prefill(history)
-        found, *state = prefill(history)
+        found, *state = prefill(short)
         torch.testing.assert_close(found, level(first, 0), atol=1e-5, rtol=1e-4)
         prefix = torch.zeros(3, 1, 0, dtype=torch.long)
-        cache = torch.zeros(3, 1, 0, tiger_graphs.cache_width(shape))
         for at in range(1, levels):
             beams = 4 + at
             parents = torch.randint(0, prefix.shape[1], (3, beams))
             code = torch.randint(0, 7, (3, beams))
             each = torch.arange(3)[:, None]
             prefix = torch.cat((prefix[each, parents], code[..., None]), -1)
-            cache = cache[each, parents]
-            found, new = step(*state, cache, code)
+            given = [] if at == 1 else [cache[each, parents]]
+            found = tiger_graphs.Step(model, at).eval()(*state, code, *given)
+            found, *new = found if at < levels - 1 else (found,)
             expected = level(model.step(keys, values, length, prefix), at)
             torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
-            cache = torch.cat((cache, new), 2)
+            cache = torch.cat((*given, *new), 2) if new else None
 
 
 def test_ranks_tiesGoToLowerItem():

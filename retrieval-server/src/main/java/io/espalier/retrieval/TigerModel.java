@@ -5,19 +5,21 @@ import io.espalier.inference.DataType;
 import io.espalier.inference.Tensor;
 import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
 
 /**
- * A TIGER bundle's two models: {@code prefill} encodes a history and gives the first level, {@code
- * step} gives each further level for all beams at once. What {@code step} has computed of a beam's
- * own positions is kept and follows the beams.
+ * A TIGER bundle's models: {@code prefill} encodes a history and gives the first level, {@code
+ * step1}, {@code step2} … give one further level each, for all beams at once. What a step has
+ * computed of a beam's code is kept and follows the beams.
  */
 final class TigerModel {
   private final ModelCalls calls;
   private final String prefill;
-  private final String step;
-  private final int history;
+  // steps[d] gives level d + 1.
+  private final String[] steps;
+  private final int[] historySizes;
   private final int levels;
   private final int codes;
   private final int cacheWidth;
@@ -25,23 +27,42 @@ final class TigerModel {
   TigerModel(Bundle bundle, ModelCalls calls) {
     this.calls = calls;
     this.prefill = bundle.model("prefill");
-    this.step = bundle.model("step");
-    this.history = positive(bundle, "history");
-    this.levels = positive(bundle, "levels");
-    this.codes = positive(bundle, "codes");
-    this.cacheWidth = positive(bundle, "cache_width");
-  }
-
-  private static int positive(Bundle bundle, String name) {
-    int value = bundle.parameters().integer(name);
-    if (value < 1) {
-      throw bundle.parameters().wrong(name, value, ">= 1");
+    this.levels = bundle.parameters().size("levels");
+    this.steps = new String[levels - 1];
+    for (int step = 0; step < steps.length; step++) {
+      steps[step] = bundle.model("step" + (step + 1));
     }
-    return value;
+    this.historySizes = historySizes(bundle);
+    this.codes = bundle.parameters().size("codes");
+    this.cacheWidth = bundle.parameters().size("cache_width");
   }
 
-  int history() {
-    return history;
+  private static int[] historySizes(Bundle bundle) {
+    int history = bundle.parameters().size("history");
+    int[] sizes = bundle.parameters().integers("history_sizes");
+    for (int i = 0; i < sizes.length; i++) {
+      if (sizes[i] <= (i == 0 ? 0 : sizes[i - 1])) {
+        throw bundle
+            .parameters()
+            .wrong("history_sizes[" + i + "]", sizes[i], "above 0 and the one before");
+      }
+    }
+    if (sizes.length == 0 || sizes[sizes.length - 1] != history) {
+      throw bundle
+          .parameters()
+          .wrong("history_sizes", Arrays.toString(sizes), "up to history, " + history);
+    }
+    return sizes;
+  }
+
+  /** How many places a history of so many events is given: the smallest size that holds it. */
+  int places(int events) {
+    for (int size : historySizes) {
+      if (events <= size) {
+        return size;
+      }
+    }
+    return historySizes[historySizes.length - 1];
   }
 
   int levels() {
@@ -56,7 +77,7 @@ final class TigerModel {
   /**
    * The model for one request.
    *
-   * @param codes {@code history × levels} codes, left-padded with −1
+   * @param codes {@code places × levels} codes, left-padded with −1
    */
   StepModel start(long[] codes, long deadlineNanos) {
     return new Request(codes, deadlineNanos);
@@ -89,7 +110,7 @@ final class TigerModel {
       Map<String, Tensor> outputs =
           calls.infer(
               prefill,
-              Map.of("history", Tensor.ofLongs(history, 1, TigerModel.this.history, levels)),
+              Map.of("history", Tensor.ofLongs(history, 1, history.length / levels, levels)),
               deadlineNanos);
       outputs.forEach(
           (name, tensor) -> {
@@ -101,31 +122,33 @@ final class TigerModel {
     }
 
     private FloatBuffer step(int level, int[] prefixes, int[] parents, int rows) {
-      int written = level - 1;
+      String step = steps[level - 1];
       ByteBuffer last = Tensor.allocate(DataType.INT64, 1, rows);
       for (int row = 0; row < rows; row++) {
-        last.putLong(prefixes[row * level + written]);
+        last.putLong(prefixes[row * level + level - 1]);
       }
-      cache = follow(written, parents, rows);
       Map<String, Tensor> inputs = new HashMap<>(states);
       inputs.put("code", Tensor.wrap(DataType.INT64, last.flip(), 1, rows));
-      inputs.put("beam_cache", Tensor.wrap(DataType.FP32, cache, 1, rows, written, cacheWidth));
+      if (level > 1) {
+        cache = follow(level - 1, parents, rows);
+        inputs.put("beam_cache", Tensor.wrap(DataType.FP32, cache, 1, rows, level - 1, cacheWidth));
+      }
       Map<String, Tensor> outputs = calls.infer(step, inputs, deadlineNanos);
-      newest = ModelCalls.output(outputs, step, "beam_new", 1, rows, 1, cacheWidth).data();
+      if (level < levels - 1) {
+        newest = ModelCalls.output(outputs, step, "beam_new", 1, rows, 1, cacheWidth).data();
+      }
       return ModelCalls.output(outputs, step, "log_probs", 1, rows, codes).floats();
     }
 
     /** Each row's parent's positions, then the one that the last step added to the parent. */
     private ByteBuffer follow(int written, int[] parents, int rows) {
       ByteBuffer grown = Tensor.allocate(DataType.FP32, rows, written, cacheWidth);
-      if (written > 0) {
-        int position = cacheWidth * DataType.FP32.bytes();
-        int kept = (written - 1) * position;
-        for (int row = 0; row < rows; row++) {
-          int at = row * written * position;
-          grown.put(at, cache, parents[row] * kept, kept);
-          grown.put(at + kept, newest, parents[row] * position, position);
-        }
+      int position = cacheWidth * DataType.FP32.bytes();
+      int kept = (written - 1) * position;
+      for (int row = 0; row < rows; row++) {
+        int at = row * written * position;
+        grown.put(at, cache, parents[row] * kept, kept);
+        grown.put(at + kept, newest, parents[row] * position, position);
       }
       return grown;
     }

@@ -166,7 +166,7 @@ final class TigerRetriever implements Retriever {
 
   private BeamSearch search(Question question, int[] known, Constraint constraint) {
     int levels = model.levels();
-    int[] events = History.fit(known, model.history());
+    int[] events = History.fit(known, model.places(known.length));
     long[] history = new long[events.length * levels];
     for (int e = 0; e < events.length; e++) {
       for (int d = 0; d < levels; d++) {

@@ -87,7 +87,7 @@ class RetrievalServiceTest {
   }
 
   @Test
-  void retrieve_tigerHistory_isTheMostRecentKnownEventsLeftPadded(@TempDir Path dir)
+  void retrieve_tigerHistory_isTheMostRecentKnownEventsLeftPaddedToASize(@TempDir Path dir)
       throws IOException {
     var stub = start(dir);
     stub.retrieve(
@@ -96,7 +96,7 @@ class RetrievalServiceTest {
 
     assertThat(longs(input(0, "history"))).containsExactly(0, 1, 1, 1, 0, 0);
     assertThat(runner.calls().get(2).model()).isEqualTo("tiger-prefill");
-    assertThat(longs(input(2, "history"))).containsExactly(-1, -1, -1, -1, 0, 1);
+    assertThat(longs(input(2, "history"))).containsExactly(-1, -1, 0, 1);
   }
 
   @Test
@@ -314,8 +314,8 @@ class RetrievalServiceTest {
     assertThat(codes).hasSize(ModelException.Reason.values().length);
     codes.forEach(
         (reason, code) -> {
-          runner.failing("tiger-step", reason);
-          refused(stub, request("tiger"), code, "model tiger-step");
+          runner.failing("tiger-step1", reason);
+          refused(stub, request("tiger"), code, "model tiger-step1");
           runner.failing("e4srec-user", reason);
           refused(stub, request("e4srec"), code, "model e4srec-user");
         });
@@ -399,7 +399,7 @@ class RetrievalServiceTest {
             RetrievalComponent.models(
                 repository.open(),
                 List.of(BundleId.parse("tiger@1"), BundleId.parse("popularity@1"))))
-        .containsExactly("tiger-prefill", "tiger-step");
+        .containsExactly("tiger-prefill", "tiger-step1");
   }
 
   @Test
@@ -471,9 +471,9 @@ class RetrievalServiceTest {
                 "log_probs", Tensor.ofFloats(new float[] {-2, -2}, 1, 2),
                 "state_kept", inputs.getOrDefault("history", Tensor.ofLongs(new long[0], 0))));
     runner.model(
-        "tiger-step",
+        "tiger-step1",
         inputs -> {
-          assertThat(inputs).containsOnlyKeys("code", "state_kept", "beam_cache");
+          assertThat(inputs).containsOnlyKeys("code", "state_kept");
           LongBuffer code = inputs.getOrDefault("code", Tensor.ofLongs(new long[0], 0)).longs();
           int beams = code.remaining();
           float[] rows = new float[beams * 2];
@@ -482,9 +482,7 @@ class RetrievalServiceTest {
             rows[row * 2] = zero ? -2 : 0;
             rows[row * 2 + 1] = zero ? -3 : -1;
           }
-          return Map.of(
-              "log_probs", Tensor.ofFloats(rows, 1, beams, 2),
-              "beam_new", Tensor.ofFloats(new float[beams], 1, beams, 1, 1));
+          return Map.of("log_probs", Tensor.ofFloats(rows, 1, beams, 2));
         });
     runner.model(
         "e4srec-user", inputs -> Map.of("user", Tensor.ofFloats(new float[] {1, 2}, 1, 2)));
@@ -501,8 +499,8 @@ class RetrievalServiceTest {
         "tiger",
         "TIGER",
         "generate",
-        "{history: 3, levels: 2, codes: 2, cache_width: 1, beam: 4}",
-        Map.of("prefill", "tiger-prefill", "step", "tiger-step"),
+        "{history: 3, history_sizes: [2, 3], levels: 2, codes: 2, cache_width: 1, beam: 4}",
+        Map.of("prefill", "tiger-prefill", "step1", "tiger-step1"),
         Map.of(
             "items",
             items,
