@@ -8,7 +8,7 @@ import hashlib
 import json
 import random
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -195,9 +195,10 @@ class Run:
         judged = self.judged()
         self.figures["judged"] = len(judged.queries) if judged else 0
         self.judged_queries = judged
-        self.search, self.text_held = search_tuning.DEFAULT_SEARCH, None
+        self.search, self.text = search_tuning.DEFAULT_SEARCH, None
         if judged:
-            self.search, self.text_held = self._tuned_text(judged)
+            self.text = self._tuned_text(judged)
+            self.search = self.text.search
         simulator = self.simulator(self.titles, self.embed)
         self.mine = self._mine()
         mined, identity, spelling = self._pairs(simulator, self.budget.take("pairs"))
@@ -235,15 +236,15 @@ class Run:
         kinds = sorted({phrase for phrase in self.product_types.phrases if phrase} | set(self.product_types.names))
         return beque.Mine(self.products, kinds, self.embed(kinds), words, self.embed(words), self.lexicon)
 
-    def _tuned_text(self, judged):
-        kept = self.work / f"fields-{trainer.key_of(self.ids, judged.grades, judged.fold.tolist())}.json"
+    def _tuned_text(self, judged) -> search_tuning.TunedText:
+        kept = self.work / f"text-{trainer.key_of(self.ids, judged.grades, judged.fold.tolist())}.json"
         if kept.exists():
             own = json.loads(kept.read_text(encoding="utf-8"))
-            fields = tuple(Field(**field) for field in own["search"].pop("fields"))
-            return TextSearch(fields, **own["search"]), np.array(own["held"])
-        search, held = search_tuning.tune_text(self.index, self.ids, judged)
-        kept.write_text(json.dumps({"search": asdict(search), "held": held.tolist()}), encoding="utf-8")
-        return search, held
+            by_fold = {int(fold): _search(search) for fold, search in own["by_fold"].items()}
+            return search_tuning.TunedText(_search(own["search"]), by_fold, np.array(own["held"]))
+        found = search_tuning.tune_text(self.index, self.ids, judged)
+        kept.write_text(json.dumps(asdict(found) | {"held": found.held.tolist()}), encoding="utf-8")
+        return found
 
     def _pairs(self, simulator, seconds: float):
         kept = self.work / f"pairs-{trainer.key_of(self.ids, self.phrases, self.lexicon, asdict(self.search))}.json"
@@ -346,14 +347,19 @@ class Run:
         if judged is None:
             return
         route = self.route(judged.queries)
-        found = route.candidates(judged.queries)
-        self.weights, held = search_tuning.tune_weights(found, self.ids, judged)
-        plain = route.candidates(judged.queries, rewriting=False)
-        _, plain_held = search_tuning.tune_weights(plain, self.ids, judged, frozenset(("rewrite",)))
-        for label, values in (("bm25", self.text_held), ("no-rewrite", plain_held), ("route", held)):
+        of_folds = {fold: replace(route, search=search) for fold, search in self.text.by_fold.items()}
+
+        def fitted(rewriting: bool, fixed: frozenset[str] = frozenset()):
+            by_fold = {fold: own.candidates(judged.queries, rewriting) for fold, own in of_folds.items()}
+            found = route.candidates(judged.queries, rewriting)
+            return search_tuning.tune_weights(found, self.ids, judged, fixed, by_fold)
+
+        self.weights, held = fitted(True)
+        _, plain_held = fitted(False, frozenset(("rewrite",)))
+        for label, values in (("bm25", self.text.held), ("no-rewrite", plain_held), ("route", held)):
             self.figures[f"held-out.{label}.ndcg@10"] = asdict(search_metrics.mean_interval(values))
-        self.figures["held-out.route/bm25"] = asdict(search_metrics.ratio_interval(held, self.text_held))
-        self.figures["held-out.no-rewrite/bm25"] = asdict(search_metrics.ratio_interval(plain_held, self.text_held))
+        self.figures["held-out.route/bm25"] = asdict(search_metrics.ratio_interval(held, self.text.held))
+        self.figures["held-out.no-rewrite/bm25"] = asdict(search_metrics.ratio_interval(plain_held, self.text.held))
 
     def write(self) -> None:
         """The bundles and the route."""
@@ -474,6 +480,10 @@ def add_token_model(writer: bundle.Writer, part: str, module, outputs: list[Port
         ("table.weight", "encoder.table.weight"),
         tolerance,
     )
+
+
+def _search(kept: dict) -> TextSearch:
+    return TextSearch(**kept | {"fields": tuple(Field(**field) for field in kept["fields"])})
 
 
 def tokenizer_file(folder: Path, most: int, path: Path) -> None:

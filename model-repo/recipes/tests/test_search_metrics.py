@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from espalier_recipes import search_metrics
 from espalier_recipes.search_metrics import ndcg
-from espalier_recipes.search_tuning import FEATURES, Candidates, Judged, ndcg_of, tune_weights
+from espalier_recipes.search_tuning import FEATURES, Candidates, Judged, mean_search, ndcg_of, tune_weights
+from espalier_recipes.text_index import Field, TextSearch
 
 
 def test_ndcg_idealOverAllJudged():
@@ -79,3 +80,20 @@ def test_tuneWeights_reportsHeldOutFolds():
     assert held.shape == (12,)
     assert held.mean() > 0.4
     assert weights[FEATURES.index("dense")] > 0.3
+
+
+def test_tuneWeights_foldWithItsOwnCandidates_isReportedByThem():
+    lists, ids, queries, grades = lists_where("dense")
+    judged = Judged(queries, grades, np.arange(12) % 3)
+    _, held = tune_weights(lists, ids, judged)
+    nothing = [Candidates(own.items[:0], own.features[:0]) for own in lists]
+    _, by_fold = tune_weights(lists, ids, judged, by_fold={0: nothing, 1: lists, 2: lists})
+    assert (by_fold[judged.fold == 0] == 0).all()
+    assert (by_fold[judged.fold > 0] == held[judged.fold > 0]).all()
+
+
+def test_meanSearch_isTheMeanOfEachNumber():
+    one = TextSearch((Field("title", 1.0, 0.2, 0.3), Field("brand", 0.0, 0.75, 0.9)), 0.0)
+    other = TextSearch((Field("title", 1.0, 0.6, 0.9), Field("brand", 0.2, 0.75, 0.9)), 0.3)
+    found = mean_search([one, other])
+    assert found == TextSearch((Field("title", 1.0, 0.4, 0.6), Field("brand", 0.1, 0.75, 0.9)), 0.15)
