@@ -6,6 +6,7 @@ import argparse
 import os
 import re
 import sys
+import time
 from pathlib import Path
 
 _UNITS = {"s": 1, "m": 60, "h": 3600}
@@ -80,6 +81,7 @@ def table(rows) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    started = time.monotonic()
     options = parser().parse_args(arguments)
     if options.command == "eval-search":
         from . import search_eval
@@ -120,11 +122,10 @@ def main(arguments: list[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 2
-    left = options.max_time
     if with_search:
         from . import search
 
-        share = left * (0.3 if with_feed else 1.0)
+        share = options.max_time * (0.3 if with_feed else 1.0)
         search.train(
             options.data,
             options.out,
@@ -136,14 +137,14 @@ def main(arguments: list[str] | None = None) -> int:
             lexicon=options.lexicon,
             tables=not options.no_tables,
         )
-        left -= share
     if with_feed:
         rows = feed.train(
             folder,
             feed.Options(
                 name=name,
                 out=options.out,
-                seconds=left,
+                # By the clock: what search took beyond its share, measuring included, the feed goes without.
+                seconds=max(0.0, options.max_time - (time.monotonic() - started)),
                 seed=options.seed,
                 version=options.version,
                 data_licence=options.data_licence,
