@@ -22,7 +22,7 @@ final class Durations implements ITypeConverter<Duration> {
   @Override
   public Duration convert(String text) {
     Matcher matcher = FORM.matcher(text);
-    if (!matcher.matches() || Long.parseLong(matcher.group(1)) == 0) {
+    if (!matcher.matches()) {
       throw new TypeConversionException(
           text + " (expected: a number and a unit, such as 200ms, 2s, 60m or 3h)");
     }
@@ -30,8 +30,8 @@ final class Durations implements ITypeConverter<Duration> {
         UNITS
             .getOrDefault(matcher.group(2), Duration.ZERO)
             .multipliedBy(Long.parseLong(matcher.group(1)));
-    if (duration.compareTo(LONGEST) > 0) {
-      throw new TypeConversionException(text + " (expected: at most 8760h)");
+    if (duration.isZero() || duration.compareTo(LONGEST) > 0) {
+      throw new TypeConversionException(text + " (expected: more than 0, at most 8760h)");
     }
     return duration;
   }

@@ -59,6 +59,10 @@ final class RouterService extends RouterServiceGrpc.RouterServiceImplBase {
       checkOptions(request.getRecommend().getOptions());
       question = Question.of(request.getRecommend());
     }
+    if (!question.options().getPageToken().isEmpty()) {
+      throw RequestException.invalidArgument(
+          "page_token: set (expected: empty; the request is run anew and its whole list looked at)");
+    }
     answer(observer, whyNot.ask(request.getItemId(), question));
   }
 

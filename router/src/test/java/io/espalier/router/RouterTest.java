@@ -991,6 +991,10 @@ class RouterTest {
     assertThat(present.getRank()).isEqualTo(1);
     assertThat(code(() -> router.stub().whyNot(WhyNotRequest.newBuilder().setItemId("a").build())))
         .isEqualTo(Status.Code.INVALID_ARGUMENT);
+    RecommendRequest.Builder paged = withHistory("x").toBuilder();
+    paged.getOptionsBuilder().setPageToken("t");
+    WhyNotRequest ofPage = WhyNotRequest.newBuilder().setItemId("a").setRecommend(paged).build();
+    assertThat(code(() -> router.stub().whyNot(ofPage))).isEqualTo(Status.Code.INVALID_ARGUMENT);
   }
 
   private static WhyNotResponse whyNot(RunningRouter router, String item) {
