@@ -615,8 +615,8 @@ class _Run:
             "ranking": {"bundle": ranker, "candidates": 500},
             "ladder": [
                 {"below": "150ms", "beam": 20, "candidates": 200},
-                {"below": "60ms", "skip": ["ranking"]},
-                {"below": "25ms", "answer": "popular"},
+                {"below": "60ms", "beam": 20, "skip": ["ranking"]},
+                {"below": "25ms", "beam": 20, "skip": ["ranking"], "answer": "popular"},
             ],
         }
         folder = self.options.out / "routes"

@@ -158,5 +158,5 @@ ranking: {{bundle: {name}-ranker{at}, candidates: {MERGED}}}
 ladder:
   - {{below: 200ms, skip: [rewrite]}}
   - {{below: 60ms, skip: [rewrite, ranking]}}
-  - {{below: 25ms, answer: cached}}
+  - {{below: 25ms, skip: [rewrite, ranking], answer: cached}}
 """

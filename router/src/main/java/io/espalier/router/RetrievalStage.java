@@ -127,7 +127,9 @@ final class RetrievalStage {
     if (question.kind() == Route.Kind.FEED && !history.isEmpty() && unasked()) {
       boolean unknown = unknownHistory(lists);
       if (unknown) {
-        lists = startWithoutHistory();
+        // Beside what the sources that need no history have found.
+        lists = new ArrayList<>(lists);
+        lists.addAll(startWithoutHistory());
       } else if (!anyAnswered) {
         run.degraded(
             "retrieval",
