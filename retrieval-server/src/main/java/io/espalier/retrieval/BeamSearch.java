@@ -109,7 +109,7 @@ final class BeamSearch {
     int ordinal = 0;
     heap.clear();
     for (int beam = 0; beam < size; beam++) {
-      constraint.expand(states[beam], next);
+      constraint.expand(level, states[beam], next);
       int row = beam * codes;
       for (int i = 0; i < next.size(); i++) {
         double score = scores[beam] + logProbs.get(row + next.code(i));
@@ -158,7 +158,7 @@ final class BeamSearch {
     Candidate wanted = null;
     for (int beam = 0; beam < size; beam++) {
       boolean parent = Arrays.equals(prefixes, beam * level, (beam + 1) * level, target, 0, level);
-      constraint.expand(states[beam], next);
+      constraint.expand(level, states[beam], next);
       for (int i = 0; i < next.size(); i++) {
         double score = scores[beam] + logProbs.get(beam * codes + next.code(i));
         int tie = last ? constraint.firstItem(next.state(i)) : all.size();

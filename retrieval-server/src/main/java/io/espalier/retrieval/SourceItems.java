@@ -50,15 +50,16 @@ final class SourceItems {
 
   /** The items that may be returned; null when all may. */
   @Nullable BitSet legal(Question question) {
-    BitSet matching = matching(question);
+    RoaringBitmap matching = matching(question);
     int[] excluded = known(question.exclude());
-    if (excluded.length == 0) {
-      return matching;
+    if (matching == null && excluded.length == 0) {
+      return null;
     }
-    BitSet legal = matching;
-    if (legal == null) {
-      legal = new BitSet(ids.size());
+    BitSet legal = new BitSet(ids.size());
+    if (matching == null) {
       legal.set(0, ids.size());
+    } else {
+      matching.forEach((int item) -> legal.set(item));
     }
     for (int item : excluded) {
       legal.clear(item);
@@ -68,21 +69,19 @@ final class SourceItems {
 
   /**
    * The items that the catalogue knows and the filter allows, the excluded ones still among them;
-   * null when it allows all.
+   * null when it allows all; not to be changed.
    */
-  @Nullable BitSet matching(Question question) {
-    if (question.filter() == null && catalogueIndex == null) {
-      return null;
-    }
-    BitSet matching = new BitSet(ids.size());
+  @Nullable RoaringBitmap matching(Question question) {
     RoaringBitmap allowed =
         question.filter() == null ? null : catalogue.attributes().compile(question.filter());
-    if (catalogueIndex == null && allowed != null) {
-      allowed.forEach((int item) -> matching.set(item));
-    } else if (catalogueIndex != null) {
-      for (int item = 0; item < catalogueIndex.length; item++) {
-        int index = catalogueIndex[item];
-        matching.set(item, index >= 0 && (allowed == null || allowed.contains(index)));
+    if (catalogueIndex == null) {
+      return allowed;
+    }
+    RoaringBitmap matching = new RoaringBitmap();
+    for (int item = 0; item < catalogueIndex.length; item++) {
+      int index = catalogueIndex[item];
+      if (index >= 0 && (allowed == null || allowed.contains(index))) {
+        matching.add(item);
       }
     }
     return matching;

@@ -4,6 +4,7 @@ import io.espalier.bundles.Bundle;
 import io.espalier.bundles.BundleException;
 import io.espalier.index.ItemIds;
 import io.espalier.index.trie.Constraint;
+import io.espalier.index.trie.LegalLeaves;
 import io.espalier.index.trie.SemanticIdTrie;
 import io.espalier.index.trie.SemanticIds;
 import io.espalier.retrieval.Answer.Hit;
@@ -11,9 +12,9 @@ import io.espalier.retrieval.Verdict.Fate;
 import io.espalier.server.RequestException;
 import java.io.IOException;
 import java.util.Arrays;
-import java.util.BitSet;
 import java.util.List;
 import java.util.Optional;
+import org.roaringbitmap.RoaringBitmap;
 
 /**
  * TIGER (Rajput et al., 2023): generates the semantic ids of the next item, level by level, over
@@ -145,19 +146,9 @@ final class TigerRetriever implements Retriever {
   }
 
   private Constraint constraint(Question question) {
-    BitSet matching = items.matching(question);
-    int[] excluded = items.known(question.exclude());
-    if (matching == null && excluded.length == 0) {
-      return trie.constraint(null);
-    }
-    // The mask of seen items comes with most requests: it is taken from all leaves, leaf by leaf.
-    BitSet leaves = matching == null ? trie.leaves() : trie.leaves(matching);
-    for (int item : excluded) {
-      if (trie.contains(item)) {
-        leaves.clear(trie.leaf(item));
-      }
-    }
-    return trie.constraint(leaves);
+    RoaringBitmap matching = items.matching(question);
+    LegalLeaves legal = matching == null ? trie.legal() : trie.legal(matching);
+    return trie.constraint(legal.without(items.known(question.exclude())));
   }
 
   private int width(Question question) {

@@ -4,7 +4,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.espalier.index.trie.Constraint;
+import io.espalier.index.trie.LegalLeaves;
 import io.espalier.index.trie.SemanticIdTrie;
+import io.espalier.index.trie.TrieDelta;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;
@@ -13,8 +15,10 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Random;
 import java.util.TreeMap;
+import java.util.function.IntUnaryOperator;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
+import org.roaringbitmap.RoaringBitmap;
 
 /**
  * The search against two references that know neither trie nor heap: all legal items scored and
@@ -102,10 +106,8 @@ class BeamSearchTest {
   @Test
   void trace_illegalTarget_isRefused() {
     SemanticIdTrie trie = SemanticIdTrie.build(1, new int[] {0, 1});
-    BitSet legal = new BitSet();
-    legal.set(0);
-    BeamSearch search =
-        new BeamSearch(trie.constraint(trie.leaves(legal)), new GridModel(1, 2, 1), 2);
+    Constraint first = trie.constraint(trie.legal(RoaringBitmap.bitmapOf(0)));
+    BeamSearch search = new BeamSearch(first, new GridModel(1, 2, 1), 2);
 
     assertThatThrownBy(() -> search.trace(new int[] {1})).hasMessageContaining("target: [1]");
   }
@@ -185,11 +187,60 @@ class BeamSearchTest {
       return legal.stream().mapToObj(item -> Arrays.toString(all.get(item))).distinct().count();
     }
 
+    /**
+     * The catalogue as a server comes to have it: an older snapshot, what changed since, a filter,
+     * and items that the request excludes.
+     */
     Constraint constraint() {
-      SemanticIdTrie trie =
-          SemanticIdTrie.build(levels, all.stream().flatMapToInt(Arrays::stream).toArray());
-      return trie.constraint(
-          legal.cardinality() == all.size() && random.nextBoolean() ? null : trie.leaves(legal));
+      int[] codes = all.stream().flatMapToInt(Arrays::stream).toArray();
+      int[] before = codes.clone();
+      List<Integer> removed = new ArrayList<>();
+      List<Integer> added = new ArrayList<>();
+      double churn = random.nextInt(3) * random.nextDouble();
+      for (int item = 0; item < all.size(); item++) {
+        if (random.nextDouble() < churn) {
+          added.add(item);
+          if (random.nextBoolean()) {
+            removed.add(item);
+            before[item * levels + random.nextInt(levels)] = random.nextInt(6);
+          } else {
+            Arrays.fill(before, item * levels, (item + 1) * levels, -1);
+          }
+        }
+      }
+      SemanticIdTrie trie = SemanticIdTrie.build(levels, before);
+      if (added.isEmpty() && random.nextBoolean()) {
+        return trie.constraint(legal(trie, index -> index));
+      }
+      int[] changed = added.stream().flatMapToInt(item -> Arrays.stream(all.get(item))).toArray();
+      TrieDelta delta = new TrieDelta(trie, ints(removed), ints(added), changed);
+      return delta.constraint(
+          legal(trie, index -> index), legal(delta.trie(), number -> delta.item(number)));
+    }
+
+    /** The legal leaves of a trie, by a filter, exclusions or both. */
+    private LegalLeaves legal(SemanticIdTrie trie, IntUnaryOperator itemOf) {
+      RoaringBitmap matching = new RoaringBitmap();
+      List<Integer> excluded = new ArrayList<>();
+      boolean byFilter = random.nextBoolean();
+      for (int i = 0; i < all.size(); i++) {
+        if (!trie.contains(i)) {
+          continue;
+        }
+        boolean allowed = legal.get(itemOf.applyAsInt(i));
+        if (allowed || (!byFilter || random.nextInt(4) == 0)) {
+          matching.add(i);
+        }
+        if (!allowed) {
+          excluded.add(i);
+        }
+      }
+      LegalLeaves leaves = byFilter ? trie.legal(matching) : trie.legal();
+      return leaves.without(ints(excluded));
+    }
+
+    private static int[] ints(List<Integer> list) {
+      return list.stream().mapToInt(i -> i).toArray();
     }
 
     List<String> search(int width) {
@@ -205,7 +256,8 @@ class BeamSearchTest {
               .mapToObj(item -> legal.get(item) ? all.get(item) : none)
               .flatMapToInt(Arrays::stream)
               .toArray();
-      return lines(SemanticIdTrie.build(levels, codes).constraint(null), width);
+      SemanticIdTrie rebuilt = SemanticIdTrie.build(levels, codes);
+      return lines(rebuilt.constraint(rebuilt.legal()), width);
     }
 
     private List<String> lines(Constraint constraint, int width) {

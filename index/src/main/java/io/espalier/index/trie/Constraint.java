@@ -7,7 +7,7 @@ import java.util.function.IntConsumer;
  *
  * <p>A state is opaque to the search. It is legal when at least one legal item lies under it, so a
  * search that only follows continuations never runs into a dead end and never returns an illegal
- * item.
+ * item. A constraint serves one request on one thread at a time.
  */
 public interface Constraint {
 
@@ -17,8 +17,12 @@ public interface Constraint {
   /** The state before the first code. */
   long root();
 
-  /** Replaces {@code out} by the legal continuations of a state, ascending by code. */
-  void expand(long state, Continuations out);
+  /**
+   * Replaces {@code out} by the legal continuations of a state, ascending by code.
+   *
+   * @param level the number of codes that led to the state
+   */
+  void expand(int level, long state, Continuations out);
 
   /** The lowest legal item of a finished state. */
   int firstItem(long state);

@@ -20,11 +20,13 @@ public final class Continuations {
     return states[i];
   }
 
-  void clear() {
+  /** Starts anew. */
+  public void clear() {
     size = 0;
   }
 
-  void add(int code, long state) {
+  /** Adds a continuation of a higher code than those before. */
+  public void add(int code, long state) {
     if (size == codes.length) {
       codes = Arrays.copyOf(codes, 2 * size);
       states = Arrays.copyOf(states, 2 * size);

@@ -1,39 +1,82 @@
 package io.espalier.index.trie;
 
+import static io.espalier.index.file.Numbers.BYTE;
+import static io.espalier.index.file.Numbers.INT;
+import static io.espalier.index.file.Numbers.LONG;
+import static io.espalier.index.file.Numbers.SHORT;
+
+import io.espalier.index.file.SectionFile;
+import io.espalier.index.file.SectionFileWriter;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
 import java.util.Arrays;
-import java.util.BitSet;
-import java.util.function.IntConsumer;
-import org.jspecify.annotations.Nullable;
+import org.roaringbitmap.RoaringBitmap;
 
 /**
- * The semantic ids of a catalogue as a trie: immutable, in flat arrays.
+ * The semantic ids of a catalogue as a trie: immutable, in off-heap arrays or a mapped file.
  *
- * <p>Items are sorted by semantic id, then by index; a position in that order is a <em>leaf</em>.
- * Every node covers a contiguous range of leaves, so whether a legal item lies under it is one
- * question to a bitmap over leaves. Nodes are numbered breadth first: the children of a node, and
- * the leaves under it, end where those of the next node begin.
+ * <p>Items are sorted by semantic id, then by index; a position in that order is a <em>leaf</em>. A
+ * node is a range of leaves, and nothing else is stored of it: its children begin where the next
+ * code changes, which a bitmap for each level marks, and the code is read at the child's first
+ * leaf. Only the children of the root stand in a table, since finding those would pass over all
+ * leaves. Once one leaf is left under a beam, which in a large catalogue is after two or three
+ * levels, a step reads one code.
  *
- * <p>Several items may share a semantic id; any number of levels and of codes a level is taken.
+ * <p>Codes of the first levels stand level by level, since the children of a node are read one
+ * after the other; those of the rest leaf by leaf, since a beam reads them one after the other. A
+ * code takes one, two or four bytes. Several items may share a semantic id; any number of levels
+ * and of codes a level is taken.
  */
 public final class SemanticIdTrie {
-  private final int levels;
-  // By node; one more entry than nodes.
-  private final int[] code;
-  private final int[] firstChild;
-  private final int[] firstLeaf;
-  // By leaf.
-  private final int[] itemAt;
-  // By item; -1 for an item without a semantic id.
-  private final int[] leafOf;
+  private static final String KIND = "semantic-id-trie";
+  private static final int VERSION = 1;
 
-  private SemanticIdTrie(
-      int levels, int[] code, int[] firstChild, int[] firstLeaf, int[] itemAt, int[] leafOf) {
-    this.levels = levels;
-    this.code = code;
-    this.firstChild = firstChild;
-    this.firstLeaf = firstLeaf;
+  private final int levels;
+  private final int items;
+  private final int leaves;
+  private final int codeBytes;
+  // Levels whose codes stand level by level.
+  private final int columns;
+  private final MemorySegment shape;
+  private final MemorySegment codes;
+  // By level from 1, a bitmap over leaves: those that begin a node of so many codes plus one.
+  private final MemorySegment starts;
+  private final long bitmapBytes;
+  // The root's children: their codes, ascending, and where they begin; one more of the latter.
+  private final MemorySegment rootCodes;
+  private final MemorySegment rootStarts;
+  private final int rootChildren;
+  private final MemorySegment itemAt;
+  // By item: its leaf; -1 for an item without a semantic id.
+  private final MemorySegment leafOf;
+
+  SemanticIdTrie(
+      MemorySegment shape,
+      MemorySegment codes,
+      MemorySegment starts,
+      MemorySegment rootCodes,
+      MemorySegment rootStarts,
+      MemorySegment itemAt,
+      MemorySegment leafOf) {
+    this.shape = shape;
+    this.levels = shape.getAtIndex(INT, 0);
+    this.codeBytes = shape.getAtIndex(INT, 1);
+    this.columns = shape.getAtIndex(INT, 2);
+    this.codes = codes;
+    this.starts = starts;
+    this.rootCodes = rootCodes;
+    this.rootStarts = rootStarts;
+    this.rootChildren = Math.toIntExact(rootCodes.byteSize() / Integer.BYTES);
     this.itemAt = itemAt;
     this.leafOf = leafOf;
+    this.leaves = Math.toIntExact(itemAt.byteSize() / Integer.BYTES);
+    this.items = Math.toIntExact(leafOf.byteSize() / Integer.BYTES);
+    this.bitmapBytes = bitmapBytes(leaves);
+  }
+
+  static long bitmapBytes(int leaves) {
+    return (leaves + 63L) / 64 * Long.BYTES;
   }
 
   /**
@@ -48,92 +91,37 @@ public final class SemanticIdTrie {
       throw new IllegalArgumentException(
           "levels: " + levels + " (expected: >= 1, dividing " + codes.length + " codes)");
     }
-    int items = codes.length / levels;
-    int[] sorted = sort(levels, codes);
-    int leaves = sorted.length;
-    // Level at which a leaf leaves the path of the one before it; `levels` when the ids are equal.
-    int[] fork = new int[leaves];
-    int[] nodesAt = new int[levels + 1];
-    nodesAt[0] = 1;
-    for (int leaf = 0; leaf < leaves; leaf++) {
-      int d = 0;
-      if (leaf > 0) {
-        int a = sorted[leaf - 1] * levels;
-        int b = sorted[leaf] * levels;
-        while (d < levels && codes[a + d] == codes[b + d]) {
-          d++;
-        }
-      }
-      fork[leaf] = d;
-      for (int level = d; level < levels; level++) {
-        nodesAt[level + 1]++;
-      }
-    }
-    int nodes = Arrays.stream(nodesAt).sum();
-    int[] code = new int[nodes + 1];
-    int[] firstChild = new int[nodes + 1];
-    int[] firstLeaf = new int[nodes + 1];
-    int parent = 0;
-    int node = 1;
-    for (int depth = 1; depth <= levels; depth++) {
-      for (int leaf = 0; leaf < leaves; leaf++) {
-        if (leaf == 0 || fork[leaf] < depth - 1) {
-          firstChild[parent++] = node;
-        }
-        if (fork[leaf] < depth) {
-          code[node] = codes[sorted[leaf] * levels + depth - 1];
-          firstLeaf[node++] = leaf;
-        }
-      }
-    }
-    Arrays.fill(firstChild, parent, nodes + 1, nodes);
-    int[] leafOf = new int[items];
-    Arrays.fill(leafOf, -1);
-    for (int leaf = 0; leaf < leaves; leaf++) {
-      leafOf[sorted[leaf]] = leaf;
-    }
-    return new SemanticIdTrie(levels, code, firstChild, firstLeaf, sorted, leafOf);
+    return TrieBuilder.build(levels, codes);
   }
 
-  /** Items that have a semantic id, by id then index: a counting sort from the last level up. */
-  private static int[] sort(int levels, int[] codes) {
-    int items = codes.length / levels;
-    int[] order = new int[items];
-    int n = 0;
-    int highest = 0;
-    for (int item = 0; item < items; item++) {
-      if (codes[item * levels] == -1) {
-        continue;
-      }
-      order[n++] = item;
-      for (int d = 0; d < levels; d++) {
-        int c = codes[item * levels + d];
-        if (c < 0) {
-          throw new IllegalArgumentException(
-              "code " + d + " of item " + item + ": " + c + " (expected: >= 0)");
-        }
-        highest = Math.max(highest, c);
-      }
-    }
-    order = Arrays.copyOf(order, n);
-    int[] next = new int[n];
-    int[] start = new int[highest + 2];
-    for (int d = levels - 1; d >= 0; d--) {
-      Arrays.fill(start, 0);
-      for (int item : order) {
-        start[codes[item * levels + d] + 1]++;
-      }
-      for (int c = 0; c <= highest; c++) {
-        start[c + 1] += start[c];
-      }
-      for (int item : order) {
-        next[start[codes[item * levels + d]]++] = item;
-      }
-      int[] swap = order;
-      order = next;
-      next = swap;
-    }
-    return order;
+  /**
+   * Maps a trie that {@link #write} wrote.
+   *
+   * @throws IOException when it cannot be read or does not verify
+   */
+  public static SemanticIdTrie open(Path file) throws IOException {
+    SectionFile sections = SectionFile.open(file, KIND, VERSION);
+    return new SemanticIdTrie(
+        sections.section("shape"),
+        sections.section("codes"),
+        sections.section("starts"),
+        sections.section("root-codes"),
+        sections.section("root-starts"),
+        sections.section("item-at"),
+        sections.section("leaf-of"));
+  }
+
+  /** Writes the trie to a file, forced before it has its name. */
+  public void write(Path file) throws IOException {
+    new SectionFileWriter(KIND, VERSION)
+        .add("shape", shape)
+        .add("codes", codes)
+        .add("starts", starts)
+        .add("root-codes", rootCodes)
+        .add("root-starts", rootStarts)
+        .add("item-at", itemAt)
+        .add("leaf-of", leafOf)
+        .write(file);
   }
 
   public int levels() {
@@ -142,164 +130,143 @@ public final class SemanticIdTrie {
 
   /** Items in the trie. */
   public int size() {
-    return itemAt.length;
+    return leaves;
   }
 
-  /** Nodes, the root among them. */
-  public int nodes() {
-    return code.length - 1;
+  /** Bytes that the trie holds: of the ids alone, and of the two tables of items beside them. */
+  public Bytes bytes() {
+    return new Bytes(
+        codes.byteSize() + starts.byteSize() + rootCodes.byteSize() + rootStarts.byteSize(),
+        itemAt.byteSize() + leafOf.byteSize());
   }
+
+  /**
+   * What a trie takes.
+   *
+   * @param ids of codes and structure
+   * @param items of the tables from leaf to item and back
+   */
+  public record Bytes(long ids, long items) {}
 
   /** Returns whether an item, by index, has a semantic id. */
   public boolean contains(int item) {
-    return item >= 0 && item < leafOf.length && leafOf[item] >= 0;
+    return item >= 0 && item < items && leafOf.getAtIndex(INT, item) >= 0;
   }
 
   /** The semantic id of an item that {@link #contains} holds for. */
   public int[] semanticId(int item) {
-    int leaf = leafOf[item];
-    if (leaf < 0) {
+    if (!contains(item)) {
       throw new IllegalArgumentException("item: " + item + " (expected: with a semantic id)");
     }
+    int leaf = leafOf.getAtIndex(INT, item);
     int[] id = new int[levels];
-    int node = 0;
     for (int d = 0; d < levels; d++) {
-      int at = Arrays.binarySearch(firstLeaf, firstChild[node], firstChild[node + 1], leaf);
-      node = at >= 0 ? at : -at - 2;
-      id[d] = code[node];
+      id[d] = code(d, leaf);
     }
     return id;
   }
 
-  /** All leaves, as {@link #constraint} takes them. */
-  public BitSet leaves() {
-    BitSet leaves = new BitSet(itemAt.length);
-    leaves.set(0, itemAt.length);
-    return leaves;
+  /** All leaves. */
+  public LegalLeaves legal() {
+    return LegalLeaves.all(this);
   }
 
   /**
-   * The leaves of a set of items, as {@link #constraint} takes them.
+   * The leaves of a set of items.
    *
-   * @param items item indices; those without a semantic id are passed over
+   * @param matching item indices; those without a semantic id are passed over
    */
-  public BitSet leaves(BitSet items) {
-    BitSet leaves = new BitSet(itemAt.length);
-    for (int item = items.nextSetBit(0);
-        item >= 0 && item < leafOf.length;
-        item = items.nextSetBit(item + 1)) {
-      if (leafOf[item] >= 0) {
-        leaves.set(leafOf[item]);
-      }
-    }
-    return leaves;
+  public LegalLeaves legal(RoaringBitmap matching) {
+    return LegalLeaves.of(this, matching);
   }
 
-  /** The leaf of an item that {@link #contains} holds for. */
-  public int leaf(int item) {
-    return leafOf[item];
+  /** The constraint of this trie and a filter. */
+  public Constraint constraint(LegalLeaves legal) {
+    return new TrieConstraint(this, legal);
+  }
+
+  /** The leaves of items, ascending; those without a semantic id are passed over. */
+  int[] leavesOf(int[] wanted) {
+    int[] found = new int[wanted.length];
+    int n = 0;
+    for (int item : wanted) {
+      if (contains(item)) {
+        found[n++] = leafOf.getAtIndex(INT, item);
+      }
+    }
+    Arrays.sort(found, 0, n);
+    return Arrays.copyOf(found, n);
+  }
+
+  /** The leaf of an item; −1 when it has no semantic id. */
+  int leaf(int item) {
+    return item < items ? leafOf.getAtIndex(INT, item) : -1;
+  }
+
+  int item(int leaf) {
+    return itemAt.getAtIndex(INT, leaf);
+  }
+
+  /** The code of a leaf at a level, from 0. */
+  int code(int level, int leaf) {
+    long at =
+        level < columns
+            ? (long) level * leaves + leaf
+            : (long) columns * leaves + (long) leaf * (levels - columns) + level - columns;
+    return switch (codeBytes) {
+      case 1 -> codes.get(BYTE, at) & 0xff;
+      case 2 -> codes.get(SHORT, 2 * at) & 0xffff;
+      default -> codes.get(INT, 4 * at);
+    };
   }
 
   /**
-   * The constraint of this trie and a filter.
-   *
-   * @param legal the legal leaves, not changed while the constraint is used; null when every leaf
-   *     is legal
+   * The first leaf from {@code from} on that begins a node of {@code length} codes, 2 or more;
+   * {@code end} when there is none before it.
    */
-  public Constraint constraint(@Nullable BitSet legal) {
-    return legal == null ? new All() : new Filtered(legal);
+  int nextStart(int length, int from, int end) {
+    if (from >= end) {
+      return end;
+    }
+    long base = (length - 2) * bitmapBytes;
+    int word = from >>> 6;
+    int last = (end - 1) >>> 6;
+    long bits = starts.get(LONG, base + 8L * word) & (-1L << from);
+    while (bits == 0) {
+      if (word == last) {
+        return end;
+      }
+      word++;
+      bits = starts.get(LONG, base + 8L * word);
+    }
+    return Math.min(end, (word << 6) + Long.numberOfTrailingZeros(bits));
   }
 
-  private int leafEnd(int node) {
-    // The next node of the same level begins where this one ends; the first node of each level, and
-    // the sentinel, begin at 0.
-    int end = firstLeaf[node + 1];
-    return end == 0 ? itemAt.length : end;
+  int rootChildren() {
+    return rootChildren;
   }
 
-  private final class All implements Constraint {
-    @Override
-    public int levels() {
-      return levels;
-    }
-
-    @Override
-    public long root() {
-      return 0;
-    }
-
-    @Override
-    public void expand(long state, Continuations out) {
-      out.clear();
-      int end = firstChild[(int) state + 1];
-      for (int child = firstChild[(int) state]; child < end; child++) {
-        out.add(code[child], child);
-      }
-    }
-
-    @Override
-    public int firstItem(long state) {
-      return itemAt[firstLeaf[(int) state]];
-    }
-
-    @Override
-    public void forEachItem(long state, IntConsumer consumer) {
-      int end = leafEnd((int) state);
-      for (int leaf = firstLeaf[(int) state]; leaf < end; leaf++) {
-        consumer.accept(itemAt[leaf]);
-      }
-    }
+  int rootCode(int child) {
+    return rootCodes.getAtIndex(INT, child);
   }
 
-  private final class Filtered implements Constraint {
-    private final BitSet legal;
+  /** Where a child of the root begins; for the number of children, where the last one ends. */
+  int rootStart(int child) {
+    return rootStarts.getAtIndex(INT, child);
+  }
 
-    Filtered(BitSet legal) {
-      this.legal = legal;
-    }
-
-    @Override
-    public int levels() {
-      return levels;
-    }
-
-    @Override
-    public long root() {
-      return 0;
-    }
-
-    @Override
-    public void expand(long state, Continuations out) {
-      out.clear();
-      int end = firstChild[(int) state + 1];
-      int legalLeaf = -1;
-      for (int child = firstChild[(int) state]; child < end; child++) {
-        // The bitmap is only asked again once the children have passed the legal leaf found last.
-        if (legalLeaf < firstLeaf[child]) {
-          legalLeaf = legal.nextSetBit(firstLeaf[child]);
-          if (legalLeaf < 0) {
-            return;
-          }
-        }
-        if (legalLeaf < leafEnd(child)) {
-          out.add(code[child], child);
-        }
+  /** The child of the root that a leaf lies under. */
+  int rootChildOf(int leaf) {
+    int low = 0;
+    int high = rootChildren - 1;
+    while (low < high) {
+      int middle = (low + high + 1) >>> 1;
+      if (rootStart(middle) <= leaf) {
+        low = middle;
+      } else {
+        high = middle - 1;
       }
     }
-
-    @Override
-    public int firstItem(long state) {
-      return itemAt[legal.nextSetBit(firstLeaf[(int) state])];
-    }
-
-    @Override
-    public void forEachItem(long state, IntConsumer consumer) {
-      int end = leafEnd((int) state);
-      for (int leaf = legal.nextSetBit(firstLeaf[(int) state]);
-          leaf >= 0 && leaf < end;
-          leaf = legal.nextSetBit(leaf + 1)) {
-        consumer.accept(itemAt[leaf]);
-      }
-    }
+    return low;
   }
 }

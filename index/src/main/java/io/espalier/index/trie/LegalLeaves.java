@@ -1,0 +1,133 @@
+package io.espalier.index.trie;
+
+import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
+import org.roaringbitmap.RoaringBitmap;
+
+/**
+ * The leaves of a trie that a request may end in: all, or those of a filter, without some others.
+ *
+ * <p>Immutable, and made for sharing: what a filter allows is found once, and the few items that a
+ * request or a delta excludes are kept beside it. A narrow filter is a sorted array, a broad one a
+ * bitmap; either is asked for the next legal leaf, so that a search passes from one to the next
+ * instead of testing what is barred.
+ */
+public final class LegalLeaves {
+  // A leaf in the array costs as much as 32 in the bitmap.
+  private static final int NARROW = Integer.SIZE;
+
+  private final SemanticIdTrie trie;
+  // At most one of the two; neither when every leaf is allowed.
+  private final long @Nullable [] broad;
+  private final int @Nullable [] narrow;
+  // Sorted arrays of leaves that are barred nevertheless.
+  private final int[][] barred;
+
+  private LegalLeaves(
+      SemanticIdTrie trie, long @Nullable [] broad, int @Nullable [] narrow, int[][] barred) {
+    this.trie = trie;
+    this.broad = broad;
+    this.narrow = narrow;
+    this.barred = barred;
+  }
+
+  static LegalLeaves all(SemanticIdTrie trie) {
+    return new LegalLeaves(trie, null, null, new int[0][]);
+  }
+
+  static LegalLeaves of(SemanticIdTrie trie, RoaringBitmap items) {
+    int n = items.getCardinality();
+    if (n < trie.size() / NARROW) {
+      return new LegalLeaves(trie, null, trie.leavesOf(items.toArray()), new int[0][]);
+    }
+    long[] bits = new long[(trie.size() + 63) >>> 6];
+    items.forEach(
+        (int item) -> {
+          int leaf = trie.leaf(item);
+          if (leaf >= 0) {
+            bits[leaf >>> 6] |= 1L << leaf;
+          }
+        });
+    return new LegalLeaves(trie, bits, null, new int[0][]);
+  }
+
+  /** These leaves without those of some items; for a few, since each is looked for by itself. */
+  public LegalLeaves without(int[] items) {
+    return withoutLeaves(trie.leavesOf(items));
+  }
+
+  /** These leaves without some others, ascending; the array is kept. */
+  LegalLeaves withoutLeaves(int[] leaves) {
+    if (leaves.length == 0) {
+      return this;
+    }
+    int[][] more = Arrays.copyOf(barred, barred.length + 1);
+    more[barred.length] = leaves;
+    return new LegalLeaves(trie, broad, narrow, more);
+  }
+
+  boolean isOf(SemanticIdTrie other) {
+    return trie == other;
+  }
+
+  /** Whether it is known without much work that every leaf of a range is legal. */
+  boolean all(int from, int to) {
+    if (broad != null || narrow != null) {
+      return false;
+    }
+    for (int[] leaves : barred) {
+      int at = firstFrom(leaves, from);
+      if (at < leaves.length && leaves[at] < to) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /** The first legal leaf of a range; its end when there is none. */
+  int next(int from, int to) {
+    int leaf = from;
+    while (leaf < to) {
+      leaf = nextAllowed(leaf, to);
+      if (leaf >= to || !isBarred(leaf)) {
+        break;
+      }
+      leaf++;
+    }
+    return Math.min(leaf, to);
+  }
+
+  private int nextAllowed(int from, int to) {
+    if (narrow != null) {
+      int at = firstFrom(narrow, from);
+      return at < narrow.length ? narrow[at] : to;
+    }
+    if (broad == null) {
+      return from;
+    }
+    int word = from >>> 6;
+    int last = (to - 1) >>> 6;
+    long bits = broad[word] & (-1L << from);
+    while (bits == 0) {
+      if (word == last) {
+        return to;
+      }
+      bits = broad[++word];
+    }
+    return (word << 6) + Long.numberOfTrailingZeros(bits);
+  }
+
+  private boolean isBarred(int leaf) {
+    for (int[] leaves : barred) {
+      if (Arrays.binarySearch(leaves, leaf) >= 0) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  private static int firstFrom(int[] sorted, int value) {
+    int at = Arrays.binarySearch(sorted, value);
+    return at < 0 ? -at - 1 : at;
+  }
+}
