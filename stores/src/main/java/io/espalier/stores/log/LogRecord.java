@@ -1,9 +1,15 @@
 package io.espalier.stores.log;
 
+import java.nio.ByteBuffer;
+
 /**
  * One record of a log.
  *
  * @param offset its place
- * @param payload its bytes, not to be changed
+ * @param payload its bytes, read-only
  */
-public record LogRecord(long offset, byte[] payload) {}
+public record LogRecord(long offset, ByteBuffer payload) {
+  public LogRecord {
+    payload = payload.asReadOnlyBuffer();
+  }
+}

@@ -1,0 +1,157 @@
+package io.espalier.index.live;
+
+import io.espalier.index.ItemIds;
+import io.espalier.index.filter.AttributeValue;
+import io.espalier.index.filter.ItemAttributes;
+import io.espalier.index.filter.ItemFilter;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import org.roaringbitmap.RoaringBitmap;
+
+/**
+ * The items of a catalogue at one offset: a snapshot, and what changed since. Immutable.
+ *
+ * <p>An item's index is its place in the order in which the catalogue came to know the items; it
+ * keeps it as long as it lives, and an item that was removed and came back has a new one. What
+ * changed is small, so it is copied at each batch of changes; what a filter makes of the snapshot
+ * is found once and shared by all that follow it.
+ */
+public final class LiveItems {
+  private final ItemAttributes snapshot;
+  // Ids of the items after the snapshot's, by index less the snapshot's size; removed ones stay.
+  private final List<String> added;
+  // Items that the snapshot does not describe any more: by index, their attributes now.
+  private final SortedMap<Integer, ItemChange> changed;
+  private final Map<String, Integer> changedIndices;
+  // Items of the snapshot that were changed or removed.
+  private final RoaringBitmap outdated;
+  private final ItemAttributes delta;
+  private final int[] deltaIndices;
+  private final RoaringBitmap all;
+
+  private LiveItems(
+      ItemAttributes snapshot,
+      List<String> added,
+      SortedMap<Integer, ItemChange> changed,
+      RoaringBitmap outdated) {
+    this.snapshot = snapshot;
+    this.added = added;
+    this.changed = changed;
+    this.outdated = outdated;
+    this.deltaIndices = changed.keySet().stream().mapToInt(index -> index).toArray();
+    this.changedIndices = HashMap.newHashMap(deltaIndices.length);
+    List<String> ids = new ArrayList<>(deltaIndices.length);
+    changed.forEach(
+        (index, item) -> {
+          ids.add(item.id());
+          changedIndices.put(item.id(), index);
+        });
+    ItemAttributes.Builder attributes = ItemAttributes.builder(ItemIds.of(ids));
+    int number = 0;
+    for (ItemChange item : changed.values()) {
+      add(attributes, number++, item);
+    }
+    this.delta = attributes.build();
+    this.all = RoaringBitmap.bitmapOfRange(0, snapshot.ids().size());
+    all.andNot(outdated);
+    all.add(deltaIndices);
+  }
+
+  private static void add(ItemAttributes.Builder attributes, int number, ItemChange item) {
+    Map<String, List<AttributeValue>> values = item.attributes();
+    if (values != null) {
+      values.forEach((name, list) -> list.forEach(v -> attributes.add(number, name, v)));
+    }
+  }
+
+  /** The items of a snapshot, unchanged. */
+  public static LiveItems of(ItemAttributes snapshot) {
+    return new LiveItems(snapshot, List.of(), new TreeMap<>(), new RoaringBitmap());
+  }
+
+  /** The items after some more changes, in their order; a removal of what is not there is none. */
+  public LiveItems after(List<ItemChange> changes) {
+    List<String> nowAdded = new ArrayList<>(added);
+    TreeMap<Integer, ItemChange> nowChanged = new TreeMap<>(changed);
+    RoaringBitmap nowOutdated = outdated.clone();
+    Map<String, Integer> indices = new HashMap<>(changedIndices);
+    for (ItemChange change : changes) {
+      Integer known = indices.get(change.id());
+      int index = known != null ? known : inSnapshot(change.id(), nowOutdated);
+      if (change.attributes() == null) {
+        if (index >= 0) {
+          nowChanged.remove(index);
+          indices.remove(change.id());
+          outdate(index, nowOutdated);
+        }
+        continue;
+      }
+      if (index < 0) {
+        index = snapshot.ids().size() + nowAdded.size();
+        nowAdded.add(change.id());
+      }
+      outdate(index, nowOutdated);
+      nowChanged.put(index, change);
+      indices.put(change.id(), index);
+    }
+    return new LiveItems(snapshot, nowAdded, nowChanged, nowOutdated);
+  }
+
+  private void outdate(int index, RoaringBitmap indices) {
+    if (index < snapshot.ids().size()) {
+      indices.add(index);
+    }
+  }
+
+  private int inSnapshot(String id, RoaringBitmap without) {
+    int index = snapshot.ids().indexOf(id);
+    return index >= 0 && without.contains(index) ? -1 : index;
+  }
+
+  /** How many items there are. */
+  public int size() {
+    return all.getCardinality();
+  }
+
+  /** How many items the snapshot does not describe as they are. */
+  public int deltaSize() {
+    return deltaIndices.length;
+  }
+
+  /** The index of an item; −1 when the catalogue does not have it. */
+  public int indexOf(String id) {
+    Integer index = changedIndices.get(id);
+    return index != null ? index : inSnapshot(id, outdated);
+  }
+
+  /** The external id of an item that is there, or was. */
+  public String id(int index) {
+    int ofSnapshot = snapshot.ids().size();
+    return index < ofSnapshot ? snapshot.ids().id(index) : added.get(index - ofSnapshot);
+  }
+
+  /** All items' indices; not to be changed. */
+  public RoaringBitmap all() {
+    return all;
+  }
+
+  /** Whether nothing was removed since the snapshot and nothing changed. */
+  public boolean isSnapshot() {
+    return outdated.isEmpty() && deltaIndices.length == 0;
+  }
+
+  /** The indices of the items that satisfy a filter; not to be changed. */
+  public RoaringBitmap matching(ItemFilter filter) {
+    RoaringBitmap ofSnapshot = snapshot.compile(filter);
+    if (isSnapshot()) {
+      return ofSnapshot;
+    }
+    RoaringBitmap matching = RoaringBitmap.andNot(ofSnapshot, outdated);
+    delta.compile(filter).forEach((int number) -> matching.add(deltaIndices[number]));
+    return matching;
+  }
+}

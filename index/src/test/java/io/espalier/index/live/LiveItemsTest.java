@@ -1,0 +1,87 @@
+package io.espalier.index.live;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.espalier.index.ItemIds;
+import io.espalier.index.filter.AttributeValue;
+import io.espalier.index.filter.ItemAttributes;
+import io.espalier.index.filter.ItemFilter;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.Set;
+import org.junit.jupiter.api.Test;
+
+class LiveItemsTest {
+  private static final String ATTRIBUTE = "price";
+
+  @Test
+  void after_randomChanges_equalsACatalogueBuiltAfresh() {
+    long seed = System.nanoTime();
+    System.out.println("seed: " + seed);
+    Random random = new Random(seed);
+    for (int round = 0; round < 3000; round++) {
+      // What the catalogue is, in the order in which it came to know the items.
+      Map<String, Double> truth = new LinkedHashMap<>();
+      for (int item = random.nextInt(12); item > 0; item--) {
+        truth.put("item-" + item, (double) random.nextInt(4));
+      }
+      LiveItems items = LiveItems.of(attributes(truth));
+      for (int batch = random.nextInt(5); batch > 0; batch--) {
+        List<ItemChange> changes = new ArrayList<>();
+        for (int n = random.nextInt(6); n > 0; n--) {
+          String id = "item-" + random.nextInt(20);
+          if (random.nextInt(3) == 0) {
+            truth.remove(id);
+            changes.add(new ItemChange(id, null));
+          } else {
+            double price = random.nextInt(4);
+            truth.put(id, price);
+            changes.add(new ItemChange(id, Map.of(ATTRIBUTE, List.of(AttributeValue.of(price)))));
+          }
+        }
+        items = items.after(changes);
+        assertEqual(items, truth);
+      }
+    }
+  }
+
+  private static void assertEqual(LiveItems items, Map<String, Double> truth) {
+    ItemAttributes rebuilt = attributes(truth);
+    assertThat(items.size()).isEqualTo(truth.size());
+    List<String> inOrder = new ArrayList<>();
+    items.all().forEach((int index) -> inOrder.add(items.id(index)));
+    assertThat(inOrder).containsExactlyElementsOf(truth.keySet());
+    for (int n = 0; n < 20; n++) {
+      String id = "item-" + n;
+      assertThat(items.indexOf(id) >= 0).isEqualTo(truth.containsKey(id));
+      if (truth.containsKey(id)) {
+        assertThat(items.id(items.indexOf(id))).isEqualTo(id);
+      }
+    }
+    for (ItemFilter filter :
+        List.of(
+            new ItemFilter.Range(ATTRIBUTE, 1, 2),
+            new ItemFilter.Not(new ItemFilter.Equals(ATTRIBUTE, AttributeValue.of(3.0))),
+            new ItemFilter.AllOf(List.of()),
+            new ItemFilter.Ids(Set.of("item-1", "item-7", "item-19")))) {
+      List<String> matching = new ArrayList<>();
+      items.matching(filter).forEach((int index) -> matching.add(items.id(index)));
+      List<String> expected = new ArrayList<>();
+      rebuilt.compile(filter).forEach((int index) -> expected.add(rebuilt.ids().id(index)));
+      assertThat(matching).isEqualTo(expected);
+    }
+  }
+
+  private static ItemAttributes attributes(Map<String, Double> truth) {
+    ItemAttributes.Builder builder =
+        ItemAttributes.builder(ItemIds.of(List.copyOf(truth.keySet())));
+    int index = 0;
+    for (double price : truth.values()) {
+      builder.add(index++, ATTRIBUTE, AttributeValue.of(price));
+    }
+    return builder.build();
+  }
+}
