@@ -1,43 +1,64 @@
 package io.espalier.retrieval;
 
+import io.espalier.bundles.BundleId;
+import io.espalier.catalog.CatalogChange;
+import io.espalier.catalog.CatalogFollower;
 import io.espalier.index.ItemIds;
 import io.espalier.index.filter.AttributeValue;
 import io.espalier.index.filter.ItemAttributes;
+import io.espalier.index.live.ItemChange;
+import io.espalier.index.live.LiveItems;
+import io.espalier.index.trie.LiveTrie;
+import io.espalier.index.trie.SemanticIdTrie;
 import io.espalier.stores.catalog.CatalogItem;
+import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
 
 /**
- * The fixed snapshot that every source of a server searches. Its offset is its number of items, as
- * if each had been one update.
+ * The catalogue that every source of a server searches: a snapshot, whose offset is its number of
+ * items as if each had been one update, and the changes that were followed since.
  *
- * <p>{@code brand}, {@code category} (the name of every ancestor), {@code price}, {@code stock} and
- * {@code group} are attributes beside the items' own.
+ * <p>Readers see both through one reference. {@code brand}, {@code category} (the name of every
+ * ancestor), {@code price}, {@code stock} and {@code group} are attributes beside the items' own.
  */
-final class Catalogue {
+final class Catalogue implements CatalogFollower.Listener {
   private final List<CatalogItem> items;
-  private final ItemAttributes attributes;
+  private final ItemIds ids;
+  private volatile CatalogueView view;
 
   Catalogue(List<CatalogItem> items) {
     this.items = items;
-    ItemIds ids = ItemIds.of(items.stream().map(CatalogItem::id).toList());
+    this.ids = ItemIds.of(items.stream().map(CatalogItem::id).toList());
     ItemAttributes.Builder builder = ItemAttributes.builder(ids);
     for (int i = 0; i < items.size(); i++) {
-      add(builder, i, items.get(i));
+      int index = i;
+      attributes(items.get(i))
+          .forEach((name, values) -> values.forEach(value -> builder.add(index, name, value)));
     }
-    this.attributes = builder.build();
+    this.view = new CatalogueView(items.size(), LiveItems.of(builder.build()), Map.of());
   }
 
-  private static void add(ItemAttributes.Builder builder, int index, CatalogItem item) {
+  private static Map<String, List<AttributeValue>> attributes(CatalogItem item) {
+    Map<String, List<AttributeValue>> attributes = new HashMap<>();
     if (!item.brand().isEmpty()) {
-      builder.add(index, "brand", AttributeValue.of(item.brand()));
+      add(attributes, "brand", AttributeValue.of(item.brand()));
     }
-    item.category().forEach(name -> builder.add(index, "category", AttributeValue.of(name)));
-    item.price().ifPresent(price -> builder.add(index, "price", AttributeValue.of(price)));
-    item.stock().ifPresent(stock -> builder.add(index, "stock", AttributeValue.of((double) stock)));
+    item.category().forEach(name -> add(attributes, "category", AttributeValue.of(name)));
+    item.price().ifPresent(price -> add(attributes, "price", AttributeValue.of(price)));
+    item.stock().ifPresent(stock -> add(attributes, "stock", AttributeValue.of((double) stock)));
     if (!item.group().isEmpty()) {
-      builder.add(index, "group", AttributeValue.of(item.group()));
+      add(attributes, "group", AttributeValue.of(item.group()));
     }
-    item.attributes().forEach((name, value) -> builder.add(index, name, convert(value)));
+    item.attributes().forEach((name, value) -> add(attributes, name, convert(value)));
+    return attributes;
+  }
+
+  private static void add(
+      Map<String, List<AttributeValue>> attributes, String name, AttributeValue value) {
+    attributes.computeIfAbsent(name, n -> new ArrayList<>()).add(value);
   }
 
   private static AttributeValue convert(io.espalier.stores.catalog.AttributeValue value) {
@@ -49,19 +70,81 @@ final class Catalogue {
     };
   }
 
+  /** The snapshot's items. */
   List<CatalogItem> items() {
     return items;
   }
 
+  /** The ids of the snapshot's items. */
   ItemIds ids() {
-    return attributes.ids();
+    return ids;
   }
 
-  ItemAttributes attributes() {
-    return attributes;
+  /** Adds the semantic ids of a bundle over the snapshot's items; before changes are followed. */
+  synchronized void add(BundleId bundle, SemanticIdTrie trie) {
+    view = view.with(bundle, LiveTrie.of(trie));
   }
 
-  long offset() {
-    return items.size();
+  /** The catalogue as it is now; a request keeps to the one that it started with. */
+  CatalogueView view() {
+    return view;
+  }
+
+  /**
+   * Waits for an offset.
+   *
+   * @return the catalogue then; that of an earlier offset when the patience was not enough
+   */
+  CatalogueView await(long offset, long patienceNanos) throws InterruptedException {
+    long end = System.nanoTime() + patienceNanos;
+    synchronized (this) {
+      for (long left = patienceNanos;
+          view.offset() < offset && left > 0;
+          left = end - System.nanoTime()) {
+        TimeUnit.NANOSECONDS.timedWait(this, left);
+      }
+      return view;
+    }
+  }
+
+  @Override
+  public synchronized void changed(List<CatalogChange> changes, long lastOffset) {
+    CatalogueView before = view;
+    List<ItemChange> itemChanges = new ArrayList<>(changes.size());
+    Map<String, CatalogChange> last = new HashMap<>();
+    for (CatalogChange change : changes) {
+      itemChanges.add(
+          new ItemChange(
+              change.id(),
+              change instanceof CatalogChange.Upsert upsert ? attributes(upsert.item()) : null));
+      last.put(change.id(), change);
+    }
+    LiveItems after = before.items().after(itemChanges);
+    Map<BundleId, LiveTrie> tries = new HashMap<>();
+    before
+        .tries()
+        .forEach(
+            (bundle, trie) ->
+                tries.put(bundle, trie.after(codes(bundle, last, before.items(), after))));
+    view = new CatalogueView(lastOffset, after, tries);
+    notifyAll();
+  }
+
+  /** What changes for one bundle's trie: by index, the codes from now on. */
+  private static Map<Integer, int[]> codes(
+      BundleId bundle, Map<String, CatalogChange> last, LiveItems before, LiveItems after) {
+    Map<Integer, int[]> codes = new HashMap<>();
+    last.forEach(
+        (id, change) -> {
+          int old = before.indexOf(id);
+          if (old >= 0) {
+            codes.put(old, new int[0]);
+          }
+          if (change instanceof CatalogChange.Upsert upsert) {
+            List<Integer> now = upsert.semanticIds().getOrDefault(bundle, List.of());
+            codes.put(after.indexOf(id), now.stream().mapToInt(code -> code).toArray());
+          }
+        });
+    return codes;
   }
 }

@@ -14,6 +14,7 @@ import org.jspecify.annotations.Nullable;
  * @param query text; empty when there is none
  * @param filter which items may be returned; null for all
  * @param exclude external ids that may not
+ * @param catalogue the catalogue that is searched
  * @param deadlineNanos the {@link System#nanoTime()} after which nobody waits for the answer
  */
 record Question(
@@ -23,6 +24,7 @@ record Question(
     String query,
     @Nullable ItemFilter filter,
     Set<String> exclude,
+    CatalogueView catalogue,
     long deadlineNanos) {
   static final int MAX_K = 1000;
   static final int MAX_BEAM_WIDTH = 512;

@@ -4,38 +4,49 @@ import io.espalier.bundles.Bundle;
 import io.espalier.bundles.BundleException;
 import io.espalier.bundles.BundleId;
 import io.espalier.bundles.BundleRepository;
+import io.espalier.catalog.CatalogFollower;
 import io.espalier.inference.ModelRunner;
 import io.espalier.stores.catalog.DataFolder;
 import io.grpc.BindableService;
+import io.grpc.Channel;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
  * The retrieval stage of one server: a source for each bundle, over the items of one data folder.
  *
- * <p>The catalogue is a fixed snapshot; its offset is its number of items. Bundles of the systems
- * TIGER, E4SRec, HeterRec, DenseText, TextIndex, Popularity and ItemToItem are served. The service
- * blocks: it wants a server that runs its calls on virtual threads.
+ * <p>The catalogue is the folder's, whose offset is its number of items, and the changes that are
+ * followed since. Bundles of the systems TIGER, E4SRec, HeterRec, DenseText, TextIndex, Popularity
+ * and ItemToItem are served. The service blocks: it wants a server that runs its calls on virtual
+ * threads.
  */
 public final class RetrievalComponent implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(RetrievalComponent.class);
 
+  // A replica that is further behind than this serves nothing new.
+  private static final long MAX_LAG = 10_000;
+
   private final RetrievalService service;
+  private final Catalogue catalogue;
   private final Set<String> models;
   private final ModelCalls calls;
   private final List<AutoCloseable> closeables;
+  private @Nullable CatalogFollower follower;
 
   private RetrievalComponent(
       RetrievalService service,
+      Catalogue catalogue,
       Set<String> models,
       ModelCalls calls,
       List<AutoCloseable> closeables) {
     this.service = service;
+    this.catalogue = catalogue;
     this.models = models;
     this.calls = calls;
     this.closeables = closeables;
@@ -89,6 +100,7 @@ public final class RetrievalComponent implements AutoCloseable {
     }
     return new RetrievalComponent(
         new RetrievalService(retrievers, catalogue),
+        catalogue,
         models(repository, bundles),
         calls,
         factory.closeables());
@@ -99,6 +111,20 @@ public final class RetrievalComponent implements AutoCloseable {
     return service;
   }
 
+  /**
+   * Follows the changes of the catalogue from now on; called once, before the service is used.
+   *
+   * @param catalog a channel to the catalogue's writer
+   */
+  public void follow(Channel catalog) {
+    follower = CatalogFollower.start(catalog, catalogue.view().offset(), catalogue);
+  }
+
+  /** Whether the catalogue is followed closely enough; true when it is not followed at all. */
+  public boolean isUpToDate() {
+    return follower == null || follower.isWithin(MAX_LAG);
+  }
+
   /** Whether every model of the sources is ready. */
   public boolean isReady() {
     return models.stream().allMatch(calls::isReady);
@@ -107,6 +133,9 @@ public final class RetrievalComponent implements AutoCloseable {
   /** Frees the indexes; no call may be in progress. */
   @Override
   public void close() {
+    if (follower != null) {
+      follower.close();
+    }
     close(closeables);
   }
 

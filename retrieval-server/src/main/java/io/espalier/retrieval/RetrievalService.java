@@ -22,6 +22,9 @@ final class RetrievalService extends RetrievalServiceGrpc.RetrievalServiceImplBa
   // For callers that set no deadline.
   private static final Duration PATIENCE = Duration.ofSeconds(30);
 
+  // No log comes so far while a request waits.
+  private static final long MAX_AHEAD = 1_000_000;
+
   private final Map<String, Retriever> retrievers;
   private final Catalogue catalogue;
 
@@ -39,13 +42,13 @@ final class RetrievalService extends RetrievalServiceGrpc.RetrievalServiceImplBa
   public void retrieve(RetrieveRequest request, StreamObserver<RetrieveResponse> responses) {
     Retriever retriever = retriever(request);
     Question question = question(request);
-    requireItems();
+    requireItems(question);
     Answer answer = retriever.retrieve(question);
     RetrieveResponse.Builder response =
         RetrieveResponse.newBuilder()
             .setScoreKind(scoreKind(retriever.scoreKind()))
             .setShortList(answer.shortList())
-            .setCatalogOffset(catalogue.offset())
+            .setCatalogOffset(question.catalogue().offset())
             .setHistoryUsed(answer.historyUsed());
     for (Answer.Hit hit : answer.hits()) {
       response.addCandidates(
@@ -65,7 +68,7 @@ final class RetrievalService extends RetrievalServiceGrpc.RetrievalServiceImplBa
     }
     Retriever retriever = retriever(request.getRequest());
     Question question = question(request.getRequest());
-    requireItems();
+    requireItems(question);
     Verdict verdict = retriever.explain(question, request.getItemId());
     responses.onNext(
         ExplainResponse.newBuilder()
@@ -94,7 +97,7 @@ final class RetrievalService extends RetrievalServiceGrpc.RetrievalServiceImplBa
     return retriever;
   }
 
-  private static Question question(RetrieveRequest request) {
+  private Question question(RetrieveRequest request) {
     int k = request.getK();
     if (k < 1 || k > Question.MAX_K) {
       throw RequestException.invalidArgument("k: " + k + " (expected: 1.." + Question.MAX_K + ")");
@@ -112,6 +115,7 @@ final class RetrievalService extends RetrievalServiceGrpc.RetrievalServiceImplBa
               + MAX_QUERY_CHARS
               + ")");
     }
+    long deadlineNanos = System.nanoTime() + Deadlines.remaining().orElse(PATIENCE).toNanos();
     return new Question(
         k,
         beamWidth,
@@ -119,11 +123,39 @@ final class RetrievalService extends RetrievalServiceGrpc.RetrievalServiceImplBa
         request.getQuery(),
         request.hasFilter() ? FilterReader.read(request.getFilter()) : null,
         new HashSet<>(request.getExcludeList()),
-        System.nanoTime() + Deadlines.remaining().orElse(PATIENCE).toNanos());
+        catalogueAt(request.getMinCatalogOffset(), deadlineNanos),
+        deadlineNanos);
   }
 
-  private void requireItems() {
-    if (catalogue.items().isEmpty()) {
+  /** The catalogue as it is, or as soon as it is as new as the caller wants it. */
+  private CatalogueView catalogueAt(long minOffset, long deadlineNanos) {
+    CatalogueView now = catalogue.view();
+    if (now.offset() >= minOffset) {
+      return now;
+    }
+    if (minOffset - now.offset() > MAX_AHEAD) {
+      throw behind(minOffset, now);
+    }
+    try {
+      long patience = (deadlineNanos - System.nanoTime()) / 2;
+      CatalogueView then = catalogue.await(minOffset, patience);
+      if (then.offset() < minOffset) {
+        throw behind(minOffset, then);
+      }
+      return then;
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw RequestException.unavailable("the server is stopping");
+    }
+  }
+
+  private static RequestException behind(long minOffset, CatalogueView view) {
+    return RequestException.failedPrecondition(
+        "min_catalog_offset: " + minOffset + " (expected: at most " + view.offset() + " by now)");
+  }
+
+  private static void requireItems(Question question) {
+    if (question.catalogue().items().size() == 0) {
       throw RequestException.failedPrecondition("catalogue: empty (expected: at least one item)");
     }
   }

@@ -1,11 +1,13 @@
 package io.espalier.retrieval;
 
 import io.espalier.index.ItemIds;
+import io.espalier.index.live.LiveItems;
 import io.espalier.retrieval.Verdict.Fate;
 import java.util.BitSet;
 import java.util.Collection;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
+import org.roaringbitmap.PeekableIntIterator;
 import org.roaringbitmap.RoaringBitmap;
 
 /**
@@ -14,13 +16,11 @@ import org.roaringbitmap.RoaringBitmap;
  */
 final class SourceItems {
   private final ItemIds ids;
-  private final Catalogue catalogue;
-  // The catalogue's index of each of the bundle's items, -1 for none; null when they are the same.
+  // The snapshot's index of each of the bundle's items, -1 for none; null when they are the same.
   private final int @Nullable [] catalogueIndex;
 
   SourceItems(ItemIds ids, Catalogue catalogue) {
     this.ids = ids;
-    this.catalogue = catalogue;
     int[] indices = new int[ids.size()];
     boolean same = ids.size() == catalogue.ids().size();
     for (int item = 0; item < ids.size(); item++) {
@@ -69,18 +69,33 @@ final class SourceItems {
 
   /**
    * The items that the catalogue knows and the filter allows, the excluded ones still among them;
-   * null when it allows all; not to be changed.
+   * null when it allows all.
    */
-  @Nullable RoaringBitmap matching(Question question) {
-    RoaringBitmap allowed =
-        question.filter() == null ? null : catalogue.attributes().compile(question.filter());
-    if (catalogueIndex == null) {
-      return allowed;
+  private @Nullable RoaringBitmap matching(Question question) {
+    LiveItems items = question.catalogue().items();
+    if (question.filter() == null && catalogueIndex == null && items.isSnapshot()) {
+      return null;
     }
-    RoaringBitmap matching = new RoaringBitmap();
-    for (int item = 0; item < catalogueIndex.length; item++) {
-      int index = catalogueIndex[item];
-      if (index >= 0 && (allowed == null || allowed.contains(index))) {
+    RoaringBitmap allowed =
+        question.filter() == null ? items.all() : items.matching(question.filter());
+    RoaringBitmap matching;
+    if (catalogueIndex == null) {
+      matching = allowed.clone();
+      matching.remove((long) ids.size(), 1L << Integer.SIZE);
+    } else {
+      matching = new RoaringBitmap();
+      for (int item = 0; item < catalogueIndex.length; item++) {
+        if (catalogueIndex[item] >= 0 && allowed.contains(catalogueIndex[item])) {
+          matching.add(item);
+        }
+      }
+    }
+    // Items that came to the catalogue after the snapshot, and that the bundle knows all the same.
+    PeekableIntIterator later = allowed.getIntIterator();
+    later.advanceIfNeeded(items.snapshotSize());
+    while (later.hasNext()) {
+      int item = ids.indexOf(items.id(later.next()));
+      if (item >= 0) {
         matching.add(item);
       }
     }
@@ -89,18 +104,24 @@ final class SourceItems {
 
   /** Why an item cannot be returned whatever its score; empty when it can. */
   Optional<Verdict> illegal(Question question, String id) {
-    int inCatalogue = catalogue.ids().indexOf(id);
-    if (inCatalogue < 0) {
-      return Optional.of(Verdict.of(Fate.UNKNOWN_ITEM, "the catalogue does not know the item"));
-    }
-    if (ids.indexOf(id) < 0) {
+    Optional<Verdict> barred = barred(question, id);
+    if (barred.isEmpty() && ids.indexOf(id) < 0) {
       return Optional.of(Verdict.of(Fate.NOT_INDEXED, "the bundle does not know the item"));
+    }
+    return barred;
+  }
+
+  /** Why no source may return an item; empty when some may. */
+  static Optional<Verdict> barred(Question question, String id) {
+    LiveItems items = question.catalogue().items();
+    int index = items.indexOf(id);
+    if (index < 0) {
+      return Optional.of(Verdict.of(Fate.UNKNOWN_ITEM, "the catalogue does not know the item"));
     }
     if (question.exclude().contains(id)) {
       return Optional.of(Verdict.of(Fate.FILTERED, "the item is among the excluded"));
     }
-    if (question.filter() != null
-        && !catalogue.attributes().compile(question.filter()).contains(inCatalogue)) {
+    if (question.filter() != null && !items.matching(question.filter()).contains(index)) {
       return Optional.of(Verdict.of(Fate.FILTERED, "the item does not satisfy the filter"));
     }
     return Optional.empty();

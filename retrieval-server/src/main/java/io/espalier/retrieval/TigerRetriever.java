@@ -1,16 +1,23 @@
 package io.espalier.retrieval;
 
+import com.github.benmanes.caffeine.cache.Cache;
+import com.github.benmanes.caffeine.cache.Caffeine;
 import io.espalier.bundles.Bundle;
 import io.espalier.bundles.BundleException;
+import io.espalier.bundles.BundleId;
 import io.espalier.index.ItemIds;
+import io.espalier.index.filter.ItemFilter;
+import io.espalier.index.live.LiveItems;
 import io.espalier.index.trie.Constraint;
 import io.espalier.index.trie.LegalLeaves;
+import io.espalier.index.trie.LiveTrie;
 import io.espalier.index.trie.SemanticIdTrie;
 import io.espalier.index.trie.SemanticIds;
 import io.espalier.retrieval.Answer.Hit;
 import io.espalier.retrieval.Verdict.Fate;
 import io.espalier.server.RequestException;
 import java.io.IOException;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
@@ -18,31 +25,45 @@ import org.roaringbitmap.RoaringBitmap;
 
 /**
  * TIGER (Rajput et al., 2023): generates the semantic ids of the next item, level by level, over
- * the trie of the ids that exist. Items that share an id share its beam's score, in the order of
- * their indices.
+ * the trie of the ids that exist. Items that share an id share its beam's score, in the order in
+ * which the catalogue came to know them.
  */
 final class TigerRetriever implements Retriever {
   private static final int DEFAULT_BEAM = 50;
+  private static final int CACHED_FILTERS = 256;
 
-  private final SourceItems items;
-  private final SemanticIdTrie trie;
+  private final BundleId bundle;
   private final TigerModel model;
   private final int beam;
+  // What the bundle was trained on: a history may name items that the catalogue no longer has.
+  private final ItemIds trained;
   // levels codes an item.
-  private final int[] codes;
+  private final int[] trainedCodes;
+  private final Cache<RoaringBitmap, LegalLeaves> filters =
+      Caffeine.newBuilder().weakKeys().maximumSize(CACHED_FILTERS).build();
 
   private TigerRetriever(
-      SourceItems items, SemanticIdTrie trie, TigerModel model, int beam, int[] codes) {
-    this.items = items;
-    this.trie = trie;
+      BundleId bundle, TigerModel model, int beam, ItemIds trained, int[] trainedCodes) {
+    this.bundle = bundle;
     this.model = model;
     this.beam = beam;
-    this.codes = codes;
+    this.trained = trained;
+    this.trainedCodes = trainedCodes;
   }
 
   static TigerRetriever open(Bundle bundle, Catalogue catalogue, ModelCalls calls) {
     TigerModel model = new TigerModel(bundle, calls);
-    ItemIds ids = ItemIds.of(bundle.readItems().ids());
+    ItemIds trained = ItemIds.of(bundle.readItems().ids());
+    int[] codes = codes(bundle, trained, model);
+    int beam = bundle.parameters().integer("beam", DEFAULT_BEAM);
+    if (beam < 1 || beam > Question.MAX_BEAM_WIDTH) {
+      throw bundle.parameters().wrong("beam", beam, "1.." + Question.MAX_BEAM_WIDTH);
+    }
+    catalogue.add(bundle.id(), trie(catalogue.ids(), trained, codes, model.levels()));
+    return new TigerRetriever(bundle.id(), model, beam, trained, codes);
+  }
+
+  private static int[] codes(Bundle bundle, ItemIds ids, TigerModel model) {
     int[] codes;
     try {
       codes = SemanticIds.read(bundle.file("semantic_ids"), ids, model.levels());
@@ -63,16 +84,21 @@ final class TigerRetriever implements Retriever {
                 + ")");
       }
     }
-    int beam = bundle.parameters().integer("beam", DEFAULT_BEAM);
-    if (beam < 1 || beam > Question.MAX_BEAM_WIDTH) {
-      throw bundle.parameters().wrong("beam", beam, "1.." + Question.MAX_BEAM_WIDTH);
+    return codes;
+  }
+
+  /** The ids of the catalogue's items, those without one left out. */
+  private static SemanticIdTrie trie(ItemIds items, ItemIds trained, int[] codes, int levels) {
+    int[] ofItems = new int[Math.multiplyExact(items.size(), levels)];
+    for (int item = 0; item < items.size(); item++) {
+      int row = trained.indexOf(items.id(item));
+      if (row < 0) {
+        ofItems[item * levels] = -1;
+      } else {
+        System.arraycopy(codes, row * levels, ofItems, item * levels, levels);
+      }
     }
-    return new TigerRetriever(
-        new SourceItems(ids, catalogue),
-        SemanticIdTrie.build(model.levels(), codes),
-        model,
-        beam,
-        codes);
+    return SemanticIdTrie.build(levels, ofItems);
   }
 
   @Override
@@ -82,31 +108,33 @@ final class TigerRetriever implements Retriever {
 
   @Override
   public Answer retrieve(Question question) {
-    int[] known = known(question);
-    if (known.length == 0) {
+    List<int[]> known = known(question);
+    if (known.isEmpty()) {
       return new Answer(List.of(), true, 0);
     }
     Constraint constraint = constraint(question);
     List<Beam> beams = search(question, known, constraint).run();
+    LiveItems items = question.catalogue().items();
     List<Hit> hits =
         BeamItem.best(beams, constraint, question.k()).stream()
             .map(b -> new Hit(items.id(b.item()), b.beam().score(), b.beam().codes()))
             .toList();
-    return new Answer(hits, hits.size() < question.k(), known.length);
+    return new Answer(hits, hits.size() < question.k(), known.size());
   }
 
   @Override
   public Verdict explain(Question question, String id) {
-    int[] known = known(question);
-    Optional<Verdict> illegal = items.illegal(question, id);
-    if (illegal.isPresent()) {
-      return illegal.get();
+    List<int[]> known = known(question);
+    Optional<Verdict> barred = SourceItems.barred(question, id);
+    if (barred.isPresent()) {
+      return barred.get();
     }
-    int item = items.indexOf(id);
+    LiveTrie trie = question.catalogue().trie(bundle);
+    int item = question.catalogue().items().indexOf(id);
     if (!trie.contains(item)) {
       return Verdict.of(Fate.NOT_INDEXED, "the item has no semantic id");
     }
-    if (known.length == 0) {
+    if (known.isEmpty()) {
       return Verdict.of(Fate.NOT_RUN, "the bundle knows no item of the history");
     }
     Constraint constraint = constraint(question);
@@ -137,32 +165,56 @@ final class TigerRetriever implements Retriever {
     return Verdict.ranked(rank, question.k());
   }
 
-  private int[] known(Question question) {
+  /** The semantic ids of the history's items that have one, oldest first. */
+  private List<int[]> known(Question question) {
     if (question.history().isEmpty()) {
       throw RequestException.invalidArgument(
           "history: empty (expected: at least one event for this source)");
     }
-    return Arrays.stream(items.known(question.history())).filter(trie::contains).toArray();
+    LiveItems items = question.catalogue().items();
+    LiveTrie trie = question.catalogue().trie(bundle);
+    List<int[]> known = new ArrayList<>(question.history().size());
+    for (String id : question.history()) {
+      int item = items.indexOf(id);
+      int row = trained.indexOf(id);
+      if (item >= 0 && trie.contains(item)) {
+        known.add(trie.semanticId(item));
+      } else if (row >= 0 && trainedCodes[row * model.levels()] >= 0) {
+        int from = row * model.levels();
+        known.add(Arrays.copyOfRange(trainedCodes, from, from + model.levels()));
+      }
+    }
+    return known;
   }
 
   private Constraint constraint(Question question) {
-    RoaringBitmap matching = items.matching(question);
-    LegalLeaves legal = matching == null ? trie.legal() : trie.legal(matching);
-    return trie.constraint(legal.without(items.known(question.exclude())));
+    LiveItems items = question.catalogue().items();
+    LiveTrie trie = question.catalogue().trie(bundle);
+    int[] excluded =
+        question.exclude().stream().mapToInt(items::indexOf).filter(item -> item >= 0).toArray();
+    ItemFilter filter = question.filter();
+    if (filter == null) {
+      return trie.constraint(trie.snapshot().legal(), item -> true, excluded);
+    }
+    LegalLeaves ofSnapshot =
+        filters.get(items.matchingInSnapshot(filter), matching -> trie.snapshot().legal(matching));
+    return trie.constraint(ofSnapshot, items.matchingInDelta(filter)::contains, excluded);
   }
 
   private int width(Question question) {
     return question.beamWidth() == 0 ? beam : question.beamWidth();
   }
 
-  private BeamSearch search(Question question, int[] known, Constraint constraint) {
+  private BeamSearch search(Question question, List<int[]> known, Constraint constraint) {
     int levels = model.levels();
-    int[] events = History.fit(known, model.places(known.length));
-    long[] history = new long[events.length * levels];
-    for (int e = 0; e < events.length; e++) {
+    int places = model.places(known.size());
+    int kept = Math.min(places, known.size());
+    long[] history = new long[places * levels];
+    Arrays.fill(history, 0, (places - kept) * levels, History.PADDING);
+    for (int event = 0; event < kept; event++) {
+      int[] codes = known.get(known.size() - kept + event);
       for (int d = 0; d < levels; d++) {
-        history[e * levels + d] =
-            events[e] == History.PADDING ? History.PADDING : codes[events[e] * levels + d];
+        history[(places - kept + event) * levels + d] = codes[d];
       }
     }
     return new BeamSearch(

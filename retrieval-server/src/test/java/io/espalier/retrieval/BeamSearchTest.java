@@ -5,17 +5,18 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.espalier.index.trie.Constraint;
 import io.espalier.index.trie.LegalLeaves;
+import io.espalier.index.trie.LiveTrie;
 import io.espalier.index.trie.SemanticIdTrie;
-import io.espalier.index.trie.TrieDelta;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Random;
 import java.util.TreeMap;
-import java.util.function.IntUnaryOperator;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.roaringbitmap.RoaringBitmap;
@@ -192,51 +193,47 @@ class BeamSearchTest {
      * and items that the request excludes.
      */
     Constraint constraint() {
-      int[] codes = all.stream().flatMapToInt(Arrays::stream).toArray();
-      int[] before = codes.clone();
-      List<Integer> removed = new ArrayList<>();
-      List<Integer> added = new ArrayList<>();
+      int[] before = all.stream().flatMapToInt(Arrays::stream).toArray();
+      Map<Integer, int[]> changes = new HashMap<>();
       double churn = random.nextInt(3) * random.nextDouble();
       for (int item = 0; item < all.size(); item++) {
         if (random.nextDouble() < churn) {
-          added.add(item);
-          if (random.nextBoolean()) {
-            removed.add(item);
-            before[item * levels + random.nextInt(levels)] = random.nextInt(6);
-          } else {
-            Arrays.fill(before, item * levels, (item + 1) * levels, -1);
+          changes.put(item, all.get(item));
+          switch (random.nextInt(3)) {
+            case 0 -> before[item * levels + random.nextInt(levels)] = random.nextInt(6);
+            case 1 -> Arrays.fill(before, item * levels, (item + 1) * levels, -1);
+            default -> {}
           }
         }
       }
       SemanticIdTrie trie = SemanticIdTrie.build(levels, before);
-      if (added.isEmpty() && random.nextBoolean()) {
-        return trie.constraint(legal(trie, index -> index));
-      }
-      int[] changed = added.stream().flatMapToInt(item -> Arrays.stream(all.get(item))).toArray();
-      TrieDelta delta = new TrieDelta(trie, ints(removed), ints(added), changed);
-      return delta.constraint(
-          legal(trie, index -> index), legal(delta.trie(), number -> delta.item(number)));
-    }
-
-    /** The legal leaves of a trie, by a filter, exclusions or both. */
-    private LegalLeaves legal(SemanticIdTrie trie, IntUnaryOperator itemOf) {
+      boolean byFilter = random.nextBoolean();
       RoaringBitmap matching = new RoaringBitmap();
       List<Integer> excluded = new ArrayList<>();
-      boolean byFilter = random.nextBoolean();
-      for (int i = 0; i < all.size(); i++) {
-        if (!trie.contains(i)) {
-          continue;
+      for (int item = 0; item < all.size(); item++) {
+        boolean barred = !legal.get(item) && (!byFilter || random.nextInt(4) == 0);
+        if (barred) {
+          excluded.add(item);
         }
-        boolean allowed = legal.get(itemOf.applyAsInt(i));
-        if (allowed || (!byFilter || random.nextInt(4) == 0)) {
-          matching.add(i);
-        }
-        if (!allowed) {
-          excluded.add(i);
+        if (legal.get(item) || barred) {
+          matching.add(item);
         }
       }
       LegalLeaves leaves = byFilter ? trie.legal(matching) : trie.legal();
-      return leaves.without(ints(excluded));
+      if (changes.isEmpty() && random.nextBoolean()) {
+        return trie.constraint(leaves.without(ints(excluded)));
+      }
+      LiveTrie live = LiveTrie.of(trie);
+      if (random.nextBoolean()) {
+        // Changes that later ones undo.
+        Map<Integer, int[]> earlier = new HashMap<>();
+        changes.forEach(
+            (item, codes) ->
+                earlier.put(item, random.nextBoolean() ? new int[0] : new int[levels]));
+        live = live.after(earlier);
+      }
+      return live.after(changes)
+          .constraint(leaves, item -> !byFilter || matching.contains(item), ints(excluded));
     }
 
     private static int[] ints(List<Integer> list) {

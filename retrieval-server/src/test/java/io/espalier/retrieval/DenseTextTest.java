@@ -54,7 +54,7 @@ class DenseTextTest {
       try (TextEncoder encoder =
           TextEncoder.open(repository.get(RetrieverFactory.encoder(bundle)), calls)) {
         for (String query : List.of("laptop", "usb c cable black", "x", "very long ".repeat(300))) {
-          Question question = question(query);
+          Question question = question(query, catalogue);
           float[] vector = encoder.encode(question, new int[0]);
           assertThat(
                   IntStream.range(0, vector.length).mapToDouble(d -> vector[d] * vector[d]).sum())
@@ -92,7 +92,7 @@ class DenseTextTest {
   }
 
   /** Only items of even index: their price is 0. */
-  private static Question question(String query) {
+  private static Question question(String query, Catalogue catalogue) {
     return new Question(
         20,
         0,
@@ -100,6 +100,7 @@ class DenseTextTest {
         query,
         new ItemFilter.Range("price", 0, 0),
         Set.of(),
+        catalogue.view(),
         System.nanoTime() + TimeUnit.SECONDS.toNanos(60));
   }
 

@@ -30,6 +30,11 @@ public final class RequestException extends RuntimeException {
     return new RequestException(Status.Code.NOT_FOUND, message);
   }
 
+  /** Sound by itself, but beyond what there is. */
+  public static RequestException outOfRange(String message) {
+    return new RequestException(Status.Code.OUT_OF_RANGE, message);
+  }
+
   /** The request is sound, the server's state is not ready for it. */
   public static RequestException failedPrecondition(String message) {
     return new RequestException(Status.Code.FAILED_PRECONDITION, message);

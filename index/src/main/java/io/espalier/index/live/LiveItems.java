@@ -139,19 +139,39 @@ public final class LiveItems {
     return all;
   }
 
+  /** Items of the snapshot, whether they still are as it has them or not. */
+  public int snapshotSize() {
+    return snapshot.ids().size();
+  }
+
   /** Whether nothing was removed since the snapshot and nothing changed. */
   public boolean isSnapshot() {
     return outdated.isEmpty() && deltaIndices.length == 0;
   }
 
+  /**
+   * The items of the snapshot that satisfied a filter when it was made, those that changed since
+   * among them; not to be changed.
+   */
+  public RoaringBitmap matchingInSnapshot(ItemFilter filter) {
+    return snapshot.compile(filter);
+  }
+
+  /** The items that changed since the snapshot and satisfy a filter. */
+  public RoaringBitmap matchingInDelta(ItemFilter filter) {
+    RoaringBitmap matching = new RoaringBitmap();
+    delta.compile(filter).forEach((int number) -> matching.add(deltaIndices[number]));
+    return matching;
+  }
+
   /** The indices of the items that satisfy a filter; not to be changed. */
   public RoaringBitmap matching(ItemFilter filter) {
-    RoaringBitmap ofSnapshot = snapshot.compile(filter);
+    RoaringBitmap ofSnapshot = matchingInSnapshot(filter);
     if (isSnapshot()) {
       return ofSnapshot;
     }
     RoaringBitmap matching = RoaringBitmap.andNot(ofSnapshot, outdated);
-    delta.compile(filter).forEach((int number) -> matching.add(deltaIndices[number]));
+    matching.or(matchingInDelta(filter));
     return matching;
   }
 }

@@ -1,0 +1,80 @@
+package io.espalier.catalog;
+
+import io.espalier.bundles.Bundle;
+import io.espalier.bundles.BundleException;
+import io.espalier.bundles.BundleId;
+import io.espalier.bundles.BundleRepository;
+import io.espalier.index.ItemIds;
+import io.espalier.index.trie.SemanticIds;
+import io.espalier.stores.log.RecordLog;
+import io.grpc.BindableService;
+import java.io.IOException;
+import java.util.Arrays;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * The writer of one catalogue: takes changes, gives items their semantic ids, and lets others
+ * follow. The service blocks: it wants a server that runs its calls on virtual threads.
+ */
+public final class CatalogComponent implements AutoCloseable {
+  private final CatalogWriter writer;
+  private final CatalogService service;
+
+  private CatalogComponent(CatalogWriter writer, RecordLog records) {
+    this.writer = writer;
+    this.service = new CatalogService(writer, records);
+  }
+
+  /**
+   * Starts the writer after what the log holds.
+   *
+   * @param bundles the versions that items get semantic ids for; those without any are passed over
+   * @param records the log; stays the caller's to close, after this component
+   * @throws BundleException when a bundle's table of ids cannot be read
+   */
+  public static CatalogComponent start(
+      BundleRepository repository, Collection<BundleId> bundles, RecordLog records) {
+    Map<BundleId, ItemCoder> coders = new LinkedHashMap<>();
+    for (BundleId id : bundles) {
+      Bundle bundle = repository.get(id);
+      if (bundle.hasFile("semantic_ids")) {
+        coders.put(id, new ItemCoder(table(bundle)));
+      }
+    }
+    return new CatalogComponent(CatalogWriter.start(records, coders), records);
+  }
+
+  private static Map<String, List<Integer>> table(Bundle bundle) {
+    List<String> ids = bundle.readItems().ids();
+    int levels = bundle.parameters().size("levels");
+    int[] codes;
+    try {
+      codes = SemanticIds.read(bundle.file("semantic_ids"), ItemIds.of(ids), levels);
+    } catch (IOException e) {
+      throw new BundleException("bundle " + bundle.id() + ": files.semantic_ids", e);
+    }
+    Map<String, List<Integer>> table = HashMap.newHashMap(ids.size());
+    for (int item = 0; item < ids.size(); item++) {
+      int from = item * levels;
+      if (codes[from] >= 0) {
+        table.put(ids.get(item), Arrays.stream(codes, from, from + levels).boxed().toList());
+      }
+    }
+    return table;
+  }
+
+  /** The gRPC service. */
+  public BindableService service() {
+    return service;
+  }
+
+  /** Writes what is queued, and stops. */
+  @Override
+  public void close() {
+    writer.close();
+  }
+}

@@ -1,0 +1,120 @@
+package io.espalier.catalog;
+
+import io.espalier.catalog.v1.CatalogServiceGrpc;
+import io.espalier.catalog.v1.Change;
+import io.espalier.catalog.v1.FollowRequest;
+import io.espalier.catalog.v1.FollowResponse;
+import io.grpc.Channel;
+import io.grpc.Context;
+import io.grpc.StatusRuntimeException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Iterator;
+import java.util.List;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** Follows a catalogue's log over a channel, and comes back after each failure. */
+public final class CatalogFollower implements AutoCloseable {
+  private static final Logger log = LoggerFactory.getLogger(CatalogFollower.class);
+  private static final Duration PAUSE = Duration.ofMillis(200);
+
+  private final CatalogServiceGrpc.CatalogServiceBlockingStub catalogue;
+  private final Listener listener;
+  private final Context.CancellableContext context = Context.ROOT.withCancellation();
+  private final Thread thread;
+  private volatile long applied;
+  private volatile long end = -1;
+  private volatile boolean connected;
+
+  /** What is told of changes; by one thread. */
+  @FunctionalInterface
+  public interface Listener {
+    /**
+     * Takes changes, in order.
+     *
+     * @param lastOffset the offset of the last of them
+     */
+    void changed(List<CatalogChange> changes, long lastOffset);
+  }
+
+  private CatalogFollower(Channel channel, long afterOffset, Listener listener) {
+    this.catalogue = CatalogServiceGrpc.newBlockingStub(channel);
+    this.applied = afterOffset;
+    this.listener = listener;
+    this.thread = Thread.ofVirtual().name("catalog-follower").unstarted(context.wrap(this::run));
+  }
+
+  /**
+   * Starts to follow.
+   *
+   * @param afterOffset the last offset that is known
+   */
+  public static CatalogFollower start(Channel channel, long afterOffset, Listener listener) {
+    CatalogFollower follower = new CatalogFollower(channel, afterOffset, listener);
+    follower.thread.start();
+    return follower;
+  }
+
+  private void run() {
+    while (!context.isCancelled()) {
+      try {
+        follow();
+      } catch (StatusRuntimeException e) {
+        if (connected) {
+          log.warn("the catalogue is lost at offset {}: {}", applied, e.getStatus());
+        }
+      } catch (RuntimeException e) {
+        log.error("the catalogue cannot be followed beyond offset {}", applied, e);
+      }
+      connected = false;
+      try {
+        Thread.sleep(PAUSE);
+      } catch (InterruptedException e) {
+        return;
+      }
+    }
+  }
+
+  private void follow() {
+    Iterator<FollowResponse> responses =
+        catalogue.follow(FollowRequest.newBuilder().setAfterOffset(applied).build());
+    while (responses.hasNext()) {
+      FollowResponse response = responses.next();
+      if (response.getChangesCount() > 0) {
+        List<CatalogChange> changes = new ArrayList<>(response.getChangesCount());
+        for (Change change : response.getChangesList()) {
+          changes.add(ChangeMessages.read(change));
+        }
+        long last = response.getChanges(response.getChangesCount() - 1).getOffset();
+        listener.changed(changes, last);
+        applied = last;
+      }
+      end = response.getEndOffset();
+      connected = true;
+    }
+  }
+
+  /** Offsets between the log's end, as it was last heard of, and what was taken; −1 at first. */
+  public long lag() {
+    long known = end;
+    return known < 0 ? -1 : Math.max(0, known - applied);
+  }
+
+  /** Whether the log is being followed, at most so many offsets behind. */
+  public boolean isWithin(long maxLag) {
+    long lag = lag();
+    return connected && lag >= 0 && lag <= maxLag;
+  }
+
+  @Override
+  public void close() {
+    context.cancel(null);
+    thread.interrupt();
+    try {
+      thread.join(Duration.ofSeconds(5));
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+}

@@ -1,0 +1,166 @@
+package io.espalier.catalog;
+
+import io.espalier.catalog.v1.CatalogServiceGrpc;
+import io.espalier.catalog.v1.FollowRequest;
+import io.espalier.catalog.v1.FollowResponse;
+import io.espalier.catalog.v1.UpdateRequest;
+import io.espalier.catalog.v1.UpdateResponse;
+import io.espalier.server.RequestException;
+import io.espalier.stores.log.LogRecord;
+import io.espalier.stores.log.RecordLog;
+import io.grpc.Context;
+import io.grpc.Status;
+import io.grpc.stub.ServerCallStreamObserver;
+import io.grpc.stub.StreamObserver;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Queue;
+import java.util.concurrent.CompletableFuture;
+
+/** The gRPC face of the catalogue. Calls may block. */
+final class CatalogService extends CatalogServiceGrpc.CatalogServiceImplBase {
+  private static final int FOLLOW_BYTES = 1 << 20;
+  // How often an idle follower hears that it is up to date.
+  private static final Duration HEARTBEAT = Duration.ofSeconds(1);
+
+  private final CatalogWriter writer;
+  private final RecordLog records;
+
+  CatalogService(CatalogWriter writer, RecordLog records) {
+    this.writer = writer;
+    this.records = records;
+  }
+
+  @Override
+  public StreamObserver<UpdateRequest> update(StreamObserver<UpdateResponse> responses) {
+    return new Updates(responses);
+  }
+
+  /** Answers in the order of the changes, whichever is known first. */
+  private final class Updates implements StreamObserver<UpdateRequest> {
+    private final StreamObserver<UpdateResponse> responses;
+    private final Queue<CompletableFuture<UpdateResponse>> pending = new ArrayDeque<>();
+    private boolean complete;
+    private boolean ended;
+
+    Updates(StreamObserver<UpdateResponse> responses) {
+      this.responses = responses;
+    }
+
+    @Override
+    public void onNext(UpdateRequest update) {
+      CompletableFuture<UpdateResponse> answer = answer(update);
+      synchronized (this) {
+        pending.add(answer);
+      }
+      var unused = answer.whenComplete((response, failure) -> flush());
+    }
+
+    private CompletableFuture<UpdateResponse> answer(UpdateRequest update) {
+      String id = update.hasUpsert() ? update.getUpsert().getId() : update.getRemove();
+      Optional<String> error = UpdateRules.check(update);
+      if (error.isPresent()) {
+        return CompletableFuture.completedFuture(
+            UpdateResponse.newBuilder().setItemId(id).setError(error.get()).build());
+      }
+      CatalogChange change =
+          update.hasUpsert()
+              ? new CatalogChange.Upsert(ChangeMessages.read(update.getUpsert()), Map.of())
+              : new CatalogChange.Removal(id);
+      try {
+        return writer.submit(change).thenApply(CatalogService::accepted);
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        throw RequestException.unavailable("the catalogue's writer is stopping");
+      }
+    }
+
+    private synchronized void flush() {
+      while (!ended && !pending.isEmpty() && pending.element().isDone()) {
+        try {
+          responses.onNext(pending.remove().join());
+        } catch (RuntimeException e) {
+          ended = true;
+          Throwable cause = e.getCause() == null ? e : e.getCause();
+          responses.onError(
+              cause instanceof RequestException refusal
+                  ? refusal.code().toStatus().withDescription(refusal.getMessage()).asException()
+                  : Status.INTERNAL.withCause(cause).asException());
+        }
+      }
+      if (complete && !ended && pending.isEmpty()) {
+        ended = true;
+        responses.onCompleted();
+      }
+    }
+
+    @Override
+    public synchronized void onError(Throwable failure) {
+      // The caller is gone; what it was told of is durable.
+      ended = true;
+    }
+
+    @Override
+    public void onCompleted() {
+      synchronized (this) {
+        complete = true;
+      }
+      flush();
+    }
+  }
+
+  // The call itself hears that its caller is gone only once this method returns.
+  private static boolean gone() {
+    return Context.current().isCancelled();
+  }
+
+  private static UpdateResponse accepted(CatalogWriter.Accepted accepted) {
+    UpdateResponse.Builder response =
+        UpdateResponse.newBuilder().setOffset(accepted.offset()).setItemId(accepted.change().id());
+    if (accepted.change() instanceof CatalogChange.Upsert upsert) {
+      response.addAllSemanticIds(ChangeMessages.semanticIds(upsert));
+    }
+    return response.build();
+  }
+
+  @Override
+  public void follow(FollowRequest request, StreamObserver<FollowResponse> responses) {
+    ServerCallStreamObserver<FollowResponse> call =
+        (ServerCallStreamObserver<FollowResponse>) responses;
+    long after = request.getAfterOffset();
+    if (after < records.start() - 1 || after > records.end()) {
+      throw RequestException.outOfRange(
+          "after_offset: "
+              + after
+              + " (expected: "
+              + (records.start() - 1)
+              + ".."
+              + records.end()
+              + ")");
+    }
+    try {
+      while (!gone()) {
+        List<LogRecord> read = records.read(after + 1, FOLLOW_BYTES);
+        FollowResponse.Builder response = FollowResponse.newBuilder().setEndOffset(records.end());
+        for (LogRecord record : read) {
+          response.addChanges(CatalogWriter.message(record));
+          after = record.offset();
+        }
+        // A follower that does not read costs a thread that sleeps, not memory.
+        while (!call.isReady() && !gone()) {
+          Thread.sleep(1);
+        }
+        call.onNext(response.build());
+        if (after >= response.getEndOffset()) {
+          var unused = records.await(after + 1, HEARTBEAT);
+        }
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw RequestException.unavailable("the catalogue is stopping");
+    }
+  }
+}

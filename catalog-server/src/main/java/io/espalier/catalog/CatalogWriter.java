@@ -1,0 +1,194 @@
+package io.espalier.catalog;
+
+import com.google.protobuf.InvalidProtocolBufferException;
+import io.espalier.bundles.BundleId;
+import io.espalier.catalog.v1.Change;
+import io.espalier.server.RequestException;
+import io.espalier.stores.catalog.CatalogItem;
+import io.espalier.stores.log.LogException;
+import io.espalier.stores.log.LogRecord;
+import io.espalier.stores.log.RecordLog;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ArrayBlockingQueue;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Makes changes durable, in one order.
+ *
+ * <p>One thread takes what is waiting, gives each upserted item its semantic ids, and appends the
+ * batch to the log: one force for all of it. A change and the ids that it was given are one record,
+ * so that no reader ever sees half of it.
+ */
+final class CatalogWriter implements AutoCloseable {
+  private static final Logger log = LoggerFactory.getLogger(CatalogWriter.class);
+  private static final int QUEUED = 1024;
+  private static final int BATCH = 256;
+  private static final int READ_BYTES = 1 << 20;
+
+  private final RecordLog records;
+  private final Map<BundleId, ItemCoder> coders;
+  private final BlockingQueue<Waiting> queue = new ArrayBlockingQueue<>(QUEUED);
+  private final Thread thread;
+  private volatile boolean closed;
+  // Whether the coders may know of changes that did not reach the log.
+  private boolean stale;
+
+  private record Waiting(CatalogChange change, CompletableFuture<Accepted> done) {}
+
+  /**
+   * A change that is durable.
+   *
+   * @param offset its place in the log
+   * @param change the change with the ids that it was given
+   */
+  record Accepted(long offset, CatalogChange change) {}
+
+  private CatalogWriter(RecordLog records, Map<BundleId, ItemCoder> coders) {
+    this.records = records;
+    this.coders = coders;
+    this.thread = Thread.ofPlatform().name("catalog-writer").unstarted(this::run);
+  }
+
+  /**
+   * Starts to write, after what the log already holds.
+   *
+   * @param coders what gives items their ids, by bundle; used by the writer alone
+   */
+  static CatalogWriter start(RecordLog records, Map<BundleId, ItemCoder> coders) {
+    CatalogWriter writer = new CatalogWriter(records, new LinkedHashMap<>(coders));
+    writer.replay();
+    writer.thread.start();
+    return writer;
+  }
+
+  private void replay() {
+    coders.values().forEach(ItemCoder::clear);
+    long from = records.start();
+    while (from <= records.end()) {
+      for (LogRecord record : records.read(from, READ_BYTES)) {
+        learn(read(record));
+        from = record.offset() + 1;
+      }
+    }
+  }
+
+  /** The change of a record. */
+  static CatalogChange read(LogRecord record) {
+    return ChangeMessages.read(message(record));
+  }
+
+  /** A record as a message, with its offset. */
+  static Change message(LogRecord record) {
+    try {
+      return Change.parseFrom(record.payload()).toBuilder().setOffset(record.offset()).build();
+    } catch (InvalidProtocolBufferException e) {
+      throw new LogException("record " + record.offset() + ": not a change", e);
+    }
+  }
+
+  private void learn(CatalogChange change) {
+    for (Map.Entry<BundleId, ItemCoder> coder : coders.entrySet()) {
+      if (change instanceof CatalogChange.Upsert upsert) {
+        List<Integer> codes = upsert.semanticIds().get(coder.getKey());
+        if (codes != null) {
+          coder.getValue().learn(upsert.item(), codes);
+        }
+      } else {
+        coder.getValue().forget(change.id());
+      }
+    }
+  }
+
+  /** Queues a change; waits for room in the queue. */
+  CompletableFuture<Accepted> submit(CatalogChange change) throws InterruptedException {
+    CompletableFuture<Accepted> done = new CompletableFuture<>();
+    Waiting waiting = new Waiting(change, done);
+    while (!closed) {
+      if (queue.offer(waiting, 100, TimeUnit.MILLISECONDS)) {
+        if (closed && queue.remove(waiting)) {
+          break;
+        }
+        return done;
+      }
+    }
+    throw RequestException.unavailable("the catalogue's writer is stopping");
+  }
+
+  private void run() {
+    List<Waiting> batch = new ArrayList<>();
+    while (!closed || !queue.isEmpty()) {
+      batch.clear();
+      try {
+        Waiting first = queue.poll(Duration.ofMillis(50).toMillis(), TimeUnit.MILLISECONDS);
+        if (first == null) {
+          continue;
+        }
+        batch.add(first);
+        queue.drainTo(batch, BATCH - 1);
+        write(batch);
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        return;
+      }
+    }
+  }
+
+  private void write(List<Waiting> batch) {
+    List<CatalogChange> changes = new ArrayList<>();
+    List<byte[]> payloads = new ArrayList<>();
+    try {
+      if (stale) {
+        replay();
+      }
+      stale = true;
+      for (Waiting waiting : batch) {
+        CatalogChange change = complete(waiting.change());
+        learn(change);
+        changes.add(change);
+        payloads.add(ChangeMessages.write(change).toByteArray());
+      }
+      long last = records.append(payloads);
+      stale = false;
+      for (int i = 0; i < batch.size(); i++) {
+        long offset = last - batch.size() + 1 + i;
+        batch.get(i).done().complete(new Accepted(offset, changes.get(i)));
+      }
+    } catch (RuntimeException e) {
+      log.error("{} changes were not written", batch.size(), e);
+      RequestException refusal =
+          RequestException.unavailable("the catalogue's log cannot be written at present");
+      batch.forEach(waiting -> waiting.done().completeExceptionally(refusal));
+    }
+  }
+
+  private CatalogChange complete(CatalogChange change) {
+    if (!(change instanceof CatalogChange.Upsert upsert)) {
+      return change;
+    }
+    CatalogItem item = upsert.item();
+    Map<BundleId, List<Integer>> ids = HashMap.newHashMap(coders.size());
+    coders.forEach(
+        (bundle, coder) -> coder.assign(item).ifPresent(codes -> ids.put(bundle, codes)));
+    return new CatalogChange.Upsert(item, ids);
+  }
+
+  /** Writes what is queued, and stops. */
+  @Override
+  public void close() {
+    closed = true;
+    try {
+      thread.join();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+}
