@@ -1,0 +1,352 @@
+package io.espalier.retrieval;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.awaitility.Awaitility.await;
+
+import io.espalier.bundles.BundleId;
+import io.espalier.bundles.BundleRepository;
+import io.espalier.catalog.CatalogComponent;
+import io.espalier.catalog.v1.CatalogServiceGrpc;
+import io.espalier.catalog.v1.Filter;
+import io.espalier.catalog.v1.Item;
+import io.espalier.catalog.v1.Range;
+import io.espalier.catalog.v1.UpdateRequest;
+import io.espalier.catalog.v1.UpdateResponse;
+import io.espalier.inference.Tensor;
+import io.espalier.retrieval.v1.Candidate;
+import io.espalier.retrieval.v1.ExplainRequest;
+import io.espalier.retrieval.v1.Fate;
+import io.espalier.retrieval.v1.RetrievalServiceGrpc;
+import io.espalier.retrieval.v1.RetrievalServiceGrpc.RetrievalServiceBlockingStub;
+import io.espalier.retrieval.v1.RetrieveRequest;
+import io.espalier.retrieval.v1.RetrieveResponse;
+import io.espalier.stores.catalog.DataFolder;
+import io.espalier.testing.FunctionRunner;
+import io.espalier.testing.MemoryLog;
+import io.espalier.testing.ServedStage;
+import io.grpc.Status;
+import io.grpc.StatusRuntimeException;
+import io.grpc.stub.StreamObserver;
+import java.io.IOException;
+import java.nio.LongBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** A catalogue that changes while it is searched, through both services and a fake log. */
+class LiveCatalogueTest {
+  private static final int ITEMS = 300;
+  private static final int LEVELS = 3;
+  private static final int CODES = 8;
+  // The folder's items; the bundle knows all.
+  private static final int AT_FIRST = 200;
+  private static final Duration PATIENCE = Duration.ofMinutes(2);
+
+  private final FunctionRunner runner = new FunctionRunner();
+  private final MemoryLog log = new MemoryLog(AT_FIRST + 1);
+  private final List<AutoCloseable> open = new ArrayList<>();
+  private final Random random = new Random(7);
+  private final int[] codes = random.ints((long) ITEMS * LEVELS, 0, CODES).toArray();
+  private RetrievalServiceBlockingStub retrieval;
+  private Updates updates;
+
+  @BeforeEach
+  void start(@TempDir Path dir) throws IOException {
+    models();
+    BundleRepository repository = repository(dir);
+    Path data = Files.createDirectories(dir.resolve("data"));
+    Files.write(
+        data.resolve("items.jsonl"),
+        IntStream.range(0, AT_FIRST)
+            .mapToObj(i -> "{\"id\": \"%s\", \"price\": %d}".formatted(id(i), i % 10))
+            .toList());
+    BundleId bundle = BundleId.parse("tiger@1");
+    CatalogComponent catalog = CatalogComponent.start(repository, List.of(bundle), log);
+    open.add(catalog);
+    ServedStage writer = ServedStage.of("catalog", catalog.service());
+    open.add(writer);
+    RetrievalComponent component =
+        RetrievalComponent.open(
+            repository,
+            List.of(bundle, BundleId.parse("popular@1")),
+            DataFolder.open(data),
+            runner);
+    open.add(component);
+    component.follow(writer.channel());
+    await().atMost(PATIENCE).until(component::isUpToDate);
+    ServedStage stage = ServedStage.of("retrieval", component.service());
+    open.add(stage);
+    retrieval = RetrievalServiceGrpc.newBlockingStub(stage.channel());
+    updates = new Updates(CatalogServiceGrpc.newStub(writer.channel()));
+  }
+
+  @AfterEach
+  void close() throws Exception {
+    for (AutoCloseable closeable : open.reversed()) {
+      closeable.close();
+    }
+  }
+
+  @Test
+  void retrieve_underChurn_isTheCatalogueOfItsOffsetExactly() throws InterruptedException {
+    Map<Long, Map<String, Integer>> history = new HashMap<>();
+    Map<String, Integer> prices = new LinkedHashMap<>();
+    for (int i = 0; i < AT_FIRST; i++) {
+      prices.put(id(i), i % 10);
+    }
+    history.put((long) AT_FIRST, Map.copyOf(prices));
+    int returned = 0;
+    for (int round = 0; round < 400; round++) {
+      long last = 0;
+      for (int n = random.nextInt(4); n > 0; n--) {
+        String id = id(random.nextInt(ITEMS));
+        int price = random.nextInt(10);
+        if (random.nextInt(3) == 0) {
+          prices.remove(id);
+          last = updates.remove(id).getOffset();
+        } else {
+          prices.put(id, price);
+          last = updates.upsert(item(id, price)).getOffset();
+        }
+        history.put(last, Map.copyOf(prices));
+      }
+      int low = random.nextInt(10);
+      boolean filtered = random.nextBoolean();
+      String source = random.nextBoolean() ? "tiger" : "popular";
+      RetrieveRequest.Builder request = request(source).setMinCatalogOffset(last);
+      if (filtered) {
+        request.setFilter(Filter.newBuilder().setRange(range("price", low, low + 2)));
+      }
+      String excluded = id(random.nextInt(ITEMS));
+      RetrieveResponse response = retrieval.retrieve(request.addExclude(excluded).build());
+
+      assertThat(response.getCatalogOffset()).isGreaterThanOrEqualTo(last);
+      List<String> legal =
+          history.getOrDefault(response.getCatalogOffset(), Map.of()).entrySet().stream()
+              .filter(e -> !filtered || (e.getValue() >= low && e.getValue() <= low + 2))
+              .map(Map.Entry::getKey)
+              .filter(id -> !id.equals(excluded))
+              .toList();
+      // Wide enough for everything: what comes back is every legal item, and nothing else.
+      assertThat(response.getCandidatesList().stream().map(Candidate::getItemId))
+          .as("round %d of %s", round, source)
+          .containsExactlyInAnyOrderElementsOf(legal);
+      returned += legal.size();
+    }
+    assertThat(returned).isGreaterThan(10_000);
+  }
+
+  @Test
+  void update_badChanges_areRefusedOneByOneAndTheStreamGoesOn() throws InterruptedException {
+    assertThat(updates.upsert(Item.newBuilder().setId("x").setPrice(-1).build()).getError())
+        .isEqualTo("price: -1.0 (expected: finite and >= 0)");
+    assertThat(updates.remove("").getError())
+        .isEqualTo("remove: \"\" (expected: 1 to 256 characters without tab or line break)");
+    assertThat(updates.send(UpdateRequest.getDefaultInstance()).getError())
+        .isEqualTo("change: not set (expected: upsert or remove)");
+
+    UpdateResponse sound = updates.upsert(item(id(250), 3));
+
+    assertThat(sound.getError()).isEmpty();
+    assertThat(sound.getOffset()).isEqualTo(AT_FIRST + 1);
+    assertThat(sound.getSemanticIds(0).getCodesList())
+        .containsExactly(codes[750], codes[751], codes[752]);
+  }
+
+  @Test
+  void update_logFails_nothingChangesAndLaterItWorks() throws InterruptedException {
+    log.fail(true);
+    assertThatThrownBy(() -> updates.remove(id(1)))
+        .isInstanceOfSatisfying(
+            StatusRuntimeException.class,
+            e -> assertThat(e.getStatus().getCode()).isEqualTo(Status.Code.UNAVAILABLE));
+    log.fail(false);
+    updates.again();
+
+    long offset = updates.remove(id(2)).getOffset();
+
+    assertThat(offset).isEqualTo(AT_FIRST + 1);
+    List<String> found =
+        retrieval
+            .retrieve(request("tiger").setMinCatalogOffset(offset).build())
+            .getCandidatesList()
+            .stream()
+            .map(Candidate::getItemId)
+            .toList();
+    assertThat(found).contains(id(1)).doesNotContain(id(2));
+  }
+
+  @Test
+  void retrieve_offsetTheLogHasNot_isRefusedWithWhatThereIs() {
+    assertThatThrownBy(
+            () ->
+                retrieval
+                    .withDeadlineAfter(200, TimeUnit.MILLISECONDS)
+                    .retrieve(request("tiger").setMinCatalogOffset(AT_FIRST + 5).build()))
+        .hasMessage("FAILED_PRECONDITION: min_catalog_offset: 205 (expected: at most 200 by now)");
+  }
+
+  @Test
+  void explain_removedAndUncodedItems_saysWhy() throws InterruptedException {
+    updates.remove(id(3));
+    long offset = updates.upsert(Item.newBuilder().setId("stranger").build()).getOffset();
+    RetrieveRequest request = request("tiger").setMinCatalogOffset(offset).build();
+
+    assertThat(fate(request, id(3))).isEqualTo(Fate.FATE_UNKNOWN_ITEM);
+    assertThat(fate(request, "stranger")).isEqualTo(Fate.FATE_NOT_INDEXED);
+    assertThat(fate(request, id(4))).isEqualTo(Fate.FATE_KEPT);
+  }
+
+  @Test
+  void retrieve_historyOfARemovedItem_isStillUnderstood() throws InterruptedException {
+    long offset = updates.remove(id(0)).getOffset();
+
+    RetrieveResponse response =
+        retrieval.retrieve(request("tiger").setMinCatalogOffset(offset).build());
+
+    assertThat(response.getHistoryUsed()).isEqualTo(1);
+  }
+
+  private Fate fate(RetrieveRequest request, String item) {
+    return retrieval
+        .explain(ExplainRequest.newBuilder().setRequest(request).setItemId(item).build())
+        .getFate();
+  }
+
+  private static RetrieveRequest.Builder request(String source) {
+    return RetrieveRequest.newBuilder()
+        .setBundle(source)
+        .setBundleVersion(1)
+        .setK(1000)
+        .setBeamWidth(source.equals("tiger") ? 512 : 0)
+        .addHistory(id(0));
+  }
+
+  private static Range range(String attribute, double min, double max) {
+    return Range.newBuilder().setAttribute(attribute).setMin(min).setMax(max).build();
+  }
+
+  private static Item item(String id, int price) {
+    return Item.newBuilder().setId(id).setPrice(price).build();
+  }
+
+  private static String id(int item) {
+    return "item-%03d".formatted(item);
+  }
+
+  private void models() {
+    float[] even = new float[CODES];
+    runner.model(
+        "prefill",
+        inputs ->
+            Map.of(
+                "log_probs", Tensor.ofFloats(even, 1, CODES),
+                "state_kept", Tensor.ofLongs(new long[1], 1, 1)));
+    for (int step = 1; step < LEVELS; step++) {
+      boolean last = step == LEVELS - 1;
+      runner.model(
+          "step" + step,
+          inputs -> {
+            LongBuffer code = inputs.getOrDefault("code", Tensor.ofLongs(new long[0], 0)).longs();
+            int beams = code.remaining();
+            Map<String, Tensor> outputs = new HashMap<>();
+            outputs.put("log_probs", Tensor.ofFloats(new float[beams * CODES], 1, beams, CODES));
+            if (!last) {
+              outputs.put("beam_new", Tensor.ofFloats(new float[beams], 1, beams, 1, 1));
+            }
+            return outputs;
+          });
+    }
+  }
+
+  private BundleRepository repository(Path dir) throws IOException {
+    TestRepository repository = new TestRepository(dir.resolve("repository"));
+    List<String> ids = IntStream.range(0, ITEMS).mapToObj(LiveCatalogueTest::id).toList();
+    repository.add(
+        "tiger",
+        "TIGER",
+        "generate",
+        "{history: 2, history_sizes: [2], levels: 3, codes: 8, cache_width: 1, beam: 4}",
+        Map.of("prefill", "prefill", "step1", "step1", "step2", "step2"),
+        Map.of(
+            "items",
+            TestRepository.lines(ids),
+            "semantic_ids",
+            TestRepository.lines(
+                IntStream.range(0, ITEMS)
+                    .mapToObj(
+                        i ->
+                            "%s\t%d %d %d"
+                                .formatted(id(i), codes[3 * i], codes[3 * i + 1], codes[3 * i + 2]))
+                    .toList())));
+    repository.add(
+        "popular",
+        "Popularity",
+        "encode",
+        "{}",
+        Map.of(),
+        Map.of("popularity", TestRepository.lines(ids.stream().map(i -> i + "\t5\t1").toList())));
+    return repository.open();
+  }
+
+  /** A stream of updates, one at a time. */
+  private static final class Updates implements StreamObserver<UpdateResponse> {
+    private final CatalogServiceGrpc.CatalogServiceStub stub;
+    private final BlockingQueue<Object> answers = new LinkedBlockingQueue<>();
+    private StreamObserver<UpdateRequest> requests;
+
+    Updates(CatalogServiceGrpc.CatalogServiceStub stub) {
+      this.stub = stub;
+      this.requests = stub.update(this);
+    }
+
+    void again() {
+      requests = stub.update(this);
+    }
+
+    UpdateResponse upsert(Item item) throws InterruptedException {
+      return send(UpdateRequest.newBuilder().setUpsert(item).build());
+    }
+
+    UpdateResponse remove(String id) throws InterruptedException {
+      return send(UpdateRequest.newBuilder().setRemove(id).build());
+    }
+
+    UpdateResponse send(UpdateRequest request) throws InterruptedException {
+      requests.onNext(request);
+      Object answer = answers.poll(PATIENCE.toSeconds(), TimeUnit.SECONDS);
+      if (answer instanceof StatusRuntimeException refusal) {
+        throw refusal;
+      }
+      return (UpdateResponse) answer;
+    }
+
+    @Override
+    public void onNext(UpdateResponse response) {
+      answers.add(response);
+    }
+
+    @Override
+    public void onError(Throwable failure) {
+      answers.add(failure);
+    }
+
+    @Override
+    public void onCompleted() {}
+  }
+}
