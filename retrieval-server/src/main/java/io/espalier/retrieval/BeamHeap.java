@@ -53,9 +53,9 @@ final class BeamHeap {
     return state[slots[i]];
   }
 
-  /** Whether a candidate of this score can enter at all; asked before its tie-breaker is known. */
-  boolean mayTake(double candidate) {
-    return size < slots.length || candidate >= score[slots[0]];
+  /** A candidate of a lower score cannot enter, whatever its tie-breaker. */
+  double least() {
+    return size < slots.length ? Double.NEGATIVE_INFINITY : score[slots[0]];
   }
 
   void offer(double candidateScore, int tieBreaker, int fromBeam, int nextCode, long nextState) {

@@ -18,9 +18,10 @@ import java.util.Optional;
  * item. Since only prefixes of legal items are candidates, the result is that of a search over a
  * trie of the legal items alone.
  *
- * <p>Beams are kept in the order of their prefixes between levels. Candidates then come up in
- * lexicographic order, so a candidate's ordinal is its tie-breaker, and the work of a level is one
- * pass over the children of the beams, not over the vocabulary.
+ * <p>Beams are kept in the order of their prefixes between levels. A candidate's place in
+ * lexicographic order, its tie-breaker, is then that of its beam and its code. The work of a level
+ * is one pass over the children of the beams, or, for a beam that has more of them than there are
+ * codes, over the scores of those codes.
  */
 final class BeamSearch {
   private final Constraint constraint;
@@ -47,6 +48,7 @@ final class BeamSearch {
     this.model = model;
     this.levels = constraint.levels();
     this.codes = model.codes();
+    Math.multiplyExact(codes, width);
     this.heap = new BeamHeap(width);
     this.states = new long[width];
     this.scores = new double[width];
@@ -105,24 +107,58 @@ final class BeamSearch {
   }
 
   private void select(int level, FloatBuffer logProbs) {
-    boolean last = level == levels - 1;
-    int ordinal = 0;
     heap.clear();
     for (int beam = 0; beam < size; beam++) {
-      constraint.expand(level, states[beam], next);
-      int row = beam * codes;
-      for (int i = 0; i < next.size(); i++) {
-        double score = scores[beam] + logProbs.get(row + next.code(i));
-        if (Double.isNaN(score)) {
-          throw RequestException.unavailable("model: NaN among the log-probabilities");
-        }
-        if (heap.mayTake(score)) {
-          int tie = last ? constraint.firstItem(next.state(i)) : ordinal;
-          heap.offer(score, tie, beam, next.code(i), next.state(i));
-        }
-        ordinal++;
+      // Where there may be many continuations for each code, it is quicker to look for those that
+      // score enough.
+      if (constraint.atMost(states[beam]) > codes && heap.least() > Double.NEGATIVE_INFINITY) {
+        selectByScore(level, logProbs, beam);
+      } else {
+        selectByContinuation(level, logProbs, beam);
       }
     }
+  }
+
+  private void selectByContinuation(int level, FloatBuffer logProbs, int beam) {
+    constraint.expand(level, states[beam], next);
+    double prefix = scores[beam];
+    int row = beam * codes;
+    double least = heap.least();
+    for (int i = 0; i < next.size(); i++) {
+      double score = prefix + logProbs.get(row + next.code(i));
+      // Negated, so that what is no number is looked at.
+      if (!(score < least)) {
+        offer(level, score, beam, next.code(i), next.state(i));
+        least = heap.least();
+      }
+    }
+  }
+
+  private void selectByScore(int level, FloatBuffer logProbs, int beam) {
+    double prefix = scores[beam];
+    int row = beam * codes;
+    double least = heap.least();
+    for (int code = 0; code < codes; code++) {
+      double score = prefix + logProbs.get(row + code);
+      if (!(score < least)) {
+        long state = constraint.follow(level, states[beam], code);
+        if (state != Constraint.NONE) {
+          offer(level, score, beam, code, state);
+          least = heap.least();
+        }
+      }
+    }
+  }
+
+  private void offer(int level, double score, int beam, int code, long state) {
+    if (Double.isNaN(score)) {
+      throw RequestException.unavailable("model: NaN among the log-probabilities");
+    }
+    heap.offer(score, tie(level, beam, code, state), beam, code, state);
+  }
+
+  private int tie(int level, int beam, int code, long state) {
+    return level == levels - 1 ? constraint.firstItem(state) : beam * codes + code;
   }
 
   private void commit(int level) {
@@ -153,7 +189,6 @@ final class BeamSearch {
 
   /** How many candidates of a level come before the one that continues towards the target. */
   private int rank(int level, FloatBuffer logProbs, int[] target) {
-    boolean last = level == levels - 1;
     List<Candidate> all = new ArrayList<>();
     Candidate wanted = null;
     for (int beam = 0; beam < size; beam++) {
@@ -161,8 +196,7 @@ final class BeamSearch {
       constraint.expand(level, states[beam], next);
       for (int i = 0; i < next.size(); i++) {
         double score = scores[beam] + logProbs.get(beam * codes + next.code(i));
-        int tie = last ? constraint.firstItem(next.state(i)) : all.size();
-        Candidate candidate = new Candidate(score, tie);
+        Candidate candidate = new Candidate(score, tie(level, beam, next.code(i), next.state(i)));
         all.add(candidate);
         if (parent && next.code(i) == target[level]) {
           wanted = candidate;

@@ -10,6 +10,8 @@ import java.util.function.IntConsumer;
  * item. A constraint serves one request on one thread at a time.
  */
 public interface Constraint {
+  /** No state. */
+  long NONE = -1;
 
   /** Codes of a finished beam. */
   int levels();
@@ -23,6 +25,20 @@ public interface Constraint {
    * @param level the number of codes that led to the state
    */
   void expand(int level, long state, Continuations out);
+
+  /**
+   * No state has more continuations than this; a guess that costs nothing.
+   *
+   * @param state a state with a continuation
+   */
+  int atMost(long state);
+
+  /**
+   * The state after one code, {@link #NONE} when it may not follow.
+   *
+   * @param level the number of codes that led to the state
+   */
+  long follow(int level, long state, int code);
 
   /** The lowest legal item of a finished state. */
   int firstItem(long state);

@@ -20,6 +20,21 @@ public final class Continuations {
     return states[i];
   }
 
+  /** Makes room for so many more. */
+  void reserve(int more) {
+    if (size + more > codes.length) {
+      int capacity = Math.max(2 * codes.length, size + more);
+      codes = Arrays.copyOf(codes, capacity);
+      states = Arrays.copyOf(states, capacity);
+    }
+  }
+
+  /** Adds where there is room. */
+  void put(int code, long state) {
+    codes[size] = code;
+    states[size++] = state;
+  }
+
   /** Starts anew. */
   public void clear() {
     size = 0;
@@ -27,11 +42,7 @@ public final class Continuations {
 
   /** Adds a continuation of a higher code than those before. */
   public void add(int code, long state) {
-    if (size == codes.length) {
-      codes = Arrays.copyOf(codes, 2 * size);
-      states = Arrays.copyOf(states, 2 * size);
-    }
-    codes[size] = code;
-    states[size++] = state;
+    reserve(1);
+    put(code, state);
   }
 }

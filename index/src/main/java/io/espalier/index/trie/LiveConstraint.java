@@ -77,6 +77,31 @@ final class LiveConstraint implements Constraint {
     }
   }
 
+  @Override
+  public int atMost(long state) {
+    if (isPair(state)) {
+      return snapshot.atMost(snapshotOf(state)) + delta.atMost(deltaOf(state));
+    }
+    return state < 0 ? delta.atMost(state & ~DELTA) : snapshot.atMost(state);
+  }
+
+  @Override
+  public long follow(int level, long state, int code) {
+    if (isPair(state)) {
+      long old = snapshot.follow(level, snapshotOf(state), code);
+      long changed = delta.follow(level, deltaOf(state), code);
+      if (changed == NONE) {
+        return old;
+      }
+      return old == NONE ? changed | DELTA : pair(old, changed);
+    }
+    if (state < 0) {
+      long changed = delta.follow(level, state & ~DELTA, code);
+      return changed == NONE ? NONE : changed | DELTA;
+    }
+    return snapshot.follow(level, state, code);
+  }
+
   private void merge(Continuations out) {
     out.clear();
     int s = 0;

@@ -213,6 +213,10 @@ public final class SemanticIdTrie {
         level < columns
             ? (long) level * leaves + leaf
             : (long) columns * leaves + (long) leaf * (levels - columns) + level - columns;
+    return codeAt(at);
+  }
+
+  private int codeAt(long at) {
     return switch (codeBytes) {
       case 1 -> codes.get(BYTE, at) & 0xff;
       case 2 -> codes.get(SHORT, 2 * at) & 0xffff;
@@ -240,6 +244,85 @@ public final class SemanticIdTrie {
       bits = starts.get(LONG, base + 8L * word);
     }
     return Math.min(end, (word << 6) + Long.numberOfTrailingZeros(bits));
+  }
+
+  /** Adds the children of a node: its range of leaves, cut where the next code changes. */
+  void children(int level, int from, int to, Continuations out) {
+    long codesAt;
+    long stride;
+    if (level < columns) {
+      codesAt = (long) level * leaves;
+      stride = 1;
+    } else {
+      codesAt = (long) columns * leaves + level - columns;
+      stride = (long) levels - columns;
+    }
+    out.reserve(to - from);
+    int start = from;
+    long base = (level - 1) * bitmapBytes;
+    int last = (to - 1) >>> 6;
+    for (int word = from >>> 6; word <= last; word++) {
+      long bits = starts.get(LONG, base + 8L * word);
+      if (start == from) {
+        // The node's own start, and what lies before it.
+        bits &= word == from >>> 6 ? -2L << from : -1L;
+      }
+      while (bits != 0) {
+        int next = (word << 6) + Long.numberOfTrailingZeros(bits);
+        if (next >= to) {
+          break;
+        }
+        out.put(codeAt(codesAt + start * stride), TrieConstraint.state(start, next));
+        start = next;
+        bits &= bits - 1;
+      }
+    }
+    out.put(codeAt(codesAt + start * stride), TrieConstraint.state(start, to));
+  }
+
+  /**
+   * The first leaf of a node's range from which on a code stands at a level; −1 when none does. The
+   * codes of a range rise, and where there are many of them they lie about evenly.
+   */
+  int find(int level, int from, int to, int code) {
+    int low = from;
+    int high = to;
+    int first = code(level, from);
+    int last = code(level, to - 1);
+    if (code < first || code > last) {
+      return -1;
+    }
+    if (last > first) {
+      int guess = from + (int) ((long) (code - first) * (to - from) / (last - first + 1));
+      // Steps that double, away from the guess, until the code's start lies between the bounds.
+      int step = 8;
+      if (code(level, guess) < code) {
+        low = guess + 1;
+        while (low + step < to && code(level, low + step) < code) {
+          low += step + 1;
+          step *= 2;
+        }
+        high = Math.min(to, low + step + 1);
+      } else {
+        high = guess;
+        while (high - step > from && code(level, high - step) >= code) {
+          high -= step;
+          step *= 2;
+        }
+        low = Math.max(from, high - step);
+      }
+    } else {
+      high = from;
+    }
+    while (low < high) {
+      int middle = (low + high) >>> 1;
+      if (code(level, middle) < code) {
+        low = middle + 1;
+      } else {
+        high = middle;
+      }
+    }
+    return low < to && code(level, low) == code ? low : -1;
   }
 
   int rootChildren() {

@@ -15,7 +15,7 @@ final class TrieConstraint implements Constraint {
     this.legal = legal;
   }
 
-  private static long state(int from, int to) {
+  static long state(int from, int to) {
     return (long) from << 32 | to;
   }
 
@@ -49,24 +49,37 @@ final class TrieConstraint implements Constraint {
       if (level == 0) {
         expandRoot(out);
       } else {
-        expandAll(level, from, to, out);
+        trie.children(level, from, to, out);
       }
     } else {
       expandLegal(level, from, to, out);
     }
   }
 
+  @Override
+  public int atMost(long state) {
+    return to(state) - from(state);
+  }
+
+  @Override
+  public long follow(int level, long state, int code) {
+    int from = from(state);
+    int to = to(state);
+    int start = trie.find(level, from, to, code);
+    if (start < 0) {
+      return NONE;
+    }
+    int end =
+        level == 0
+            ? trie.rootStart(trie.rootChildOf(start) + 1)
+            : trie.nextStart(level + 1, start + 1, to);
+    int leaf = legal.next(start, end);
+    return leaf < end ? state(leaf, end) : NONE;
+  }
+
   private void expandRoot(Continuations out) {
     for (int child = 0; child < trie.rootChildren(); child++) {
       out.add(trie.rootCode(child), state(trie.rootStart(child), trie.rootStart(child + 1)));
-    }
-  }
-
-  private void expandAll(int level, int from, int to, Continuations out) {
-    for (int start = from; start < to; ) {
-      int end = trie.nextStart(level + 1, start + 1, to);
-      out.add(trie.code(level, start), state(start, end));
-      start = end;
     }
   }
 
