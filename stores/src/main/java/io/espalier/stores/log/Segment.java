@@ -1,0 +1,170 @@
+package io.espalier.stores.log;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.util.Arrays;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/** One file of a log: consecutive frames from an offset on, named by it. */
+final class Segment {
+  // The position of one frame in so many is kept.
+  private static final int SPARSE = 64;
+  private static final String SUFFIX = ".log";
+
+  private final LogFiles.LogFile file;
+  private final long first;
+  private long next;
+  private long size;
+  // Volatile, for readers of records that were written before.
+  private volatile long[] positions = new long[16];
+
+  private Segment(LogFiles.LogFile file, long first) {
+    this.file = file;
+    this.first = first;
+    this.next = first;
+  }
+
+  static Segment open(LogFiles files, long first) throws IOException {
+    return new Segment(files.open(name(first)), first);
+  }
+
+  static String name(long first) {
+    return "%020d%s".formatted(first, SUFFIX);
+  }
+
+  static boolean isName(String name) {
+    return name.endsWith(SUFFIX) && name.length() == 20 + SUFFIX.length();
+  }
+
+  static long first(String name) {
+    return Long.parseLong(name.substring(0, 20));
+  }
+
+  /**
+   * Reads the frames of the file, up to its end or to where a frame is broken or out of order.
+   *
+   * @return where that is
+   */
+  long scan() throws IOException {
+    for (Frame frame = frameAt(size); frame != null; frame = frameAt(size)) {
+      added(frame.size());
+    }
+    return size;
+  }
+
+  private @Nullable Frame frameAt(long position) throws IOException {
+    Frame frame = Frame.read(file, position);
+    return frame != null && frame.offset() == next ? frame : null;
+  }
+
+  /**
+   * Whether a record was safe although it cannot be read: a frame further on in the file, written
+   * when the record was already forced, says so.
+   */
+  boolean wasSafe(long offset) throws IOException {
+    long length = file.size();
+    ByteBuffer window = ByteBuffer.allocate(1 << 16);
+    for (long at = size; at < length; at += window.capacity() - Integer.BYTES + 1) {
+      window.clear();
+      file.read(window, at);
+      window.flip();
+      for (int i = 0; i + Integer.BYTES <= window.limit(); i++) {
+        if (window.getInt(i) == Frame.MAGIC) {
+          Frame frame = Frame.read(file, at + i);
+          if (frame != null && frame.safe() >= offset) {
+            return true;
+          }
+        }
+      }
+    }
+    return false;
+  }
+
+  private void added(int frameSize) {
+    int number = Math.toIntExact(next - first);
+    if (number % SPARSE == 0) {
+      int slot = number / SPARSE;
+      long[] grown = slot < positions.length ? positions : Arrays.copyOf(positions, 2 * slot);
+      grown[slot] = size;
+      positions = grown;
+    }
+    next++;
+    size += frameSize;
+  }
+
+  /** Writes frames after the last one; all of them, or none when it fails. */
+  void append(List<byte[]> payloads, long safe) throws IOException {
+    int bytes = 0;
+    for (byte[] payload : payloads) {
+      bytes = Math.addExact(bytes, Frame.HEADER + payload.length);
+    }
+    ByteBuffer frames = ByteBuffer.allocate(bytes);
+    for (int i = 0; i < payloads.size(); i++) {
+      Frame.put(frames, next + i, safe, payloads.get(i));
+    }
+    file.write(frames.array(), size);
+    payloads.forEach(payload -> added(Frame.HEADER + payload.length));
+  }
+
+  /** Takes back what a failed append may have left. */
+  void undo() throws IOException {
+    file.truncate(size);
+  }
+
+  /** The frames from an offset on, up to the last one wanted and while they fit. */
+  void read(long from, long last, int maxBytes, List<LogRecord> into) throws IOException {
+    int number = Math.toIntExact(from - first);
+    long position = positions[number / SPARSE];
+    int bytes = into.stream().mapToInt(record -> record.payload().remaining()).sum();
+    for (long offset = from - number % SPARSE; offset <= last; offset++) {
+      Frame frame = Frame.read(file, position);
+      if (frame == null || frame.offset() != offset) {
+        throw new LogException(
+            name(first) + ": record " + offset + " at " + position + " does not verify");
+      }
+      position += frame.size();
+      if (offset >= from) {
+        bytes += frame.payload().remaining();
+        if (bytes > maxBytes && !into.isEmpty()) {
+          return;
+        }
+        into.add(new LogRecord(offset, frame.payload()));
+      }
+    }
+  }
+
+  /** The bytes after the last frame. */
+  byte[] rest() throws IOException {
+    ByteBuffer rest = ByteBuffer.allocate(Math.toIntExact(file.size() - size));
+    file.read(rest, size);
+    return Arrays.copyOf(rest.array(), rest.position());
+  }
+
+  void force() throws IOException {
+    file.force();
+  }
+
+  long first() {
+    return first;
+  }
+
+  /** The offset after the last frame. */
+  long next() {
+    return next;
+  }
+
+  /** Where the last frame ends. */
+  long size() {
+    return size;
+  }
+
+  /** Whether the file goes on after the last frame. */
+  boolean hasRest() throws IOException {
+    return file.size() > size;
+  }
+
+  void close() throws IOException {
+    file.close();
+  }
+}

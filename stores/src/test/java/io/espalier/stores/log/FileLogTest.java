@@ -1,0 +1,189 @@
+package io.espalier.stores.log;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class FileLogTest {
+  private static final int SEGMENT = 4096;
+
+  @Test
+  void append_thenReopen_givesTheSameRecords(@TempDir Path dir) {
+    try (FileLog log = FileLog.open(dir, 11)) {
+      assertThat(log.start()).isEqualTo(11);
+      assertThat(log.end()).isEqualTo(10);
+      assertThat(log.append(List.of(payload(11), payload(12)))).isEqualTo(12);
+    }
+    try (FileLog log = FileLog.open(dir, 1)) {
+      assertThat(log.end()).isEqualTo(12);
+      assertThat(log.append(List.of(payload(13)))).isEqualTo(13);
+      assertSound(log, 11, 13);
+      assertThat(log.read(14, 100)).isEmpty();
+      assertThatThrownBy(() -> log.read(10, 100))
+          .isInstanceOf(LogException.class)
+          .hasMessageContaining("offset 10 (expected: from 11 on)");
+    }
+  }
+
+  @Test
+  void open_heldByAnother_isRefused(@TempDir Path dir) {
+    try (FileLog log = FileLog.open(dir, 1)) {
+      assertThatThrownBy(() -> FileLog.open(dir, 1)).hasMessageContaining("held by another log");
+      assertThat(log.append(List.of(payload(1)))).isEqualTo(1);
+    }
+  }
+
+  @Test
+  void append_byManyThreads_numbersEachOnce(@TempDir Path dir) throws Exception {
+    try (FileLog log = FileLog.open(dir, 1);
+        ExecutorService threads = Executors.newFixedThreadPool(8)) {
+      List<Future<Long>> offsets = new ArrayList<>();
+      for (int i = 0; i < 400; i++) {
+        offsets.add(threads.submit(() -> log.append(List.of(payload(0)))));
+      }
+      List<Long> all = new ArrayList<>();
+      for (Future<Long> offset : offsets) {
+        all.add(offset.get());
+      }
+      assertThat(all).doesNotHaveDuplicates().hasSize(400);
+      assertThat(log.end()).isEqualTo(400);
+    }
+  }
+
+  @Test
+  void await_recordToCome_isToldOfIt(@TempDir Path dir) throws Exception {
+    try (FileLog log = FileLog.open(dir, 1);
+        ExecutorService threads = Executors.newFixedThreadPool(1)) {
+      assertThat(log.await(1, Duration.ofMillis(1))).isFalse();
+      Future<Boolean> told = threads.submit(() -> log.await(1, Duration.ofMinutes(1)));
+      log.append(List.of(payload(1)));
+      assertThat(told.get()).isTrue();
+    }
+  }
+
+  @Test
+  void append_powerIsCutAnywhere_losesNoAcknowledgedRecord() {
+    long seed = System.nanoTime();
+    System.out.println("seed: " + seed);
+    int cuts = 0;
+    for (int round = 0; cuts < 3000; round++) {
+      Random random = new Random(seed + round);
+      PowerlessFiles files = new PowerlessFiles(random);
+      long acknowledged = 0;
+      long dropped = 1;
+      for (int life = 0; life < 6; life++) {
+        files.cutAfter(1 + random.nextInt(200));
+        try {
+          FileLog log = open(files);
+          assertThat(log.end()).as("seed %d", seed + round).isGreaterThanOrEqualTo(acknowledged);
+          while (true) {
+            List<byte[]> records = new ArrayList<>();
+            for (int n = 1 + random.nextInt(4); n > 0; n--) {
+              records.add(payload(log.end() + 1 + records.size()));
+            }
+            acknowledged = log.append(records);
+            if (random.nextInt(20) == 0) {
+              dropped = Math.max(dropped, log.end() - random.nextInt(20));
+              log.dropBefore(dropped);
+            }
+          }
+        } catch (PowerlessFiles.PowerCut e) {
+          cuts++;
+        }
+        files.restore();
+        FileLog log = open(files);
+        assertThat(log.end()).as("seed %d", seed + round).isGreaterThanOrEqualTo(acknowledged);
+        assertThat(log.start()).isLessThanOrEqualTo(Math.max(dropped, 1));
+        assertSound(log, log.start(), log.end());
+      }
+    }
+  }
+
+  @Test
+  void open_bitsFlipInForcedRecords_isAnErrorThatLosesNothing() {
+    Random random = new Random(3);
+    int refused = 0;
+    for (int round = 0; round < 500; round++) {
+      PowerlessFiles files = new PowerlessFiles(random);
+      FileLog log = open(files);
+      for (int i = 1; i <= 40; i++) {
+        log.append(List.of(payload(i)));
+      }
+      String name = Segment.name(1);
+      // Not in the last record: nothing after it says that it was safe.
+      int bits = 8 * (files.size(name) - 200);
+      files.flip(name, random.nextInt(bits));
+      byte[] before = files.bytes(name);
+      assertThatThrownBy(() -> open(files))
+          .isInstanceOf(LogException.class)
+          .hasMessageContaining("does not verify");
+      assertThat(files.bytes(name)).isEqualTo(before);
+      refused++;
+    }
+    assertThat(refused).isEqualTo(500);
+  }
+
+  @Test
+  void append_diskIsFull_failsAndGoesOnWithRoom() {
+    Random random = new Random(4);
+    for (int round = 0; round < 300; round++) {
+      PowerlessFiles files = new PowerlessFiles(random);
+      FileLog log = open(files);
+      log.append(List.of(payload(1)));
+      files.room(random.nextInt(100));
+      assertThatThrownBy(() -> log.append(List.of(new byte[200])))
+          .isInstanceOf(LogException.class)
+          .hasMessageContaining("cannot be written");
+      files.room(Long.MAX_VALUE);
+      assertThat(log.append(List.of(payload(2)))).isEqualTo(2);
+      assertSound(open(files), 1, 2);
+    }
+  }
+
+  @Test
+  void dropBefore_manySegments_keepsWhatIsAfter() {
+    FileLog log = open(new PowerlessFiles(new Random(5)));
+    for (int i = 1; i <= 500; i++) {
+      log.append(List.of(payload(i)));
+    }
+    log.dropBefore(300);
+
+    assertThat(log.start()).isBetween(200L, 300L);
+    assertSound(log, log.start(), 500);
+  }
+
+  private static FileLog open(PowerlessFiles files) {
+    return FileLog.open(files, () -> {}, 1, SEGMENT);
+  }
+
+  private static void assertSound(RecordLog log, long from, long to) {
+    long next = from;
+    while (next <= to) {
+      List<LogRecord> records = log.read(next, 300);
+      assertThat(records).isNotEmpty();
+      for (LogRecord record : records) {
+        assertThat(record.offset()).isEqualTo(next);
+        byte[] bytes = new byte[record.payload().remaining()];
+        record.payload().get(bytes);
+        assertThat(bytes).isEqualTo(payload(next));
+        next++;
+      }
+    }
+    assertThat(log.end()).isEqualTo(to);
+  }
+
+  private static byte[] payload(long offset) {
+    return ("record " + offset + " ").repeat((int) (offset % 7)).getBytes(StandardCharsets.UTF_8);
+  }
+}
