@@ -54,6 +54,8 @@ final class Program {
             .addSubcommand(new RecommendCommand(terminal, home))
             .addSubcommand(new WhyNotCommand(terminal, home))
             .addSubcommand(new RecordCommand(terminal))
+            .addSubcommand(new UpsertCommand(terminal))
+            .addSubcommand(new RemoveCommand(terminal))
             .addSubcommand(new ReadyCommand(terminal))
             .addSubcommand(new EvalCommand(terminal, home))
             .addSubcommand(new ValidateCommand(terminal, home))

@@ -27,12 +27,15 @@ import picocli.CommandLine.Parameters;
 @Command(
     name = "serve",
     description =
-        "Runs one server of the cluster by itself: router, retrieval, ranking or rewrite.",
+        "Runs one server of the cluster by itself: router, retrieval, ranking, rewrite or"
+            + " catalog.",
     footerHeading = "%nExamples:%n",
     footer = {
       "  ./espalier serve rewrite       at 127.0.0.1:7703",
       "  ./espalier serve retrieval     at 127.0.0.1:7701",
       "  ./espalier serve ranking       at 127.0.0.1:7702",
+      "  ./espalier serve catalog       at 127.0.0.1:7704, its log in ./catalog-log",
+      "  ./espalier serve retrieval --peer catalog=127.0.0.1:7704   follows that catalogue",
       "  ./espalier serve router        at 127.0.0.1:7700, with its peers at the ports above",
       "  ./espalier serve router --peer retrieval=dns:///retrieval:7701 --set"
           + " server.max_concurrent_calls=200",
@@ -42,8 +45,8 @@ import picocli.CommandLine.Parameters;
       "  server: {host, port, max_message_bytes, max_connection_age, max_connection_age_grace,",
       "    max_concurrent_calls, deadline_floor, propagation_delay, drain_timeout, reflection,"
           + " auth_token}",
-      "  model_repo, data, state, rewrite_tables, rewrite_model_budget, peers: {rewrite, retrieval,"
-          + " ranking}"
+      "  model_repo, data, state, catalog_log, rewrite_tables, rewrite_model_budget,",
+      "  peers: {rewrite, retrieval, ranking, catalog}"
     })
 final class ServeCommand implements Callable<Integer> {
   private final Terminal terminal;
@@ -64,7 +67,7 @@ final class ServeCommand implements Callable<Integer> {
   @Option(
       names = "--port",
       paramLabel = "N",
-      description = "Its port, 0 for a free one (default: 7700 to 7703 by stage).")
+      description = "Its port, 0 for a free one (default: 7700 to 7704 by stage).")
   @Nullable Integer port;
 
   @Option(
@@ -99,7 +102,8 @@ final class ServeCommand implements Callable<Integer> {
     EspalierServer server =
         switch (stage) {
           case REWRITE -> servers.rewrite(read.server()).build();
-          case RETRIEVAL -> servers.retrieval(read.server()).build();
+          case RETRIEVAL -> retrieval(servers, read);
+          case CATALOG -> servers.catalog(read.server(), Path.of(read.catalogLog())).build();
           case RANKING -> servers.ranking(read.server()).build();
           case ROUTER -> router(servers, read, deployment);
         };
@@ -113,6 +117,15 @@ final class ServeCommand implements Callable<Integer> {
   private static String token(ServeConfig config) {
     // A token never reaches a log; a text that no configuration holds stands for none.
     return config.server().authToken().isEmpty() ? "\u0000" : config.server().authToken();
+  }
+
+  private static EspalierServer retrieval(StageServers servers, ServeConfig config) {
+    String target = config.peers().catalog();
+    if (target.isEmpty()) {
+      return servers.retrieval(config.server(), null).build();
+    }
+    ManagedChannel catalog = channel(target, config.server());
+    return servers.retrieval(config.server(), catalog).closing(catalog::shutdownNow).build();
   }
 
   private EspalierServer router(StageServers servers, ServeConfig config, Deployment deployment)

@@ -26,6 +26,7 @@ import io.espalier.stores.users.UserStateStore;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
@@ -82,9 +83,19 @@ final class UpCommand implements Callable<Integer> {
   @Nullable Integer port;
 
   @Option(
+      names = "--catalog-port",
+      paramLabel = "N",
+      description =
+          "The catalogue's port, 0 for a free one (default: 7704, or a free one when"
+              + " --port is given).")
+  @Nullable Integer catalogGiven;
+
+  @Option(
       names = "--state",
       paramLabel = "DIR",
-      description = "Remember users' events there across restarts (default: in memory).")
+      description =
+          "Remember users' events and changes of the catalogue there across restarts (default:"
+              + " until it stops).")
   @Nullable Path state;
 
   @Option(
@@ -102,26 +113,38 @@ final class UpCommand implements Callable<Integer> {
   }
 
   @Override
-  public Integer call() throws InterruptedException {
+  public Integer call() throws InterruptedException, IOException {
     long start = System.nanoTime();
     Deployment deployment = options.deployment(home, terminal);
     Integer given = port;
     ServerConfig config =
         ServerConfig.defaults().on(host, given != null ? given : once ? 0 : Stage.ROUTER.port());
-    checkFree(config);
+    Integer catalogPort = catalogGiven;
+    ServerConfig catalog =
+        ServerConfig.defaults()
+            .on(
+                host,
+                catalogPort != null
+                    ? catalogPort
+                    : config.port() == Stage.ROUTER.port() ? Stage.CATALOG.port() : 0);
+    checkFree("--port", config);
+    checkFree("--catalog-port", catalog);
     Examples examples = Examples.of(deployment);
     UserStateStore users = users(state, deployment.data());
     StageServers servers =
         new StageServers(deployment, home.rewriteTables())
             .withRewriteModelBudget(rewriteModelBudget);
-    Cluster cluster = Cluster.listening(servers, users, config);
+    Cluster cluster =
+        Cluster.listening(servers, users, new Cluster.Listening(config, catalog, log()));
     Runtime.getRuntime().addShutdownHook(Thread.ofPlatform().unstarted(cluster::close));
     terminal
         .err()
         .printf(
             Locale.ROOT,
-            "espalier is up at %s after %.1f s: %,d items, %,d users, routes %s%n",
+            "espalier is up at %s, its catalogue at %s, after %.1f s: %,d items, %,d users, routes"
+                + " %s%n",
             cluster.target(),
+            cluster.catalogTarget(),
             (System.nanoTime() - start) / 1e9,
             deployment.data().items().size(),
             users.size(),
@@ -147,15 +170,37 @@ final class UpCommand implements Callable<Integer> {
     return users;
   }
 
+  /** Where the catalogue's log is: beside the users' events, or for as long as this runs. */
+  private Path log() throws IOException {
+    Path directory = state;
+    if (directory != null) {
+      return directory.resolve("catalog");
+    }
+    Path folder = Files.createTempDirectory("espalier-catalog-");
+    Runtime.getRuntime().addShutdownHook(Thread.ofPlatform().unstarted(() -> delete(folder)));
+    return folder;
+  }
+
+  private static void delete(Path folder) {
+    try (Stream<Path> files = Files.list(folder)) {
+      for (Path file : files.toList()) {
+        Files.deleteIfExists(file);
+      }
+      Files.deleteIfExists(folder);
+    } catch (IOException e) {
+      // It lies among the system's temporary files, which are its own to clear.
+    }
+  }
+
   /** Told before the models load: what is loaded first takes its time. */
-  private static void checkFree(ServerConfig config) {
+  private static void checkFree(String option, ServerConfig config) {
     try (ServerSocket probe = new ServerSocket()) {
       probe.bind(new InetSocketAddress(config.host(), config.port()));
     } catch (IOException e) {
       throw new ProgramException(
           ExitCode.FAILED,
-          "--port: %d (expected: a free one on %s, or 0: %s)"
-              .formatted(config.port(), config.host(), e.getMessage()));
+          "%s: %d (expected: a free one on %s, or 0: %s)"
+              .formatted(option, config.port(), config.host(), e.getMessage()));
     }
   }
 

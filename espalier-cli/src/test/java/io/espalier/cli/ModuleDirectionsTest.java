@@ -23,6 +23,7 @@ class ModuleDirectionsTest {
           "stores",
           "bundles",
           "server",
+          "catalog",
           "rewrite",
           "retrieval",
           "ranking",
@@ -56,7 +57,8 @@ class ModuleDirectionsTest {
     "bundles, ''",
     "server, ''",
     "rewrite, inference index stores bundles server",
-    "retrieval, inference index stores bundles server",
+    "catalog, inference index stores bundles server",
+    "retrieval, inference index stores bundles server catalog",
     "ranking, inference index stores bundles server",
     "router, stores bundles server",
     "shop, ''"

@@ -103,7 +103,8 @@ final class RetrievalStage {
             .setBeamWidth(beam)
             .addAllHistory(history)
             .setQuery(rewrite.isEmpty() ? question.query() : rewrite)
-            .addAllExclude(excluded);
+            .addAllExclude(excluded)
+            .setMinCatalogOffset(question.options().getMinCatalogOffset());
     question.filter().ifPresent(request::setFilter);
     RetrieveRequest built = request.build();
     if (rewrite.isEmpty()) {

@@ -9,13 +9,15 @@ import io.espalier.stores.users.UserStateStore;
 import io.grpc.ManagedChannel;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.concurrent.atomic.AtomicLong;
+import org.jspecify.annotations.Nullable;
 
 /**
- * The four servers in this process on one embedded engine. Stages and router talk over the
- * in-process transport, the same services and channels as between processes.
+ * The servers in this process on one embedded engine. Stages and router talk over the in-process
+ * transport, the same services and channels as between processes.
  */
 public final class Cluster implements AutoCloseable {
   private static final AtomicLong NUMBERS = new AtomicLong();
@@ -24,8 +26,9 @@ public final class Cluster implements AutoCloseable {
   private final StageChannels stages;
   private final EspalierServer router;
   private final ManagedChannel routerChannel;
+  private String catalogTarget = "";
 
-  private Cluster(StageServers servers, UserStateStore users, ServerConfig tcp, boolean listen)
+  private Cluster(StageServers servers, UserStateStore users, @Nullable Listening tcp)
       throws IOException {
     String name = "espalier-" + ProcessHandle.current().pid() + "-" + NUMBERS.incrementAndGet();
     ServerConfig inside = ServerConfig.defaults();
@@ -35,18 +38,27 @@ public final class Cluster implements AutoCloseable {
       // The runner is shared: it closes after all stages.
       AutoCloseable nothing = () -> {};
       start(servers.rewrite(inside, runner, nothing).buildInProcess(name + "-rewrite"));
-      start(servers.retrieval(inside, runner, nothing).buildInProcess(name + "-retrieval"));
+      ManagedChannel catalog = null;
+      if (tcp != null) {
+        EspalierServer writer = servers.catalog(tcp.catalog(), tcp.catalogLog()).build();
+        start(writer);
+        this.catalogTarget = writer.target();
+        catalog = open(writer.target());
+      }
+      start(
+          servers.retrieval(inside, runner, nothing, catalog).buildInProcess(name + "-retrieval"));
       start(servers.ranking(inside, runner, nothing).buildInProcess(name + "-ranking"));
       this.stages =
           new StageChannels(
               open("in-process:" + name + "-rewrite"),
               open("in-process:" + name + "-retrieval"),
               open("in-process:" + name + "-ranking"));
-      if (listen) {
+      if (tcp == null) {
+        this.router = servers.router(inside, stages, users).buildInProcess(name + "-router");
+      } else {
         servers.warmUp(stages);
+        this.router = servers.router(tcp.router(), stages, users).build();
       }
-      EspalierServer.Builder builder = servers.router(tcp, stages, users);
-      this.router = listen ? builder.build() : builder.buildInProcess(name + "-router");
       start(router);
       this.routerChannel = open(router.target());
     } catch (RuntimeException | IOException e) {
@@ -59,20 +71,29 @@ public final class Cluster implements AutoCloseable {
     }
   }
 
-  /** Starts the cluster with its router on a TCP address. */
-  public static Cluster listening(StageServers servers, UserStateStore users, ServerConfig config) {
-    return start(servers, users, config, true);
+  /**
+   * How a cluster can be reached.
+   *
+   * @param router where the router listens
+   * @param catalog where the catalogue's writer listens
+   * @param catalogLog the folder of the catalogue's log
+   */
+  public record Listening(ServerConfig router, ServerConfig catalog, Path catalogLog) {}
+
+  /** Starts the cluster with its router and the catalogue's writer on TCP addresses. */
+  public static Cluster listening(StageServers servers, UserStateStore users, Listening tcp) {
+    return start(servers, users, tcp);
   }
 
-  /** Starts the cluster for this process alone. */
+  /** Starts the cluster for this process alone, over the catalogue as the folder has it. */
   public static Cluster inProcess(StageServers servers, UserStateStore users) {
-    return start(servers, users, ServerConfig.defaults(), false);
+    return start(servers, users, null);
   }
 
   private static Cluster start(
-      StageServers servers, UserStateStore users, ServerConfig config, boolean listen) {
+      StageServers servers, UserStateStore users, @Nullable Listening tcp) {
     try {
-      return new Cluster(servers, users, config, listen);
+      return new Cluster(servers, users, tcp);
     } catch (IOException e) {
       throw new UncheckedIOException(e.getMessage(), e);
     }
@@ -97,6 +118,11 @@ public final class Cluster implements AutoCloseable {
   /** To the stages. */
   public StageChannels stages() {
     return stages;
+  }
+
+  /** Where the catalogue's writer listens; empty when there is none. */
+  public String catalogTarget() {
+    return catalogTarget;
   }
 
   /** Where the router listens. */

@@ -13,6 +13,7 @@ import java.util.Map;
  * @param modelRepo the model repository
  * @param data the data folder
  * @param state where a router remembers users' events across restarts; empty for memory alone
+ * @param catalogLog the folder of the log of a catalogue's writer
  * @param rewriteTables a folder of rewrite tables that may not lie in the model repository
  * @param rewriteModelBudget how long a rewrite model is waited for
  * @param peers where a router finds the stages
@@ -22,6 +23,7 @@ public record ServeConfig(
     String modelRepo,
     String data,
     String state,
+    String catalogLog,
     String rewriteTables,
     Duration rewriteModelBudget,
     Peers peers) {
@@ -29,8 +31,12 @@ public record ServeConfig(
   /** How long a rewrite model is waited for unless told otherwise. */
   public static final Duration REWRITE_MODEL_BUDGET = Duration.ofMillis(50);
 
-  /** gRPC targets such as {@code 127.0.0.1:7701} or {@code dns:///retrieval:7701}. */
-  public record Peers(String rewrite, String retrieval, String ranking) {
+  /**
+   * gRPC targets such as {@code 127.0.0.1:7701} or {@code dns:///retrieval:7701}.
+   *
+   * @param catalog the catalogue's writer, for retrieval; empty where the catalogue never changes
+   */
+  public record Peers(String rewrite, String retrieval, String ranking, String catalog) {
     public Peers {
       notEmpty("rewrite", rewrite);
       notEmpty("retrieval", retrieval);
@@ -50,12 +56,14 @@ public record ServeConfig(
         modelRepo.toString(),
         data.toString(),
         "",
+        "catalog-log",
         rewriteTables.toString(),
         REWRITE_MODEL_BUDGET,
         new Peers(
             "127.0.0.1:" + Stage.REWRITE.port(),
             "127.0.0.1:" + Stage.RETRIEVAL.port(),
-            "127.0.0.1:" + Stage.RANKING.port()));
+            "127.0.0.1:" + Stage.RANKING.port(),
+            ""));
   }
 
   /** These values under {@code key.path} → value pairs. */

@@ -7,7 +7,8 @@ public enum Stage {
   ROUTER(7700),
   RETRIEVAL(7701),
   RANKING(7702),
-  REWRITE(7703);
+  REWRITE(7703),
+  CATALOG(7704);
 
   private final int port;
 

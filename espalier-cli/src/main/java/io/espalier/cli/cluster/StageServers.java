@@ -2,6 +2,7 @@ package io.espalier.cli.cluster;
 
 import io.espalier.bundles.BundleId;
 import io.espalier.bundles.BundleRepository;
+import io.espalier.catalog.CatalogComponent;
 import io.espalier.inference.embedded.EmbeddedModelRunner;
 import io.espalier.ranking.RankingComponent;
 import io.espalier.ranking.RankingSettings;
@@ -13,7 +14,10 @@ import io.espalier.router.StageChannels;
 import io.espalier.server.ClientChannels;
 import io.espalier.server.EspalierServer;
 import io.espalier.server.ServerConfig;
+import io.espalier.stores.log.FileLog;
+import io.espalier.stores.log.RecordLog;
 import io.espalier.stores.users.UserStateStore;
+import io.grpc.Channel;
 import io.grpc.ManagedChannel;
 import io.opentelemetry.api.OpenTelemetry;
 import java.io.IOException;
@@ -26,6 +30,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.UUID;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Builds each server of a cluster from its deployment. The same builders make the servers of one
@@ -103,10 +108,26 @@ public final class StageServers {
     return rewrite(config, runner, runner);
   }
 
-  /** The retrieval server on the deployment's models alone. */
-  public EspalierServer.Builder retrieval(ServerConfig config) {
+  /**
+   * The retrieval server on the deployment's models alone.
+   *
+   * @param catalog to the catalogue's writer, whose changes are followed; null where there is none
+   */
+  public EspalierServer.Builder retrieval(ServerConfig config, @Nullable Channel catalog) {
     EmbeddedModelRunner runner = runner(deployment.sources());
-    return retrieval(config, runner, runner);
+    return retrieval(config, runner, runner, catalog);
+  }
+
+  /**
+   * The catalogue's writer.
+   *
+   * @param folder where its log is
+   */
+  public EspalierServer.Builder catalog(ServerConfig config, Path folder) {
+    RecordLog log = FileLog.open(folder, deployment.data().items().size() + 1L);
+    CatalogComponent component =
+        CatalogComponent.start(deployment.repository(), deployment.sources(), log);
+    return builder("catalog", config).service(component.service()).closing(log).closing(component);
   }
 
   /** The ranking server on the deployment's models alone. */
@@ -128,13 +149,20 @@ public final class StageServers {
   }
 
   EspalierServer.Builder retrieval(
-      ServerConfig config, EmbeddedModelRunner runner, AutoCloseable owned) {
+      ServerConfig config,
+      EmbeddedModelRunner runner,
+      AutoCloseable owned,
+      @Nullable Channel catalog) {
     RetrievalComponent component =
         RetrievalComponent.open(
             deployment.repository(), deployment.sources(), deployment.data(), runner);
+    if (catalog != null) {
+      component.follow(catalog);
+    }
     return builder("retrieval", config)
         .service(component.service())
         .readiness("retrieval models", component::isReady)
+        .readiness("the catalogue's log", component::isUpToDate)
         .closing(owned)
         .closing(component);
   }

@@ -51,6 +51,16 @@ public final class DataFolder {
     return new DataFolder(directory);
   }
 
+  /**
+   * Reads items from a file of their own, in the form of a data folder's.
+   *
+   * @throws InvalidDataException that names the file and the line
+   */
+  public static List<CatalogItem> readItems(Path file) {
+    ItemReader reader = new ItemReader(file);
+    return Lines.read(file, false, reader::read);
+  }
+
   /** Where it lies. */
   public Path directory() {
     return directory;

@@ -1,0 +1,78 @@
+package io.espalier.catalog;
+
+import io.espalier.catalog.v1.CatalogServiceGrpc;
+import io.espalier.catalog.v1.Change;
+import io.espalier.catalog.v1.UpdateRequest;
+import io.espalier.catalog.v1.UpdateResponse;
+import io.grpc.Channel;
+import io.grpc.StatusException;
+import io.grpc.stub.BlockingClientCall;
+import java.util.ArrayList;
+import java.util.List;
+
+/** Sends changes to a catalogue's writer. */
+public final class CatalogClient {
+  // Unanswered changes on their way: more would only wait in the writer's queue.
+  private static final int IN_FLIGHT = 256;
+
+  private final CatalogServiceGrpc.CatalogServiceBlockingV2Stub catalogue;
+
+  public CatalogClient(Channel channel) {
+    this.catalogue = CatalogServiceGrpc.newBlockingV2Stub(channel);
+  }
+
+  /**
+   * What became of changes.
+   *
+   * @param lastOffset the offset at which all that were accepted are durable; 0 when none was
+   * @param accepted how many were
+   * @param refused what is wrong with the others, each with the item's id
+   */
+  public record Outcome(long lastOffset, int accepted, List<String> refused) {
+    public Outcome {
+      refused = List.copyOf(refused);
+    }
+  }
+
+  /**
+   * Sends changes and waits for all answers.
+   *
+   * @throws StatusException when the writer cannot be reached or its log cannot be written; what
+   *     had been answered by then is durable
+   */
+  public Outcome send(List<CatalogChange> changes) throws StatusException, InterruptedException {
+    BlockingClientCall<UpdateRequest, UpdateResponse> call = catalogue.update();
+    long last = 0;
+    int answered = 0;
+    List<String> refused = new ArrayList<>();
+    for (int sent = 0; answered < changes.size(); ) {
+      if (sent < changes.size() && sent - answered < IN_FLIGHT) {
+        call.write(request(changes.get(sent++)));
+        if (sent == changes.size()) {
+          call.halfClose();
+        }
+        continue;
+      }
+      UpdateResponse response = call.read();
+      if (response == null) {
+        break;
+      }
+      answered++;
+      last = Math.max(last, response.getOffset());
+      if (!response.getError().isEmpty()) {
+        refused.add(response.getItemId() + ": " + response.getError());
+      }
+    }
+    if (changes.isEmpty()) {
+      call.halfClose();
+    }
+    return new Outcome(last, answered - refused.size(), refused);
+  }
+
+  private static UpdateRequest request(CatalogChange change) {
+    Change message = ChangeMessages.write(change);
+    return message.hasUpsert()
+        ? UpdateRequest.newBuilder().setUpsert(message.getUpsert()).build()
+        : UpdateRequest.newBuilder().setRemove(message.getRemove()).build();
+  }
+}
