@@ -6,6 +6,7 @@ import io.espalier.catalog.v1.FollowRequest;
 import io.espalier.catalog.v1.FollowResponse;
 import io.grpc.Channel;
 import io.grpc.Context;
+import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -26,6 +27,8 @@ public final class CatalogFollower implements AutoCloseable {
   private volatile long applied;
   private volatile long end = -1;
   private volatile boolean connected;
+  // What failed last is said once.
+  private Status.Code lastFailure = Status.Code.OK;
 
   /** What is told of changes; by one thread. */
   @FunctionalInterface
@@ -61,9 +64,10 @@ public final class CatalogFollower implements AutoCloseable {
       try {
         follow();
       } catch (StatusRuntimeException e) {
-        if (connected) {
+        if (e.getStatus().getCode() != lastFailure && !context.isCancelled()) {
           log.warn("the catalogue is lost at offset {}: {}", applied, e.getStatus());
         }
+        lastFailure = e.getStatus().getCode();
       } catch (RuntimeException e) {
         log.error("the catalogue cannot be followed beyond offset {}", applied, e);
       }
@@ -92,6 +96,7 @@ public final class CatalogFollower implements AutoCloseable {
       }
       end = response.getEndOffset();
       connected = true;
+      lastFailure = Status.Code.OK;
     }
   }
 

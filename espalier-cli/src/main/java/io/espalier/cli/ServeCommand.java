@@ -35,7 +35,7 @@ import picocli.CommandLine.Parameters;
       "  ./espalier serve retrieval     at 127.0.0.1:7701",
       "  ./espalier serve ranking       at 127.0.0.1:7702",
       "  ./espalier serve catalog       at 127.0.0.1:7704, its log in ./catalog-log",
-      "  ./espalier serve retrieval --peer catalog=127.0.0.1:7704   follows that catalogue",
+      "  ./espalier serve retrieval --peer catalog=127.0.0.1:7704   follows that catalogue; so does a router",
       "  ./espalier serve router        at 127.0.0.1:7700, with its peers at the ports above",
       "  ./espalier serve router --peer retrieval=dns:///retrieval:7701 --set"
           + " server.max_concurrent_calls=200",
@@ -125,7 +125,7 @@ final class ServeCommand implements Callable<Integer> {
       return servers.retrieval(config.server(), null).build();
     }
     ManagedChannel catalog = channel(target, config.server());
-    return servers.retrieval(config.server(), catalog).closing(catalog::shutdownNow).build();
+    return servers.retrieval(config.server(), catalog).closing(() -> close(catalog)).build();
   }
 
   private EspalierServer router(StageServers servers, ServeConfig config, Deployment deployment)
@@ -136,12 +136,21 @@ final class ServeCommand implements Callable<Integer> {
     Path state = config.state().isEmpty() ? null : Path.of(config.state());
     StageChannels stages = new StageChannels(rewrite, retrieval, ranking);
     servers.warmUp(stages);
+    String target = config.peers().catalog();
+    ManagedChannel catalog = target.isEmpty() ? null : channel(target, config.server());
     return servers
-        .router(config.server(), stages, UpCommand.users(state, deployment.data()))
+        .router(config.server(), stages, UpCommand.users(state, deployment.data()), catalog)
+        .closing(() -> close(catalog))
         .closing(rewrite::shutdownNow)
         .closing(retrieval::shutdownNow)
         .closing(ranking::shutdownNow)
         .build();
+  }
+
+  private static void close(@Nullable ManagedChannel channel) {
+    if (channel != null) {
+      channel.shutdownNow();
+    }
   }
 
   private static ManagedChannel channel(String target, ServerConfig config) {

@@ -54,10 +54,10 @@ public final class Cluster implements AutoCloseable {
               open("in-process:" + name + "-retrieval"),
               open("in-process:" + name + "-ranking"));
       if (tcp == null) {
-        this.router = servers.router(inside, stages, users).buildInProcess(name + "-router");
+        this.router = servers.router(inside, stages, users, null).buildInProcess(name + "-router");
       } else {
         servers.warmUp(stages);
-        this.router = servers.router(tcp.router(), stages, users).build();
+        this.router = servers.router(tcp.router(), stages, users, catalog).build();
       }
       start(router);
       this.routerChannel = open(router.target());

@@ -12,8 +12,10 @@ import io.espalier.rewrite.RewriteSettings;
 import io.espalier.router.RouterComponent;
 import io.espalier.router.StageChannels;
 import io.espalier.server.ClientChannels;
+import io.espalier.server.ConfigException;
 import io.espalier.server.EspalierServer;
 import io.espalier.server.ServerConfig;
+import io.espalier.stores.catalog.CatalogItem;
 import io.espalier.stores.log.FileLog;
 import io.espalier.stores.log.RecordLog;
 import io.espalier.stores.users.UserStateStore;
@@ -30,6 +32,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.UUID;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -124,7 +127,14 @@ public final class StageServers {
    * @param folder where its log is
    */
   public EspalierServer.Builder catalog(ServerConfig config, Path folder) {
-    RecordLog log = FileLog.open(folder, deployment.data().items().size() + 1L);
+    long first = deployment.data().items().size() + 1L;
+    RecordLog log = FileLog.open(folder, first);
+    if (log.start() != first) {
+      log.close();
+      throw new ConfigException(
+          "%s: the log begins at offset %d (expected: %d, after the items of %s)"
+              .formatted(folder, log.start(), first, deployment.data().directory()));
+    }
     CatalogComponent component =
         CatalogComponent.start(deployment.repository(), deployment.sources(), log);
     return builder("catalog", config).service(component.service()).closing(log).closing(component);
@@ -183,13 +193,30 @@ public final class StageServers {
         .closing(component);
   }
 
-  /** The router over channels to the stages. */
+  /**
+   * The router over channels to the stages.
+   *
+   * @param catalog to the catalogue's writer, whose changes are followed; null where there is none
+   */
   public EspalierServer.Builder router(
-      ServerConfig config, StageChannels channels, UserStateStore users) {
+      ServerConfig config,
+      StageChannels channels,
+      UserStateStore users,
+      @Nullable Channel catalog) {
+    if (catalog == null) {
+      return routerOver(config, channels, users, id -> deployment.data().item(id));
+    }
+    FollowedItems items = new FollowedItems(deployment.data(), catalog);
+    return routerOver(config, channels, users, items::item).closing(items);
+  }
+
+  private EspalierServer.Builder routerOver(
+      ServerConfig config,
+      StageChannels channels,
+      UserStateStore users,
+      Function<String, Optional<CatalogItem>> items) {
     RouterComponent.Builder router =
-        RouterComponent.builder(channels, users)
-            .catalogue(id -> deployment.data().item(id))
-            .openTelemetry(telemetry);
+        RouterComponent.builder(channels, users).catalogue(items::apply).openTelemetry(telemetry);
     deployment.routes().forEach(route -> router.route(route.yaml(), route.source()));
     return router.build().install(builder("router", config)).closing(users);
   }
@@ -200,7 +227,7 @@ public final class StageServers {
    */
   public void warmUp(StageChannels channels) throws IOException {
     try (EspalierServer warming =
-        router(ServerConfig.defaults(), channels, UserStateStore.inMemory(1))
+        router(ServerConfig.defaults(), channels, UserStateStore.inMemory(1), null)
             .buildInProcess("warm-up-" + UUID.randomUUID())
             .start()) {
       ManagedChannel channel = ClientChannels.open(warming.target());
