@@ -113,6 +113,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="*", default=["random", "given"])
     parser.add_argument("--blocks", type=int, default=5)
     parser.add_argument("--times", type=int, default=100)
+    parser.add_argument("--warm", type=float, default=30, help="seconds, for our side")
     parser.add_argument("--core", type=int, default=1)
     options = parser.parse_args()
     if options.static:
@@ -127,7 +128,9 @@ def main() -> None:
         for model in options.models:
             ours = Ours(shape, model, options.core)
             theirs = Static(shape, model) if options.static else None
-            ours.decode(15_000 if shape[2] == 256 else 5_000)  # until the compiler is done
+            start = time.perf_counter()
+            while time.perf_counter() - start < options.warm:  # the compiler settles late: it shares the core
+                ours.decode(100)
             blocks = []
             for _ in range(options.blocks):
                 mine = statistics.median(ours.decode(options.times))
