@@ -6,6 +6,9 @@ import io.espalier.bundles.BundleId;
 import io.espalier.bundles.BundleRepository;
 import io.espalier.index.ItemIds;
 import io.espalier.index.trie.SemanticIds;
+import io.espalier.server.EspalierServer;
+import io.espalier.server.RequestException;
+import io.espalier.stores.log.LogException;
 import io.espalier.stores.log.RecordLog;
 import io.grpc.BindableService;
 import java.io.IOException;
@@ -15,12 +18,16 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * The writer of one catalogue: takes changes, gives items their semantic ids, and lets others
  * follow. The service blocks: it wants a server that runs its calls on virtual threads.
  */
 public final class CatalogComponent implements AutoCloseable {
+  private static final Logger log = LoggerFactory.getLogger(CatalogComponent.class);
+
   private final CatalogWriter writer;
   private final CatalogService service;
 
@@ -70,6 +77,16 @@ public final class CatalogComponent implements AutoCloseable {
   /** The gRPC service. */
   public BindableService service() {
     return service;
+  }
+
+  /** Adds the service to a server, and what its failures are to a caller. */
+  public EspalierServer.Builder install(EspalierServer.Builder server) {
+    return server.service(service).exceptionRule(LogException.class, CatalogComponent::unread);
+  }
+
+  private static RequestException unread(LogException failure) {
+    log.error("the log cannot be read", failure);
+    return RequestException.unavailable("the catalogue's log cannot be read at present");
   }
 
   /** Writes what is queued, and stops. */

@@ -5,6 +5,7 @@ import io.espalier.cli.show.Terminal;
 import io.espalier.inference.ModelException;
 import io.espalier.server.ConfigException;
 import io.espalier.stores.catalog.InvalidDataException;
+import io.espalier.stores.log.LogException;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import java.io.IOException;
@@ -65,6 +66,7 @@ final class Failures implements IExecutionExceptionHandler {
       case IOException known -> text(known);
       case BundleException known -> text(known);
       case InvalidDataException known -> text(known);
+      case LogException known -> text(known);
       case IllegalArgumentException known -> text(known);
       case UncheckedIOException known -> text(known);
       default -> failure + " (unexpected: run again with ESPALIER_STACKTRACE=1 to see where)";

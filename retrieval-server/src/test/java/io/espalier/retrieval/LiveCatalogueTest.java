@@ -8,6 +8,7 @@ import io.espalier.bundles.BundleId;
 import io.espalier.bundles.BundleRepository;
 import io.espalier.catalog.CatalogComponent;
 import io.espalier.catalog.v1.CatalogServiceGrpc;
+import io.espalier.catalog.v1.Change;
 import io.espalier.catalog.v1.Filter;
 import io.espalier.catalog.v1.Item;
 import io.espalier.catalog.v1.Range;
@@ -22,6 +23,7 @@ import io.espalier.retrieval.v1.RetrievalServiceGrpc.RetrievalServiceBlockingStu
 import io.espalier.retrieval.v1.RetrieveRequest;
 import io.espalier.retrieval.v1.RetrieveResponse;
 import io.espalier.stores.catalog.DataFolder;
+import io.espalier.stores.log.LogRecord;
 import io.espalier.testing.FunctionRunner;
 import io.espalier.testing.MemoryLog;
 import io.espalier.testing.ServedStage;
@@ -35,13 +37,13 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -102,53 +104,88 @@ class LiveCatalogueTest {
     }
   }
 
+  /**
+   * A writer changes the catalogue as fast as it can while another asks. What the catalogue was at
+   * an answer's offset is told by the log.
+   */
   @Test
-  void retrieve_underChurn_isTheCatalogueOfItsOffsetExactly() throws InterruptedException {
-    Map<Long, Map<String, Integer>> history = new HashMap<>();
-    Map<String, Integer> prices = new LinkedHashMap<>();
+  void retrieve_underChurn_isTheCatalogueOfItsOffsetExactly() throws Exception {
+    long wanted = Long.getLong("espalier.churn.items", 200_000);
+    Map<String, Double> prices = new HashMap<>();
     for (int i = 0; i < AT_FIRST; i++) {
-      prices.put(id(i), i % 10);
+      prices.put(id(i), (double) (i % 10));
     }
-    history.put((long) AT_FIRST, Map.copyOf(prices));
-    int returned = 0;
-    for (int round = 0; round < 400; round++) {
-      long last = 0;
-      for (int n = random.nextInt(4); n > 0; n--) {
-        String id = id(random.nextInt(ITEMS));
-        int price = random.nextInt(10);
-        if (random.nextInt(3) == 0) {
-          prices.remove(id);
-          last = updates.remove(id).getOffset();
-        } else {
-          prices.put(id, price);
-          last = updates.upsert(item(id, price)).getOffset();
+    AtomicBoolean stop = new AtomicBoolean();
+    Thread churn = Thread.ofPlatform().start(() -> churn(stop));
+    long known = AT_FIRST;
+    long returned = 0;
+    try {
+      while (returned < wanted) {
+        int low = random.nextInt(10);
+        boolean filtered = random.nextBoolean();
+        String source = random.nextInt(4) == 0 ? "popular" : "tiger";
+        String excluded = id(random.nextInt(ITEMS));
+        RetrieveRequest.Builder request =
+            request(source).addExclude(excluded).setMinCatalogOffset(known);
+        if (filtered) {
+          request.setFilter(Filter.newBuilder().setRange(range("price", low, low + 2)));
         }
-        history.put(last, Map.copyOf(prices));
-      }
-      int low = random.nextInt(10);
-      boolean filtered = random.nextBoolean();
-      String source = random.nextBoolean() ? "tiger" : "popular";
-      RetrieveRequest.Builder request = request(source).setMinCatalogOffset(last);
-      if (filtered) {
-        request.setFilter(Filter.newBuilder().setRange(range("price", low, low + 2)));
-      }
-      String excluded = id(random.nextInt(ITEMS));
-      RetrieveResponse response = retrieval.retrieve(request.addExclude(excluded).build());
+        RetrieveResponse response = retrieval.retrieve(request.build());
 
-      assertThat(response.getCatalogOffset()).isGreaterThanOrEqualTo(last);
-      List<String> legal =
-          history.getOrDefault(response.getCatalogOffset(), Map.of()).entrySet().stream()
-              .filter(e -> !filtered || (e.getValue() >= low && e.getValue() <= low + 2))
-              .map(Map.Entry::getKey)
-              .filter(id -> !id.equals(excluded))
-              .toList();
-      // Wide enough for everything: what comes back is every legal item, and nothing else.
-      assertThat(response.getCandidatesList().stream().map(Candidate::getItemId))
-          .as("round %d of %s", round, source)
-          .containsExactlyInAnyOrderElementsOf(legal);
-      returned += legal.size();
+        assertThat(response.getCatalogOffset()).isGreaterThanOrEqualTo(known);
+        known = replay(prices, known, response.getCatalogOffset());
+        List<String> legal =
+            prices.entrySet().stream()
+                .filter(e -> !filtered || (e.getValue() >= low && e.getValue() <= low + 2))
+                .map(Map.Entry::getKey)
+                .filter(id -> !id.equals(excluded))
+                .toList();
+        // Wide enough for everything: what comes back is every legal item, and nothing else.
+        assertThat(response.getCandidatesList().stream().map(Candidate::getItemId))
+            .as("%s at offset %d", source, known)
+            .containsExactlyInAnyOrderElementsOf(legal);
+        returned += legal.size();
+      }
+    } finally {
+      stop.set(true);
+      churn.join();
     }
-    assertThat(returned).isGreaterThan(10_000);
+    System.out.printf("%d items returned over %d changes%n", returned, known - AT_FIRST);
+    assertThat(known).isGreaterThan(AT_FIRST + 100);
+  }
+
+  private void churn(AtomicBoolean stop) {
+    Random changes = new Random(8);
+    try {
+      while (!stop.get()) {
+        String id = id(changes.nextInt(ITEMS));
+        if (changes.nextInt(3) == 0) {
+          updates.remove(id);
+        } else {
+          updates.upsert(item(id, changes.nextInt(10)));
+        }
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  private long replay(Map<String, Double> prices, long known, long to) throws IOException {
+    long next = known + 1;
+    while (next <= to) {
+      for (LogRecord record : log.read(next, 1 << 20)) {
+        if (record.offset() <= to) {
+          Change change = Change.parseFrom(record.payload());
+          if (change.hasUpsert()) {
+            prices.put(change.getUpsert().getId(), change.getUpsert().getPrice());
+          } else {
+            prices.remove(change.getRemove());
+          }
+          next = record.offset() + 1;
+        }
+      }
+    }
+    return to;
   }
 
   @Test

@@ -3,6 +3,8 @@ package io.espalier.router;
 import io.espalier.bundles.BundleId;
 import io.espalier.server.ConfigException;
 import io.espalier.server.EspalierServer;
+import io.espalier.server.RequestException;
+import io.espalier.stores.log.LogException;
 import io.espalier.stores.users.UserStateStore;
 import io.grpc.BindableService;
 import io.opentelemetry.api.OpenTelemetry;
@@ -18,6 +20,8 @@ import java.util.Set;
 import java.util.concurrent.Executor;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * A router, composed: route files, the channels to the stages, the users' state and, where routes
@@ -27,6 +31,8 @@ import org.jspecify.annotations.Nullable;
  * ready. A stage that is down makes answers degraded, never the router unready.
  */
 public final class RouterComponent {
+  private static final Logger log = LoggerFactory.getLogger(RouterComponent.class);
+
   private final RouteTable routes;
   private final RouterService service;
 
@@ -87,7 +93,15 @@ public final class RouterComponent {
 
   /** Adds the router to a server. */
   public EspalierServer.Builder install(EspalierServer.Builder server) {
-    return server.service(service).readiness("routes", () -> true);
+    return server
+        .service(service)
+        .exceptionRule(LogException.class, RouterComponent::unwritten)
+        .readiness("routes", () -> true);
+  }
+
+  private static RequestException unwritten(LogException failure) {
+    log.error("events were not recorded", failure);
+    return RequestException.unavailable("events: the log cannot be written at present");
   }
 
   /** What a router is made of. */

@@ -40,10 +40,12 @@ import io.espalier.router.v1.WhyNotResponse;
 import io.espalier.server.ConfigException;
 import io.espalier.server.RequestException;
 import io.espalier.stores.catalog.CatalogItem;
+import io.espalier.stores.users.Durability;
 import io.espalier.stores.users.UserEvent;
 import io.espalier.stores.users.UserStateStore;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -56,6 +58,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 class RouterTest {
   private static final String FEED =
@@ -924,6 +927,17 @@ class RouterTest {
         .recommend(RecommendRequest.newBuilder().setUser(User.newBuilder().setId("u")).build());
     assertThat(router.stages.retrievals.getFirst().getHistoryList())
         .containsExactly("late", "b", "a");
+  }
+
+  @Test
+  void recordEvents_logCannotBeWritten_isUnavailable(@TempDir Path directory) {
+    UserStateStore store = UserStateStore.open(directory, 100, Durability.WRITTEN);
+    RunningRouter router = started(new RunningRouter(store, builder -> builder, FEED));
+    store.close();
+
+    assertThatThrownBy(() -> router.stub().recordEvents(events("u", "e1", "a")))
+        .hasMessage("UNAVAILABLE: events: the log cannot be written at present");
+    assertThat(store.knows("u")).isFalse();
   }
 
   private static Event timed(String id, String item, long second) {

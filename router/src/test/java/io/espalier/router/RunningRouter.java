@@ -18,12 +18,18 @@ import java.util.function.UnaryOperator;
 /** A router behind the whole server stack, in process, over stages that a test scripts. */
 final class RunningRouter implements AutoCloseable {
   final FakeStages stages = new FakeStages();
-  final UserStateStore users = UserStateStore.inMemory(100);
+  final UserStateStore users;
   final AtomicReference<Instant> now = new AtomicReference<>(Instant.parse("2026-01-01T00:00:00Z"));
   final EspalierServer server;
   final ManagedChannel channel;
 
   RunningRouter(UnaryOperator<RouterComponent.Builder> composition, String... routes) {
+    this(UserStateStore.inMemory(100), composition, routes);
+  }
+
+  RunningRouter(
+      UserStateStore users, UnaryOperator<RouterComponent.Builder> composition, String... routes) {
+    this.users = users;
     RouterComponent.Builder builder =
         RouterComponent.builder(stages.channels(), users).clock(now::get);
     for (String route : routes) {

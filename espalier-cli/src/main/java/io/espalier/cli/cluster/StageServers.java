@@ -137,7 +137,7 @@ public final class StageServers {
     }
     CatalogComponent component =
         CatalogComponent.start(deployment.repository(), deployment.sources(), log);
-    return builder("catalog", config).service(component.service()).closing(log).closing(component);
+    return component.install(builder("catalog", config)).closing(log).closing(component);
   }
 
   /** The ranking server on the deployment's models alone. */

@@ -141,7 +141,19 @@ public final class FileLog implements RecordLog {
 
   @Override
   public long append(List<byte[]> records) {
-    long last;
+    long last = write(records);
+    force(last);
+    return last;
+  }
+
+  /**
+   * Writes records so that they outlive this process, but for a loss of power; {@link #force} makes
+   * up for that, and readers see them from then on.
+   *
+   * @return the offset of the last of them
+   * @throws LogException when they could not be written; none of them is in the log then
+   */
+  public long write(List<byte[]> records) {
     synchronized (writing) {
       if (broken) {
         throw new LogException(files + ": a write could not be undone or forced before");
@@ -160,10 +172,15 @@ public final class FileLog implements RecordLog {
         throw new LogException(files + ": cannot be written", e);
       }
       written = segment.next() - 1;
-      last = written;
+      return written;
     }
-    force(last);
-    return last;
+  }
+
+  /** The offset of the last record that was written, forced or not. */
+  public long written() {
+    synchronized (writing) {
+      return written;
+    }
   }
 
   private Segment writable() {
@@ -201,7 +218,8 @@ public final class FileLog implements RecordLog {
     }
   }
 
-  private void force(long offset) {
+  /** Returns once a record that was written would survive a loss of power. */
+  public void force(long offset) {
     synchronized (forcing) {
       // Whoever waited for this lock was most likely covered by the force that held it.
       if (safe >= offset) {
@@ -307,12 +325,16 @@ public final class FileLog implements RecordLog {
     }
   }
 
+  /** Forces what was written, and lets go of the folder. */
   @Override
   public void close() {
     synchronized (writing) {
-      broken = true;
       synchronized (this) {
         try {
+          if (!broken) {
+            segments.lastEntry().getValue().force();
+          }
+          broken = true;
           for (Segment segment : segments.values()) {
             segment.close();
           }

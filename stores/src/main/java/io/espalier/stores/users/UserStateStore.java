@@ -3,6 +3,7 @@ package io.espalier.stores.users;
 import io.espalier.stores.catalog.CatalogItem;
 import io.espalier.stores.catalog.DataFolder;
 import io.espalier.stores.catalog.UserSequence;
+import io.espalier.stores.log.LogException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -63,8 +64,8 @@ public final class UserStateStore implements AutoCloseable {
    * Opens the store in a directory, which is made when it is not there, and replays its log.
    *
    * @param limit events kept of each user
-   * @throws UncheckedIOException when the log cannot be read or made
-   * @throws IllegalStateException when another store holds the directory
+   * @throws UncheckedIOException when the directory cannot be made
+   * @throws LogException when the log cannot be read, or another store holds it
    */
   public static UserStateStore open(Path directory, int limit, Durability durability) {
     try {
@@ -86,7 +87,8 @@ public final class UserStateStore implements AutoCloseable {
   /**
    * Stores events of a user; returns when they are as durable as the store promises.
    *
-   * @throws UncheckedIOException when they could not be logged; none is stored then
+   * @throws LogException when they could not be logged: none is stored when they could not be
+   *     written; when they could not be forced, whether they outlive a loss of power is open
    */
   public Recorded record(String user, List<UserEvent> events) {
     UserEvent.checkId("user", user);

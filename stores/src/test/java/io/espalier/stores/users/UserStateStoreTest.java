@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.espalier.stores.catalog.DataFolder;
+import io.espalier.stores.log.LogException;
 import io.espalier.stores.users.UserStateStore.Recorded;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -162,7 +163,7 @@ class UserStateStoreTest {
       store.record("u", List.of(click("e1", "a", 1)));
       store.record("u", List.of(click("e2", "b", 2)));
     }
-    Path log = directory.resolve("user-events.log");
+    Path log = directory.resolve("user-events/00000000000000000001.log");
     byte[] whole = Files.readAllBytes(log);
     int first = whole.length / 2;
     for (int cut = 0; cut < whole.length; cut++) {
@@ -185,7 +186,7 @@ class UserStateStoreTest {
     try (UserStateStore store = UserStateStore.open(directory, 100, Durability.FORCED)) {
       store.record("u", List.of(click("e1", "a", 1)));
     }
-    Path log = directory.resolve("user-events.log");
+    Path log = directory.resolve("user-events/00000000000000000001.log");
     long end = Files.size(log);
     try (FileChannel channel = FileChannel.open(log, StandardOpenOption.APPEND)) {
       channel.write(
@@ -197,7 +198,7 @@ class UserStateStoreTest {
       assertThat(items(store, "u")).containsExactly("a");
     }
     assertThat(Files.size(log)).isEqualTo(end);
-    assertThat(directory.resolve("user-events.log.torn-" + end)).hasSize(4096 + 17);
+    assertThat(directory.resolve("user-events/unfinished-2-0")).hasSize(4096 + 17);
   }
 
   @Test
@@ -205,8 +206,8 @@ class UserStateStoreTest {
     try (UserStateStore store = UserStateStore.open(directory, 100, Durability.WRITTEN)) {
       assertThat(store.size()).isZero();
       assertThatThrownBy(() -> UserStateStore.open(directory, 100, Durability.WRITTEN))
-          .isInstanceOf(IllegalStateException.class)
-          .hasMessageContaining("held by another store");
+          .isInstanceOf(LogException.class)
+          .hasMessageContaining("held by another log");
     }
   }
 
