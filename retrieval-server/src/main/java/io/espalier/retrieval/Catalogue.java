@@ -96,6 +96,10 @@ final class Catalogue implements CatalogFollower.Listener {
    * @return the catalogue then; that of an earlier offset when the patience was not enough
    */
   CatalogueView await(long offset, long patienceNanos) throws InterruptedException {
+    CatalogueView now = view;
+    if (now.offset() >= offset) {
+      return now;
+    }
     long end = System.nanoTime() + patienceNanos;
     synchronized (this) {
       for (long left = patienceNanos;

@@ -22,8 +22,8 @@ final class RetrievalService extends RetrievalServiceGrpc.RetrievalServiceImplBa
   // For callers that set no deadline.
   private static final Duration PATIENCE = Duration.ofSeconds(30);
 
-  // No log comes so far while a request waits.
-  private static final long MAX_AHEAD = 1_000_000;
+  // A replica that follows at all is milliseconds behind.
+  private static final Duration CATCH_UP = Duration.ofSeconds(2);
 
   private final Map<String, Retriever> retrievers;
   private final Catalogue catalogue;
@@ -129,15 +129,12 @@ final class RetrievalService extends RetrievalServiceGrpc.RetrievalServiceImplBa
 
   /** The catalogue as it is, or as soon as it is as new as the caller wants it. */
   private CatalogueView catalogueAt(long minOffset, long deadlineNanos) {
-    CatalogueView now = catalogue.view();
-    if (now.offset() >= minOffset) {
-      return now;
-    }
-    if (minOffset - now.offset() > MAX_AHEAD) {
-      throw behind(minOffset, now);
+    if (minOffset < 0) {
+      throw RequestException.invalidArgument(
+          "min_catalog_offset: " + minOffset + " (expected: >= 0)");
     }
     try {
-      long patience = (deadlineNanos - System.nanoTime()) / 2;
+      long patience = Math.min(CATCH_UP.toNanos(), (deadlineNanos - System.nanoTime()) / 2);
       CatalogueView then = catalogue.await(minOffset, patience);
       if (then.offset() < minOffset) {
         throw behind(minOffset, then);
