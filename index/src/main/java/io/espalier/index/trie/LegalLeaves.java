@@ -1,6 +1,7 @@
 package io.espalier.index.trie;
 
 import java.util.Arrays;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import org.roaringbitmap.RoaringBitmap;
 
@@ -20,25 +21,47 @@ public final class LegalLeaves {
   // At most one of the two; neither when every leaf is allowed.
   private final long @Nullable [] broad;
   private final int @Nullable [] narrow;
+  // Where either is there: the first allowed leaf under each child of the root that has one. Every
+  // request begins there, and looking for them again would be most of a narrow filter's work.
+  private final int[] underRoot;
   // Sorted arrays of leaves that are barred nevertheless.
   private final int[][] barred;
 
   private LegalLeaves(
-      SemanticIdTrie trie, long @Nullable [] broad, int @Nullable [] narrow, int[][] barred) {
+      SemanticIdTrie trie,
+      long @Nullable [] broad,
+      int @Nullable [] narrow,
+      int[] underRoot,
+      int[][] barred) {
     this.trie = trie;
     this.broad = broad;
     this.narrow = narrow;
+    this.underRoot = underRoot;
     this.barred = barred;
   }
 
+  private LegalLeaves(SemanticIdTrie trie, long @Nullable [] broad, int @Nullable [] narrow) {
+    this(trie, broad, narrow, new int[0], new int[0][]);
+  }
+
+  private LegalLeaves begun() {
+    IntStream.Builder first = IntStream.builder();
+    int end = trie.size();
+    for (int leaf = next(0, end); leaf < end; ) {
+      first.add(leaf);
+      leaf = next(trie.rootStart(trie.rootChildOf(leaf) + 1), end);
+    }
+    return new LegalLeaves(trie, broad, narrow, first.build().toArray(), barred);
+  }
+
   static LegalLeaves all(SemanticIdTrie trie) {
-    return new LegalLeaves(trie, null, null, new int[0][]);
+    return new LegalLeaves(trie, null, null, new int[0], new int[0][]);
   }
 
   static LegalLeaves of(SemanticIdTrie trie, RoaringBitmap items) {
     int n = items.getCardinality();
     if (n < trie.size() / NARROW) {
-      return new LegalLeaves(trie, null, trie.leavesOf(items.toArray()), new int[0][]);
+      return new LegalLeaves(trie, null, trie.leavesOf(items.toArray())).begun();
     }
     long[] bits = new long[(trie.size() + 63) >>> 6];
     items.forEach(
@@ -48,7 +71,7 @@ public final class LegalLeaves {
             bits[leaf >>> 6] |= 1L << leaf;
           }
         });
-    return new LegalLeaves(trie, bits, null, new int[0][]);
+    return new LegalLeaves(trie, bits, null).begun();
   }
 
   /** These leaves without those of some items; for a few, since each is looked for by itself. */
@@ -63,7 +86,27 @@ public final class LegalLeaves {
     }
     int[][] more = Arrays.copyOf(barred, barred.length + 1);
     more[barred.length] = leaves;
-    return new LegalLeaves(trie, broad, narrow, more);
+    return new LegalLeaves(trie, broad, narrow, underRoot, more);
+  }
+
+  /** Adds the children of the root that have a legal leaf. */
+  void expandRoot(Continuations out) {
+    boolean filtered = broad != null || narrow != null;
+    int child = 0;
+    for (int i = 0; i < (filtered ? underRoot.length : trie.rootChildren()); i++) {
+      int leaf = filtered ? underRoot[i] : trie.rootStart(i);
+      // Both run forward: the child that the leaf lies under is this one or a later one.
+      while (trie.rootStart(child + 1) <= leaf) {
+        child++;
+      }
+      int end = trie.rootStart(child + 1);
+      if (isBarred(leaf)) {
+        leaf = next(leaf + 1, end);
+      }
+      if (leaf < end) {
+        out.add(trie.rootCode(child), TrieConstraint.state(leaf, end));
+      }
+    }
   }
 
   boolean isOf(SemanticIdTrie other) {

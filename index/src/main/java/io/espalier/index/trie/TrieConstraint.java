@@ -45,12 +45,10 @@ final class TrieConstraint implements Constraint {
     if (from == to) {
       return;
     }
-    if (legal.all(from, to)) {
-      if (level == 0) {
-        expandRoot(out);
-      } else {
-        trie.children(level, from, to, out);
-      }
+    if (level == 0) {
+      legal.expandRoot(out);
+    } else if (legal.all(from, to)) {
+      trie.children(level, from, to, out);
     } else {
       expandLegal(level, from, to, out);
     }
@@ -77,19 +75,10 @@ final class TrieConstraint implements Constraint {
     return leaf < end ? state(leaf, end) : NONE;
   }
 
-  private void expandRoot(Continuations out) {
-    for (int child = 0; child < trie.rootChildren(); child++) {
-      out.add(trie.rootCode(child), state(trie.rootStart(child), trie.rootStart(child + 1)));
-    }
-  }
-
   /** From one legal leaf to the next that lies under another child. */
   private void expandLegal(int level, int from, int to, Continuations out) {
     for (int leaf = legal.next(from, to); leaf < to; ) {
-      int end =
-          level == 0
-              ? trie.rootStart(trie.rootChildOf(leaf) + 1)
-              : trie.nextStart(level + 1, leaf + 1, to);
+      int end = trie.nextStart(level + 1, leaf + 1, to);
       out.add(trie.code(level, leaf), state(leaf, end));
       leaf = legal.next(end, to);
     }
