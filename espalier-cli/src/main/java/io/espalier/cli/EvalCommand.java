@@ -63,6 +63,13 @@ final class EvalCommand implements Callable<Integer> {
   String wanted = "";
 
   @Option(
+      names = "--sources",
+      split = ",",
+      paramLabel = "NAME@VERSION",
+      description = "Bundles to measure beside the sources of a feed route.")
+  List<String> further = List.of();
+
+  @Option(
       names = "--users",
       paramLabel = "N",
       defaultValue = "2147483647",
@@ -94,7 +101,8 @@ final class EvalCommand implements Callable<Integer> {
     atLeastOne("--in-flight", inFlight);
     Deployment all = options.deployment(home, terminal);
     RouteText route = route(all).withoutBudgets();
-    Deployment deployment = new Deployment(all.repository(), all.data(), List.of(route));
+    Deployment deployment =
+        new Deployment(all.repository(), all.data(), List.of(route), further(all, route));
     remark("time budgets are lifted: figures are of quality, not of time");
     EvalReport report =
         switch (route.kind()) {
@@ -126,6 +134,34 @@ final class EvalCommand implements Callable<Integer> {
     }
   }
 
+  /** The sources that the command line adds to those of the route. */
+  private List<BundleId> further(Deployment deployment, RouteText route) {
+    if (!further.isEmpty() && !route.kind().equals("feed")) {
+      throw new ProgramException(
+          ExitCode.USAGE, "--sources: with a " + route.kind() + " route (expected: a feed route)");
+    }
+    List<BundleId> ids = new ArrayList<>();
+    for (String text : further) {
+      BundleId id;
+      try {
+        id = BundleId.parse(text);
+      } catch (IllegalArgumentException e) {
+        throw new ProgramException(ExitCode.USAGE, "--sources: " + e.getMessage());
+      }
+      String fingerprint = deployment.repository().get(id).manifest().data().fingerprint();
+      if (!fingerprint.equals(deployment.data().fingerprint())) {
+        throw new ProgramException(
+            ExitCode.USAGE,
+            "--sources: %s is of another catalogue, %s (expected: %s)"
+                .formatted(id, fingerprint, deployment.data().fingerprint()));
+      }
+      if (!ids.contains(id) && !route.sourceBundles().contains(id)) {
+        ids.add(id);
+      }
+    }
+    return ids;
+  }
+
   private RouteText route(Deployment deployment) {
     Optional<RouteText> named =
         deployment.routes().stream().filter(route -> route.name().equals(wanted)).findFirst();
@@ -152,7 +188,9 @@ final class EvalCommand implements Callable<Integer> {
     BundleRepository repository = deployment.repository();
     List<SourceUnderTest> sources = new ArrayList<>();
     List<String> beams = new ArrayList<>();
-    for (RouteText.Source source : route.sources()) {
+    List<RouteText.Source> tested = new ArrayList<>(route.sources());
+    deployment.further().forEach(id -> tested.add(new RouteText.Source(id, 0, 0, "")));
+    for (RouteText.Source source : tested) {
       Bundle bundle = repository.get(source.bundle());
       boolean generative = bundle.manifest().shape() == Shape.GENERATE;
       int beam = generative ? beam(source, bundle) : 0;

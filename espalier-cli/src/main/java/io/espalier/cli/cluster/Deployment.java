@@ -23,10 +23,18 @@ import java.util.stream.Stream;
  * @param repository where the bundles are
  * @param data the catalogue, and what users did
  * @param routes those that fit the catalogue; at least one
+ * @param further sources that are served though no route names them
  */
-public record Deployment(BundleRepository repository, DataFolder data, List<RouteText> routes) {
+public record Deployment(
+    BundleRepository repository, DataFolder data, List<RouteText> routes, List<BundleId> further) {
   public Deployment {
     routes = List.copyOf(routes);
+    further = List.copyOf(further);
+  }
+
+  /** A deployment of the routes' own sources. */
+  public Deployment(BundleRepository repository, DataFolder data, List<RouteText> routes) {
+    this(repository, data, routes, List.of());
   }
 
   /**
@@ -78,10 +86,10 @@ public record Deployment(BundleRepository repository, DataFolder data, List<Rout
   }
 
   /** The same with further routes. */
-  public Deployment with(Collection<RouteText> further) {
+  public Deployment with(Collection<RouteText> more) {
     List<RouteText> all = new ArrayList<>(routes);
-    all.addAll(further);
-    return new Deployment(repository, data, all);
+    all.addAll(more);
+    return new Deployment(repository, data, all, further);
   }
 
   List<BundleId> rewriters() {
@@ -89,7 +97,9 @@ public record Deployment(BundleRepository repository, DataFolder data, List<Rout
   }
 
   List<BundleId> sources() {
-    return all(RouteText::sourceBundles);
+    Set<BundleId> bundles = new TreeSet<>(all(RouteText::sourceBundles));
+    bundles.addAll(further);
+    return List.copyOf(bundles);
   }
 
   List<BundleId> rankers() {
