@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import warnings
 from dataclasses import dataclass, field
@@ -51,6 +52,9 @@ def to_onnx(
         own = {0: "batch", **varying.get(name, {})}
         shapes.append({axis: torch.export.Dim.DYNAMIC for axis in own})
         dims.update({name_: None for name_ in own.values()})
+    kinds = [parameter.kind for parameter in inspect.signature(module.forward).parameters.values()]
+    if kinds == [inspect.Parameter.VAR_POSITIONAL]:
+        shapes = [tuple(shapes)]
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")

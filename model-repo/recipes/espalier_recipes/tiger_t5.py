@@ -215,7 +215,8 @@ class Step(_Stack):
         super().__init__(built, levels)
         self.level = level
 
-    def forward(self, code, state_blocked, state_start, *rest):
+    def forward(self, *given):
+        code, state_blocked, state_start, *rest = given
         state, cache = rest[: 2 * self.layers], rest[2 * self.layers :]
         batch, beams = code.shape
         token = (code + (1 + (self.level - 1) * self.size)).flatten()
@@ -302,7 +303,7 @@ def add_models(writer: Writer, built: T5ForConditionalGeneration, shape: Shape, 
                 states = prefill(history)[1:]
             batch = len(history)
             found = {"code": torch.randint(size, (batch, beams))}
-            found |= {port.name: value for port, value in zip(state, states)}
+            found |= {port.name: value.contiguous() for port, value in zip(state, states)}
             return found | ({"beam_cache": torch.randn(batch, beams, level - 1, width)} if level > 1 else {})
 
         inputs = [Port("code", torch.int64, (-1,)), *state]
