@@ -69,6 +69,11 @@ def parser() -> argparse.ArgumentParser:
         "--tables", type=Path, required=True, help="folder to write <bundle>/<version>/table.tsv to"
     )
     tables.add_argument("--name", type=label, help="first part of the bundles' names")
+    fuse = commands.add_parser("fuse", help="adds a bundle's whole beam search as one graph")
+    fuse.add_argument("--out", type=Path, required=True, help="model repository to add to")
+    fuse.add_argument("--bundle", type=label, required=True)
+    fuse.add_argument("--version", type=int, default=1)
+    fuse.add_argument("--precision", choices=("fp32", "int8"), default="fp32")
     return top
 
 
@@ -91,6 +96,11 @@ def main(arguments: list[str] | None = None) -> int:
         from . import search_eval
 
         print("\n".join(search_eval.write_tables(options.data, options.out, options.tables, options.name)))
+        return 0
+    if options.command == "fuse":
+        from . import fused_models
+
+        print("\n".join(fused_models.add(options.out, options.bundle, options.version, options.precision)))
         return 0
     os.environ.setdefault("HF_HUB_OFFLINE", "1" if options.backbone in ("sasrec", "random") else "0")
     import torch
