@@ -39,7 +39,7 @@ total = Add(scores3, gained)
 """
 
 # A word of a filter: the next legal leaf after its own 32 above, its 32 leaves' bits below. The next legal leaf at or
-# after the first of a node lies in the node, or the node is not legal (decision 0006).
+# after the first of a node lies in the node, or the node is not legal (decision 0012).
 _FILTER = """
 from_leaf = Gather<axis=0>(first_leaf, safe)
 following = Add(safe, one32)
