@@ -15,22 +15,46 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
+import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * The catalogue that every source of a server searches: a snapshot, whose offset is its number of
  * items as if each had been one update, and the changes that were followed since.
  *
- * <p>Readers see both through one reference. {@code brand}, {@code category} (the name of every
- * ancestor), {@code price}, {@code stock} and {@code group} are attributes beside the items' own.
+ * <p>Readers see both through one reference. Once the changes are many, one snapshot is made of
+ * both beside them, which takes their place; no reader waits for it. {@code brand}, {@code
+ * category} (the name of every ancestor), {@code price}, {@code stock} and {@code group} are
+ * attributes beside the items' own.
  */
 final class Catalogue implements CatalogFollower.Listener {
+  private static final Logger log = LoggerFactory.getLogger(Catalogue.class);
+
+  // A batch of changes copies the delta, and a compaction passes over all items: one change to so
+  // many items keeps both small beside the other, within bounds.
+  private static final int ITEMS_A_CHANGE = 50;
+  private static final int LEAST_COMPACTED_CHANGES = 1_000;
+  private static final int MOST_CHANGES = 20_000;
+
   private final List<CatalogItem> items;
   private final ItemIds ids;
+  private final Executor compactor;
   private volatile CatalogueView view;
+  // What was followed since the compaction that is under way began; null when none is.
+  private @Nullable List<CatalogChange> meanwhile;
 
-  Catalogue(List<CatalogItem> items) {
+  /**
+   * The catalogue of a folder.
+   *
+   * @param compactor runs a compaction, for up to seconds of one core
+   */
+  Catalogue(List<CatalogItem> items, Executor compactor) {
     this.items = items;
+    this.compactor = compactor;
     this.ids = ItemIds.of(items.stream().map(CatalogItem::id).toList());
     ItemAttributes.Builder builder = ItemAttributes.builder(ids);
     for (int i = 0; i < items.size(); i++) {
@@ -38,7 +62,7 @@ final class Catalogue implements CatalogFollower.Listener {
       attributes(items.get(i))
           .forEach((name, values) -> values.forEach(value -> builder.add(index, name, value)));
     }
-    this.view = new CatalogueView(items.size(), LiveItems.of(builder.build()), Map.of());
+    this.view = new CatalogueView(items.size(), LiveItems.of(builder.build()), Map.of(), Map.of());
   }
 
   private static Map<String, List<AttributeValue>> attributes(CatalogItem item) {
@@ -85,6 +109,11 @@ final class Catalogue implements CatalogFollower.Listener {
     view = view.with(bundle, LiveTrie.of(trie));
   }
 
+  /** Adds a source that numbers items in its own way; before changes are followed. */
+  synchronized void add(ItemIds source) {
+    view = view.with(source);
+  }
+
   /** The catalogue as it is now; a request keeps to the one that it started with. */
   CatalogueView view() {
     return view;
@@ -113,7 +142,48 @@ final class Catalogue implements CatalogFollower.Listener {
 
   @Override
   public synchronized void changed(List<CatalogChange> changes, long lastOffset) {
-    CatalogueView before = view;
+    view = after(view, changes, lastOffset);
+    notifyAll();
+    if (meanwhile != null) {
+      meanwhile.addAll(changes);
+    } else if (view.items().changes() > changesAllowed(view)) {
+      meanwhile = new ArrayList<>();
+      CatalogueView compacted = view;
+      compactor.execute(() -> compact(compacted));
+    }
+  }
+
+  private static int changesAllowed(CatalogueView view) {
+    return Math.clamp(view.items().size() / ITEMS_A_CHANGE, LEAST_COMPACTED_CHANGES, MOST_CHANGES);
+  }
+
+  /** Makes one snapshot of a view, and puts what was followed meanwhile on top of it. */
+  private void compact(CatalogueView from) {
+    long start = System.nanoTime();
+    try {
+      CatalogueView compacted = from.compacted();
+      synchronized (this) {
+        List<CatalogChange> since = Objects.requireNonNull(meanwhile);
+        view = after(compacted, since, view.offset());
+        meanwhile = null;
+        log.info(
+            "compacted {} items with {} changes at offset {} in {} ms; {} changes came meanwhile",
+            compacted.items().size(),
+            from.items().changes(),
+            compacted.offset(),
+            TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start),
+            since.size());
+      }
+    } catch (RuntimeException | Error e) {
+      log.error("offset {} could not be compacted; the next change tries again", from.offset(), e);
+      synchronized (this) {
+        meanwhile = null;
+      }
+    }
+  }
+
+  private static CatalogueView after(
+      CatalogueView before, List<CatalogChange> changes, long lastOffset) {
     List<ItemChange> itemChanges = new ArrayList<>(changes.size());
     Map<String, CatalogChange> last = new HashMap<>();
     for (CatalogChange change : changes) {
@@ -130,8 +200,7 @@ final class Catalogue implements CatalogFollower.Listener {
         .forEach(
             (bundle, trie) ->
                 tries.put(bundle, trie.after(codes(bundle, last, before.items(), after))));
-    view = new CatalogueView(lastOffset, after, tries);
-    notifyAll();
+    return new CatalogueView(lastOffset, after, tries, before.indices());
   }
 
   /** What changes for one bundle's trie: by index, the codes from now on. */

@@ -84,7 +84,7 @@ public final class RetrievalComponent implements AutoCloseable {
   public static RetrievalComponent open(
       BundleRepository repository, List<BundleId> bundles, DataFolder data, ModelRunner runner) {
     ModelCalls calls = new ModelCalls(runner);
-    Catalogue catalogue = new Catalogue(data.items());
+    Catalogue catalogue = new Catalogue(data.items(), RetrievalComponent::startCompaction);
     RetrieverFactory factory = new RetrieverFactory(repository, catalogue, calls);
     Map<String, Retriever> retrievers = new LinkedHashMap<>();
     try {
@@ -104,6 +104,10 @@ public final class RetrievalComponent implements AutoCloseable {
         models(repository, bundles),
         calls,
         factory.closeables());
+  }
+
+  private static void startCompaction(Runnable compaction) {
+    Thread.ofPlatform().daemon().name("catalogue-compaction").start(compaction);
   }
 
   /** The gRPC service. */

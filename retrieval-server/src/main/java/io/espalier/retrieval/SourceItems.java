@@ -16,18 +16,10 @@ import org.roaringbitmap.RoaringBitmap;
  */
 final class SourceItems {
   private final ItemIds ids;
-  // The snapshot's index of each of the bundle's items, -1 for none; null when they are the same.
-  private final int @Nullable [] catalogueIndex;
 
   SourceItems(ItemIds ids, Catalogue catalogue) {
     this.ids = ids;
-    int[] indices = new int[ids.size()];
-    boolean same = ids.size() == catalogue.ids().size();
-    for (int item = 0; item < ids.size(); item++) {
-      indices[item] = catalogue.ids().indexOf(ids.id(item));
-      same &= indices[item] == item;
-    }
-    this.catalogueIndex = same ? null : indices;
+    catalogue.add(ids);
   }
 
   int size() {
@@ -73,26 +65,28 @@ final class SourceItems {
    */
   private @Nullable RoaringBitmap matching(Question question) {
     LiveItems items = question.catalogue().items();
-    if (question.filter() == null && catalogueIndex == null && items.isSnapshot()) {
+    SnapshotIndices ofSnapshot = question.catalogue().indices(ids);
+    if (question.filter() == null && ofSnapshot.same() && items.isSnapshot()) {
       return null;
     }
     RoaringBitmap allowed =
         question.filter() == null ? items.all() : items.matching(question.filter());
     RoaringBitmap matching;
-    if (catalogueIndex == null) {
+    if (ofSnapshot.same()) {
       matching = allowed.clone();
       matching.remove((long) ids.size(), 1L << Integer.SIZE);
     } else {
       matching = new RoaringBitmap();
-      for (int item = 0; item < catalogueIndex.length; item++) {
-        if (catalogueIndex[item] >= 0 && allowed.contains(catalogueIndex[item])) {
+      for (int item = 0; item < ids.size(); item++) {
+        int index = ofSnapshot.of(item);
+        if (index >= 0 && allowed.contains(index)) {
           matching.add(item);
         }
       }
     }
     // Items that came to the catalogue after the snapshot, and that the bundle knows all the same.
     PeekableIntIterator later = allowed.getIntIterator();
-    later.advanceIfNeeded(items.snapshotSize());
+    later.advanceIfNeeded(items.snapshotIds().size());
     while (later.hasNext()) {
       int item = ids.indexOf(items.id(later.next()));
       if (item >= 0) {

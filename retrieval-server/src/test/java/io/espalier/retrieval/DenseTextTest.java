@@ -45,7 +45,8 @@ class DenseTextTest {
     ItemIds ids = ItemIds.of(bundle.readItems().ids());
     Catalogue catalogue =
         new Catalogue(
-            IntStream.range(0, ids.size()).mapToObj(item -> item(ids.id(item), item % 2)).toList());
+            IntStream.range(0, ids.size()).mapToObj(item -> item(ids.id(item), item % 2)).toList(),
+            Runnable::run);
     FloatMatrix vectors = VectorSearch.read(bundle, "item_vectors", ids.size());
     try (EmbeddedModelRunner runner = new EmbeddedModelRunner(repository.models())) {
       RetrievalComponent.models(repository, List.of(bundle.id())).forEach(runner::load);

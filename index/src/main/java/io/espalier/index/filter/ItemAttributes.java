@@ -7,6 +7,7 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.NavigableMap;
 import java.util.TreeMap;
+import java.util.function.IntUnaryOperator;
 import org.roaringbitmap.RoaringBitmap;
 import org.roaringbitmap.RoaringBitmapWriter;
 
@@ -45,6 +46,70 @@ public final class ItemAttributes {
   /** Starts the attributes of the items of {@code ids}. */
   public static Builder builder(ItemIds ids) {
     return new Builder(ids);
+  }
+
+  /**
+   * The attributes of two sets of items as one.
+   *
+   * @param ids the items of both
+   * @param ofFirst by index in the first, the item's in {@code ids}; −1 for one that is left out;
+   *     rising with it
+   * @param ofSecond the same of the second
+   */
+  public static ItemAttributes merged(
+      ItemIds ids,
+      ItemAttributes first,
+      IntUnaryOperator ofFirst,
+      ItemAttributes second,
+      IntUnaryOperator ofSecond) {
+    Map<String, Map<AttributeValue, RoaringBitmap>> postings = new HashMap<>();
+    first.addTo(postings, ofFirst);
+    second.addTo(postings, ofSecond);
+    return of(ids, postings);
+  }
+
+  private void addTo(
+      Map<String, Map<AttributeValue, RoaringBitmap>> merged, IntUnaryOperator indices) {
+    postings.forEach(
+        (attribute, values) ->
+            values.forEach(
+                (value, items) -> {
+                  RoaringBitmap moved = moved(items, indices);
+                  if (!moved.isEmpty()) {
+                    merged
+                        .computeIfAbsent(attribute, a -> new HashMap<>())
+                        .merge(value, moved, (a, b) -> RoaringBitmap.or(a, b));
+                  }
+                }));
+  }
+
+  private static RoaringBitmap moved(RoaringBitmap items, IntUnaryOperator indices) {
+    RoaringBitmapWriter<RoaringBitmap> writer = RoaringBitmapWriter.writer().get();
+    items.forEach(
+        (int item) -> {
+          int index = indices.applyAsInt(item);
+          if (index >= 0) {
+            writer.add(index);
+          }
+        });
+    return writer.get();
+  }
+
+  private static ItemAttributes of(
+      ItemIds ids, Map<String, Map<AttributeValue, RoaringBitmap>> postings) {
+    Map<String, NavigableMap<Double, RoaringBitmap>> numbers = new HashMap<>();
+    postings.forEach(
+        (attribute, values) -> {
+          NavigableMap<Double, RoaringBitmap> sorted = new TreeMap<>();
+          values.forEach(
+              (value, items) -> {
+                if (value instanceof AttributeValue.Numeric(double number)) {
+                  sorted.put(number, items);
+                }
+              });
+          numbers.put(attribute, sorted);
+        });
+    return new ItemAttributes(ids, postings, numbers);
   }
 
   public ItemIds ids() {
@@ -171,22 +236,13 @@ public final class ItemAttributes {
 
     public ItemAttributes build() {
       Map<String, Map<AttributeValue, RoaringBitmap>> built = new HashMap<>();
-      Map<String, NavigableMap<Double, RoaringBitmap>> numbers = new HashMap<>();
       postings.forEach(
           (attribute, values) -> {
             Map<AttributeValue, RoaringBitmap> bitmaps = HashMap.newHashMap(values.size());
             values.forEach((value, writer) -> bitmaps.put(value, writer.get()));
             built.put(attribute, bitmaps);
-            NavigableMap<Double, RoaringBitmap> sorted = new TreeMap<>();
-            bitmaps.forEach(
-                (value, items) -> {
-                  if (value instanceof AttributeValue.Numeric(double number)) {
-                    sorted.put(number, items);
-                  }
-                });
-            numbers.put(attribute, sorted);
           });
-      return new ItemAttributes(ids, built, numbers);
+      return of(ids, built);
     }
   }
 }

@@ -5,6 +5,7 @@ import io.espalier.index.filter.AttributeValue;
 import io.espalier.index.filter.ItemAttributes;
 import io.espalier.index.filter.ItemFilter;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -16,9 +17,10 @@ import org.roaringbitmap.RoaringBitmap;
  * The items of a catalogue at one offset: a snapshot, and what changed since. Immutable.
  *
  * <p>An item's index is its place in the order in which the catalogue came to know the items; it
- * keeps it as long as it lives, and an item that was removed and came back has a new one. What
- * changed is small, so it is copied at each batch of changes; what a filter makes of the snapshot
- * is found once and shared by all that follow it.
+ * keeps it until the next {@link #compacted compaction}, which leaves the order as it is, and an
+ * item that was removed and came back has a new one. What changed is small, so it is copied at each
+ * batch of changes; what a filter makes of the snapshot is found once and shared by all that follow
+ * it.
  */
 public final class LiveItems {
   private final ItemAttributes snapshot;
@@ -112,6 +114,39 @@ public final class LiveItems {
     return index >= 0 && without.contains(index) ? -1 : index;
   }
 
+  /**
+   * These items as a snapshot of their own.
+   *
+   * @param items the same items in the same order, nothing changed since the snapshot
+   * @param numbers their indices, by those that they had
+   */
+  public record Compacted(LiveItems items, Renumbering numbers) {}
+
+  /** Makes a snapshot of the items as they are now. */
+  public Compacted compacted() {
+    int[] numbers = new int[snapshot.ids().size() + added.size()];
+    Arrays.fill(numbers, -1);
+    List<String> ids = new ArrayList<>(size());
+    all.forEach(
+        (int index) -> {
+          numbers[index] = ids.size();
+          ids.add(id(index));
+        });
+    ItemAttributes merged =
+        ItemAttributes.merged(
+            ItemIds.of(ids),
+            snapshot,
+            index -> outdated.contains(index) ? -1 : numbers[index],
+            delta,
+            number -> numbers[deltaIndices[number]]);
+    return new Compacted(of(merged), new Renumbering(numbers, ids.size()));
+  }
+
+  /** How many items came, changed or went since the snapshot: what a compaction settles. */
+  public int changes() {
+    return added.size() + outdated.getCardinality();
+  }
+
   /** How many items there are. */
   public int size() {
     return all.getCardinality();
@@ -139,9 +174,9 @@ public final class LiveItems {
     return all;
   }
 
-  /** Items of the snapshot, whether they still are as it has them or not. */
-  public int snapshotSize() {
-    return snapshot.ids().size();
+  /** The ids of the snapshot's items, whether they still are as it has them or not. */
+  public ItemIds snapshotIds() {
+    return snapshot.ids();
   }
 
   /** Whether nothing was removed since the snapshot and nothing changed. */

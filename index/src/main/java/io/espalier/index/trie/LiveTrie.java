@@ -1,5 +1,6 @@
 package io.espalier.index.trie;
 
+import io.espalier.index.live.Renumbering;
 import java.util.Arrays;
 import java.util.Map;
 import java.util.SortedMap;
@@ -14,7 +15,7 @@ import org.roaringbitmap.RoaringBitmap;
  * <p>An item that changed in any way leaves the snapshot's part for the delta's and keeps its
  * index, so that what a filter makes of the snapshot stays true, and ties go where a trie built
  * afresh would send them. The delta is built anew at each batch of changes: it is for a few ten
- * thousand items.
+ * thousand items, and a compaction makes one snapshot of both.
  */
 public final class LiveTrie {
   private final SemanticIdTrie snapshot;
@@ -67,6 +68,27 @@ public final class LiveTrie {
           }
         });
     return new LiveTrie(snapshot, nowOutdated, nowChanged);
+  }
+
+  /**
+   * The same semantic ids as a snapshot of their own.
+   *
+   * @param numbers the items' indices from now on
+   */
+  public LiveTrie compacted(Renumbering numbers) {
+    int[] codes = new int[Math.multiplyExact(numbers.size(), levels())];
+    for (int before = 0; before < numbers.before(); before++) {
+      int item = numbers.of(before);
+      if (item < 0) {
+        continue;
+      }
+      if (contains(before)) {
+        System.arraycopy(semanticId(before), 0, codes, item * levels(), levels());
+      } else {
+        codes[item * levels()] = -1;
+      }
+    }
+    return of(SemanticIdTrie.build(levels(), codes));
   }
 
   public int levels() {

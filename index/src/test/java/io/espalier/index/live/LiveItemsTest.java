@@ -44,8 +44,28 @@ class LiveItemsTest {
         }
         items = items.after(changes);
         assertEqual(items, truth);
+        if (random.nextInt(3) == 0) {
+          items = compacted(items);
+          assertEqual(items, truth);
+        }
       }
     }
+  }
+
+  private static LiveItems compacted(LiveItems before) {
+    LiveItems.Compacted compacted = before.compacted();
+    LiveItems after = compacted.items();
+    assertThat(after.isSnapshot()).isTrue();
+    assertThat(after.changes()).isZero();
+    assertThat(compacted.numbers().size()).isEqualTo(before.size());
+    for (int index = 0; index < compacted.numbers().before(); index++) {
+      int now = compacted.numbers().of(index);
+      assertThat(now >= 0).isEqualTo(before.all().contains(index));
+      if (now >= 0) {
+        assertThat(after.id(now)).isEqualTo(before.id(index));
+      }
+    }
+    return after;
   }
 
   private static void assertEqual(LiveItems items, Map<String, Double> truth) {
