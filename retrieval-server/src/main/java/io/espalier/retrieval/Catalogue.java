@@ -38,7 +38,7 @@ final class Catalogue implements CatalogFollower.Listener {
   // many items keeps both small beside the other, within bounds.
   private static final int ITEMS_A_CHANGE = 50;
   private static final int LEAST_COMPACTED_CHANGES = 1_000;
-  private static final int MOST_CHANGES = 20_000;
+  private static final int MOST_CHANGES = 5_000;
 
   private final List<CatalogItem> items;
   private final ItemIds ids;

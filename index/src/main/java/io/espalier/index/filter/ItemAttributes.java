@@ -9,7 +9,6 @@ import java.util.NavigableMap;
 import java.util.TreeMap;
 import java.util.function.IntUnaryOperator;
 import org.roaringbitmap.RoaringBitmap;
-import org.roaringbitmap.RoaringBitmapWriter;
 
 /**
  * The attributes of one catalogue snapshot, inverted: which items have which value. Compiles
@@ -84,15 +83,15 @@ public final class ItemAttributes {
   }
 
   private static RoaringBitmap moved(RoaringBitmap items, IntUnaryOperator indices) {
-    RoaringBitmapWriter<RoaringBitmap> writer = RoaringBitmapWriter.writer().get();
+    RoaringBitmap moved = new RoaringBitmap();
     items.forEach(
         (int item) -> {
           int index = indices.applyAsInt(item);
           if (index >= 0) {
-            writer.add(index);
+            moved.add(index);
           }
         });
-    return writer.get();
+    return moved;
   }
 
   private static ItemAttributes of(
@@ -214,8 +213,7 @@ public final class ItemAttributes {
   /** Collects values; the same item may have several values of one attribute. */
   public static final class Builder {
     private final ItemIds ids;
-    private final Map<String, Map<AttributeValue, RoaringBitmapWriter<RoaringBitmap>>> postings =
-        new HashMap<>();
+    private final Map<String, Map<AttributeValue, RoaringBitmap>> postings = new HashMap<>();
 
     private Builder(ItemIds ids) {
       this.ids = ids;
@@ -229,20 +227,13 @@ public final class ItemAttributes {
       }
       postings
           .computeIfAbsent(attribute, a -> new HashMap<>())
-          .computeIfAbsent(value, v -> RoaringBitmapWriter.writer().get())
+          .computeIfAbsent(value, v -> new RoaringBitmap())
           .add(item);
       return this;
     }
 
     public ItemAttributes build() {
-      Map<String, Map<AttributeValue, RoaringBitmap>> built = new HashMap<>();
-      postings.forEach(
-          (attribute, values) -> {
-            Map<AttributeValue, RoaringBitmap> bitmaps = HashMap.newHashMap(values.size());
-            values.forEach((value, writer) -> bitmaps.put(value, writer.get()));
-            built.put(attribute, bitmaps);
-          });
-      return of(ids, built);
+      return of(ids, postings);
     }
   }
 }
