@@ -20,7 +20,7 @@ from espalier_recipes import fused, fused_models
 from espalier_recipes.data import left_padded
 
 ROOT = Path(__file__).resolve().parents[2]
-PRECISIONS = ("fp32", "int8")
+PRECISIONS = tuple(fused_models.PRECISIONS)
 
 
 class Lists:

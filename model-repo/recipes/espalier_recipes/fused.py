@@ -7,7 +7,7 @@ stand in the order of their prefixes between levels, so that an index is the tie
 level equal scores go to the lower item.
 
 A trie is three rows by node, breadth first (children of a node, and leaves under it, end where those
-of the next begin), as `io.espalier.index.trie.SemanticIdTrie` keeps it. Its tensors are inputs of the
+of the next begin). The servers' `SemanticIdTrie` keeps ranges of leaves instead. The tensors are inputs of the
 template; `with_trie` makes them constants of a snapshot's own model.
 """
 

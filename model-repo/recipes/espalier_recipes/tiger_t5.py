@@ -254,10 +254,9 @@ def state_ports(shape: Shape) -> list[Port]:
             Port(f"state_values{number}", torch.float32, (shape.heads, -1, shape.head)),
         )
     ]
-    start = 2 * shape.layers * shape.heads * shape.head
     return [
         Port("state_blocked", torch.float32, (1, 1, -1)),
-        Port("state_start", torch.float32, (start,)),
+        Port("state_start", torch.float32, (cache_width(shape),)),
         *each,
     ]
 
