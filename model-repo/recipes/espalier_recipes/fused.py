@@ -409,7 +409,7 @@ def _model(graph, names, prefill, levels, live) -> onnx.ModelProto:
     ports |= TRIE
     ends = [helper.make_node("Identity", [names[source]], [name]) for name, (source, _, _) in results.items()]
     made = helper.make_graph(
-        graph.nodes + ends,
+        _needed(graph.nodes + ends, results),
         "fused",
         [helper.make_tensor_value_info(name, kind, dims) for name, (kind, dims) in ports.items()],
         [helper.make_tensor_value_info(name, kind, dims) for name, (_, kind, dims) in results.items()],
@@ -418,6 +418,16 @@ def _model(graph, names, prefill, levels, live) -> onnx.ModelProto:
     model = helper.make_model(made, opset_imports=prefill.opset_import, ir_version=prefill.ir_version)
     onnx.checker.check_model(model)
     return model
+
+
+def _needed(nodes: Sequence[onnx.NodeProto], results) -> list[onnx.NodeProto]:
+    """The nodes that a result depends on. ONNX Runtime would run the others too."""
+    wanted, kept = set(results), []
+    for node in reversed(nodes):
+        if wanted.intersection(node.output):
+            kept.append(node)
+            wanted.update(node.input)
+    return kept[::-1]
 
 
 def trie(codes: np.ndarray) -> dict[str, np.ndarray]:

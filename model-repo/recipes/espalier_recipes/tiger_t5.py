@@ -221,27 +221,33 @@ class Step(_Stack):
         batch, beams = code.shape
         token = (code + (1 + (self.level - 1) * self.size)).flatten()
         x = F.embedding(token, self.table)
-        start = state_start[:, None].expand(-1, beams, -1).reshape(batch * beams, 1, -1)
-        before = [start] if not cache else [start, cache[0].reshape(batch * beams, self.level - 1, -1)]
-        before = torch.cat(before, 1).split(self.inner, -1)
-        bias = self.bias[:, self.level, : self.level + 1].t()[..., None].clone()  # [level + 1, heads, 1]
+        # By position before the new code, the start and then the codes: keys and values of each layer. Beams share the
+        # start, so it is spread by broadcasting.
+        before = [state_start[:, None].split(self.inner, -1)]
+        if cache:
+            before += [position.squeeze(2).split(self.inner, -1) for position in cache[0].split(1, 2)]
+        bias = self.bias[:, self.level, : self.level + 1].clone()  # [heads, level + 1]
         new = []
         for number, block in enumerate(self.decoder):
             qkv = block.projected(x) if number else F.embedding(token, block.projected(self.table))
-            q, k, v = qkv.split(self.inner, -1)
+            q, k, v = qkv.reshape(batch, beams, -1).split(self.inner, -1)
             new += [k, v]
-            keys = torch.cat((before[2 * number], k[:, None]), 1)  # [R, level + 1, inner]
-            values = torch.cat((before[2 * number + 1], v[:, None]), 1)
-            scores = (keys * q[:, None]).unflatten(-1, (self.heads, self.head)).sum(-1, keepdim=True)
-            weights = torch.softmax(scores + bias, 1)
-            seen = (weights * values.unflatten(-1, (self.heads, self.head))).sum(1).flatten(1)
-            x = torch.addmm(x, seen, block.out.t())
+            keys = [position[2 * number] for position in before] + [k]
+            values = [position[2 * number + 1] for position in before] + [v]
+            # A position at a time: keys that are joined first would be copied for each layer.
+            scores = torch.cat([self.by_head(key * q).sum(-1, keepdim=True) for key in keys], -1)
+            weights = torch.softmax(scores + bias, -1).split(1, -1)  # each [B, W, heads, 1]
+            seen = sum(weight * self.by_head(value) for weight, value in zip(weights, values))
+            x = torch.addmm(x, seen.reshape(-1, self.inner), block.out.t())
             x = self.crossed(block, x, batch, state[2 * number], state[2 * number + 1], state_blocked)
             x = block.fed(x)
         log_probs = self.log_probs(x, self.level).reshape(batch, beams, -1)
         if self.level == self.levels - 1:
             return log_probs
-        return log_probs, torch.cat(new, -1).reshape(batch, beams, 1, -1)
+        return log_probs, torch.cat(new, -1).unsqueeze(2)
+
+    def by_head(self, rows):
+        return rows.unflatten(-1, (self.heads, self.head))
 
 
 def state_ports(shape: Shape) -> list[Port]:
