@@ -37,8 +37,7 @@ def session(model: onnx.ModelProto, profile: Path | None = None) -> onnxruntime.
 
 
 class Generate:
-    def __init__(self, root: Path, codes: np.ndarray):
-        (folder,) = (root / "bundles").glob("*/1")
+    def __init__(self, folder: Path, codes: np.ndarray):
         config = json.loads((folder / "config.json").read_text())
         self.model = T5ForConditionalGeneration(T5Config(**config)).eval()
         self.model.load_state_dict(load_file(folder / "model.safetensors"), strict=False)
@@ -181,7 +180,7 @@ def main() -> None:
             codes = rng.integers(0, CODES, (items, LEVELS))
             trie = fused.trie(codes)
             sides = {
-                "generate": Generate(root, codes), "fused": Fused(template, trie), "int8": Fused(bytes_, trie),
+                "generate": Generate(root / f"bundles/{name}/1", codes), "fused": Fused(template, trie), "int8": Fused(bytes_, trie),
                 "steps": Steps(prefill, steps),
             }
             blocks = [codes[rng.integers(0, items, (options.requests, tiger_t5.Shape().history))] for _ in range(options.blocks)]

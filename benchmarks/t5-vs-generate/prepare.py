@@ -1,0 +1,49 @@
+"""Makes a catalogue, a bundle in T5's shape and histories, for the served side and the peer alike.
+
+    PYTHONPATH=model-repo/recipes python benchmarks/t5-vs-generate/prepare.py --folder DIR [--items 12000]
+
+DIR/data is a data folder, DIR/model-repo holds the bundles `t5` (fp32) and `t5-int8` of the same weights, each with its fused
+graphs; `histories.npy` numbers the items of requests, `requests.jsonl` are the same for a load driver.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+from espalier_recipes import bundle, fused_models, tiger_t5
+from espalier_recipes.data import load
+from graphs import CODES, LEVELS
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--items", type=int, default=12_000)
+    parser.add_argument("--requests", type=int, default=2_000)
+    options = parser.parse_args()
+    rng = np.random.default_rng(1)
+    codes = rng.integers(0, CODES, (options.items, LEVELS))
+    data, root = options.folder / "data", options.folder / "model-repo"
+    data.mkdir(parents=True)
+    with (data / "items.jsonl").open("w") as out:
+        out.writelines(f'{{"item": {i}, "id": "i{i}", "title": "item {i}"}}\n' for i in range(options.items))
+    history = tiger_t5.Shape().history
+    histories = rng.integers(0, options.items, (options.requests, history))
+    with (data / "sequences.tsv").open("w") as out:
+        out.writelines(f"u{u}\t{' '.join(map(str, row))}\n" for u, row in enumerate(histories.tolist()))
+    for name, precision in (("t5", "fp32"), ("t5-int8", "int8")):
+        repository = bundle.Repository.of(root, load(data), "random", "made up")
+        tiger_t5.write_random(repository, name, codes, CODES)
+        fused_models.add(root, name, 1, precision)
+    np.save(options.folder / "codes.npy", codes)
+    np.save(options.folder / "histories.npy", histories)
+    with (options.folder / "requests.jsonl").open("w") as out:
+        for row in histories.tolist():
+            out.write(json.dumps({"history": [f"i{item}" for item in row]}) + "\n")
+
+
+if __name__ == "__main__":
+    main()
