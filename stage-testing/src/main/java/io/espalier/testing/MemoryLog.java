@@ -48,7 +48,7 @@ public final class MemoryLog implements RecordLog {
   @Override
   public synchronized List<LogRecord> read(long from, int maxBytes) {
     if (from < first) {
-      throw new LogException("offset " + from + ": dropped (expected: from " + first + " on)");
+      throw new LogException("offset " + from + " (expected: from " + first + " on)");
     }
     List<LogRecord> found = new ArrayList<>();
     int bytes = 0;

@@ -5,35 +5,20 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
-import java.util.concurrent.Future;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-class FileLogTest {
+class FileLogTest extends RecordLogContract {
   private static final int SEGMENT = 4096;
 
-  @Test
-  void append_thenReopen_givesTheSameRecords(@TempDir Path dir) {
-    try (FileLog log = FileLog.open(dir, 11)) {
-      assertThat(log.start()).isEqualTo(11);
-      assertThat(log.end()).isEqualTo(10);
-      assertThat(log.append(List.of(payload(11), payload(12)))).isEqualTo(12);
-    }
-    try (FileLog log = FileLog.open(dir, 1)) {
-      assertThat(log.end()).isEqualTo(12);
-      assertThat(log.append(List.of(payload(13)))).isEqualTo(13);
-      assertSound(log, 11, 13);
-      assertThat(log.read(14, 100)).isEmpty();
-      assertThatThrownBy(() -> log.read(10, 100))
-          .isInstanceOf(LogException.class)
-          .hasMessageContaining("offset 10 (expected: from 11 on)");
-    }
+  @TempDir Path folder;
+
+  @Override
+  protected RecordLog open(long first) {
+    return FileLog.open(folder, first);
   }
 
   @Test
@@ -41,34 +26,6 @@ class FileLogTest {
     try (FileLog log = FileLog.open(dir, 1)) {
       assertThatThrownBy(() -> FileLog.open(dir, 1)).hasMessageContaining("held by another log");
       assertThat(log.append(List.of(payload(1)))).isEqualTo(1);
-    }
-  }
-
-  @Test
-  void append_byManyThreads_numbersEachOnce(@TempDir Path dir) throws Exception {
-    try (FileLog log = FileLog.open(dir, 1);
-        ExecutorService threads = Executors.newFixedThreadPool(8)) {
-      List<Future<Long>> offsets = new ArrayList<>();
-      for (int i = 0; i < 400; i++) {
-        offsets.add(threads.submit(() -> log.append(List.of(payload(0)))));
-      }
-      List<Long> all = new ArrayList<>();
-      for (Future<Long> offset : offsets) {
-        all.add(offset.get());
-      }
-      assertThat(all).doesNotHaveDuplicates().hasSize(400);
-      assertThat(log.end()).isEqualTo(400);
-    }
-  }
-
-  @Test
-  void await_recordToCome_isToldOfIt(@TempDir Path dir) throws Exception {
-    try (FileLog log = FileLog.open(dir, 1);
-        ExecutorService threads = Executors.newFixedThreadPool(1)) {
-      assertThat(log.await(1, Duration.ofMillis(1))).isFalse();
-      Future<Boolean> told = threads.submit(() -> log.await(1, Duration.ofMinutes(1)));
-      log.append(List.of(payload(1)));
-      assertThat(told.get()).isTrue();
     }
   }
 
