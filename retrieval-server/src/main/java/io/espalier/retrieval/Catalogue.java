@@ -62,7 +62,8 @@ final class Catalogue implements CatalogFollower.Listener {
       attributes(items.get(i))
           .forEach((name, values) -> values.forEach(value -> builder.add(index, name, value)));
     }
-    this.view = new CatalogueView(items.size(), LiveItems.of(builder.build()), Map.of(), Map.of());
+    this.view =
+        new CatalogueView(items.size(), LiveItems.of(builder.build().packed()), Map.of(), Map.of());
   }
 
   private static Map<String, List<AttributeValue>> attributes(CatalogItem item) {

@@ -16,7 +16,7 @@ final class SnapshotIndices {
     int[] indices = new int[source.size()];
     boolean same = source.size() == snapshot.size();
     for (int item = 0; item < indices.length; item++) {
-      indices[item] = snapshot.indexOf(source.id(item));
+      indices[item] = snapshot.indexOf(source, item);
       same &= indices[item] == item;
     }
     return new SnapshotIndices(same ? null : indices);

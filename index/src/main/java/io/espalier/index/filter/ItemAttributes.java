@@ -1,20 +1,25 @@
 package io.espalier.index.filter;
 
 import io.espalier.index.ItemIds;
-import java.util.Collections;
-import java.util.HashMap;
+import io.espalier.index.file.SectionFile;
+import io.espalier.index.file.SectionFileWriter;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
-import java.util.NavigableMap;
-import java.util.TreeMap;
 import java.util.function.IntUnaryOperator;
 import org.roaringbitmap.RoaringBitmap;
 
 /**
  * The attributes of one catalogue snapshot, inverted: which items have which value. Compiles
- * filters to bitmaps over item indices. Immutable and safe for use by many threads.
+ * filters to bitmaps over item indices. Immutable and safe for use by many threads; on the heap,
+ * off it or in a mapped file.
  */
 public final class ItemAttributes {
+  private static final String KIND = "catalogue-items";
+  private static final int VERSION = 1;
+
   // Bitmaps of 12 k items take about 2 KB each; a deployment asks the same few filters again and
   // again, so a small cache holds them.
   private static final int CACHED_FILTERS = 256;
@@ -22,9 +27,7 @@ public final class ItemAttributes {
   private static final int CACHED_VALUES = 256;
 
   private final ItemIds ids;
-  private final Map<String, Map<AttributeValue, RoaringBitmap>> postings;
-  // The numeric values of each attribute, ascending, and the items that have them.
-  private final Map<String, NavigableMap<Double, RoaringBitmap>> numbers;
+  private final Postings postings;
   private final Map<ItemFilter, RoaringBitmap> cache =
       new LinkedHashMap<>(16, 0.75f, true) {
         @Override
@@ -33,13 +36,9 @@ public final class ItemAttributes {
         }
       };
 
-  private ItemAttributes(
-      ItemIds ids,
-      Map<String, Map<AttributeValue, RoaringBitmap>> postings,
-      Map<String, NavigableMap<Double, RoaringBitmap>> numbers) {
+  private ItemAttributes(ItemIds ids, Postings postings) {
     this.ids = ids;
     this.postings = postings;
-    this.numbers = numbers;
   }
 
   /** Starts the attributes of the items of {@code ids}. */
@@ -48,67 +47,58 @@ public final class ItemAttributes {
   }
 
   /**
-   * The attributes of two sets of items as one.
+   * The attributes of two sets of items as one, off the heap.
    *
    * @param ids the items of both
    * @param ofFirst by index in the first, the item's in {@code ids}; −1 for one that is left out;
    *     rising with it
    * @param ofSecond the same of the second
+   * @param arena what they live in
+   * @param pace called again and again, for a caller who wants the work slowed
    */
   public static ItemAttributes merged(
       ItemIds ids,
       ItemAttributes first,
       IntUnaryOperator ofFirst,
       ItemAttributes second,
-      IntUnaryOperator ofSecond) {
-    Map<String, Map<AttributeValue, RoaringBitmap>> postings = new HashMap<>();
-    first.addTo(postings, ofFirst);
-    second.addTo(postings, ofSecond);
-    return of(ids, postings);
+      IntUnaryOperator ofSecond,
+      Arena arena,
+      Runnable pace) {
+    return new ItemAttributes(
+        ids, PostingsPacker.pack(first.postings, ofFirst, second.postings, ofSecond, arena, pace));
   }
 
-  private void addTo(
-      Map<String, Map<AttributeValue, RoaringBitmap>> merged, IntUnaryOperator indices) {
-    postings.forEach(
-        (attribute, values) ->
-            values.forEach(
-                (value, items) -> {
-                  RoaringBitmap moved = moved(items, indices);
-                  if (!moved.isEmpty()) {
-                    merged
-                        .computeIfAbsent(attribute, a -> new HashMap<>())
-                        .merge(value, moved, (a, b) -> RoaringBitmap.or(a, b));
-                  }
-                }));
+  /** These attributes off the heap. */
+  public ItemAttributes packed() {
+    ItemAttributes none = builder(ids).build();
+    return merged(ids, this, item -> item, none, item -> item, Arena.ofAuto(), () -> {});
   }
 
-  private static RoaringBitmap moved(RoaringBitmap items, IntUnaryOperator indices) {
-    RoaringBitmap moved = new RoaringBitmap();
-    items.forEach(
-        (int item) -> {
-          int index = indices.applyAsInt(item);
-          if (index >= 0) {
-            moved.add(index);
-          }
-        });
-    return moved;
+  /**
+   * Maps ids and attributes that {@link #write} wrote.
+   *
+   * @throws IOException when they cannot be read or do not verify
+   */
+  public static ItemAttributes open(Path file) throws IOException {
+    SectionFile sections = SectionFile.open(file, KIND, VERSION);
+    return new ItemAttributes(ItemIds.of(sections), PackedPostings.of(sections));
   }
 
-  private static ItemAttributes of(
-      ItemIds ids, Map<String, Map<AttributeValue, RoaringBitmap>> postings) {
-    Map<String, NavigableMap<Double, RoaringBitmap>> numbers = new HashMap<>();
-    postings.forEach(
-        (attribute, values) -> {
-          NavigableMap<Double, RoaringBitmap> sorted = new TreeMap<>();
-          values.forEach(
-              (value, items) -> {
-                if (value instanceof AttributeValue.Numeric(double number)) {
-                  sorted.put(number, items);
-                }
-              });
-          numbers.put(attribute, sorted);
-        });
-    return new ItemAttributes(ids, postings, numbers);
+  /** Writes ids and attributes to a file, forced before it has its name. */
+  public void write(Path file) throws IOException {
+    if (!(postings instanceof PackedPostings packed)) {
+      packed().write(file);
+      return;
+    }
+    SectionFileWriter sections = new SectionFileWriter(KIND, VERSION);
+    ids.addTo(sections);
+    packed.addTo(sections);
+    sections.write(file);
+  }
+
+  /** Bytes that the attributes take off the heap, without the ids. */
+  public long byteSize() {
+    return postings instanceof PackedPostings packed ? packed.byteSize() : 0;
   }
 
   public ItemIds ids() {
@@ -147,11 +137,15 @@ public final class ItemAttributes {
 
   private RoaringBitmap evaluate(ItemFilter filter) {
     return switch (filter) {
-      case ItemFilter.Equals e -> posting(e.attribute(), e.value()).clone();
+      case ItemFilter.Equals e -> {
+        RoaringBitmap equal = new RoaringBitmap();
+        postings.addTo(equal, e.attribute(), e.value());
+        yield equal;
+      }
       case ItemFilter.In in -> {
         RoaringBitmap any = new RoaringBitmap();
         for (AttributeValue value : in.values()) {
-          any.or(posting(in.attribute(), value));
+          postings.addTo(any, in.attribute(), value);
         }
         yield any;
       }
@@ -161,11 +155,7 @@ public final class ItemAttributes {
         double min = range.min() + 0.0;
         double max = range.max() + 0.0;
         if (min <= max) {
-          numbers
-              .getOrDefault(range.attribute(), Collections.emptyNavigableMap())
-              .subMap(min, true, max, true)
-              .values()
-              .forEach(within::or);
+          postings.addRangeTo(within, range.attribute(), min, max);
         }
         yield within;
       }
@@ -201,11 +191,6 @@ public final class ItemAttributes {
     };
   }
 
-  private RoaringBitmap posting(String attribute, AttributeValue value) {
-    RoaringBitmap items = postings.getOrDefault(attribute, Map.of()).get(value);
-    return items == null ? new RoaringBitmap() : items;
-  }
-
   private RoaringBitmap everything() {
     return RoaringBitmap.bitmapOfRange(0, ids.size());
   }
@@ -213,7 +198,7 @@ public final class ItemAttributes {
   /** Collects values; the same item may have several values of one attribute. */
   public static final class Builder {
     private final ItemIds ids;
-    private final Map<String, Map<AttributeValue, RoaringBitmap>> postings = new HashMap<>();
+    private final HeapPostings postings = new HeapPostings();
 
     private Builder(ItemIds ids) {
       this.ids = ids;
@@ -225,15 +210,12 @@ public final class ItemAttributes {
         throw new IllegalArgumentException(
             "item: " + item + " (expected: 0.." + (ids.size() - 1) + ")");
       }
-      postings
-          .computeIfAbsent(attribute, a -> new HashMap<>())
-          .computeIfAbsent(value, v -> new RoaringBitmap())
-          .add(item);
+      postings.add(item, attribute, value);
       return this;
     }
 
     public ItemAttributes build() {
-      return of(ids, postings);
+      return new ItemAttributes(ids, postings);
     }
   }
 }

@@ -4,6 +4,7 @@ import io.espalier.index.ItemIds;
 import io.espalier.index.filter.AttributeValue;
 import io.espalier.index.filter.ItemAttributes;
 import io.espalier.index.filter.ItemFilter;
+import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -11,6 +12,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import org.roaringbitmap.PeekableIntIterator;
 import org.roaringbitmap.RoaringBitmap;
 
 /**
@@ -23,6 +25,8 @@ import org.roaringbitmap.RoaringBitmap;
  * it.
  */
 public final class LiveItems {
+  private static final int PACED = 10_000;
+
   private final ItemAttributes snapshot;
   // Ids of the items after the snapshot's, by index less the snapshot's size; removed ones stay.
   private final List<String> added;
@@ -124,22 +128,43 @@ public final class LiveItems {
 
   /** Makes a snapshot of the items as they are now. */
   public Compacted compacted() {
-    int[] numbers = new int[snapshot.ids().size() + added.size()];
+    return compacted(Arena.ofAuto(), () -> {});
+  }
+
+  /**
+   * Makes a snapshot of the items as they are now.
+   *
+   * @param arena what it lives in
+   * @param pace called again and again, for a caller who wants the work slowed
+   */
+  public Compacted compacted(Arena arena, Runnable pace) {
+    int ofSnapshot = snapshot.ids().size();
+    int[] numbers = new int[ofSnapshot + added.size()];
     Arrays.fill(numbers, -1);
-    List<String> ids = new ArrayList<>(size());
-    all.forEach(
-        (int index) -> {
-          numbers[index] = ids.size();
-          ids.add(id(index));
-        });
+    ItemIds.Builder ids = new ItemIds.Builder();
+    int size = 0;
+    for (PeekableIntIterator index = all.getIntIterator(); index.hasNext(); ) {
+      int before = index.next();
+      numbers[before] = size++;
+      if (before < ofSnapshot) {
+        ids.add(snapshot.ids(), before);
+      } else {
+        ids.add(added.get(before - ofSnapshot));
+      }
+      if (size % PACED == 0) {
+        pace.run();
+      }
+    }
     ItemAttributes merged =
         ItemAttributes.merged(
-            ItemIds.of(ids),
+            ids.build(arena),
             snapshot,
             index -> outdated.contains(index) ? -1 : numbers[index],
             delta,
-            number -> numbers[deltaIndices[number]]);
-    return new Compacted(of(merged), new Renumbering(numbers, ids.size()));
+            number -> numbers[deltaIndices[number]],
+            arena,
+            pace);
+    return new Compacted(of(merged), new Renumbering(numbers, size));
   }
 
   /** How many items came, changed or went since the snapshot: what a compaction settles. */
@@ -172,6 +197,11 @@ public final class LiveItems {
   /** All items' indices; not to be changed. */
   public RoaringBitmap all() {
     return all;
+  }
+
+  /** The snapshot's items, whether they still are as it has them or not. */
+  public ItemAttributes snapshot() {
+    return snapshot;
   }
 
   /** The ids of the snapshot's items, whether they still are as it has them or not. */
