@@ -16,6 +16,7 @@ import org.roaringbitmap.RoaringBitmap;
 public final class LegalLeaves {
   // A leaf in the array costs as much as 32 in the bitmap.
   private static final int NARROW = Integer.SIZE;
+  private static final long LOW = 0xffff_ffffL;
 
   private final SemanticIdTrie trie;
   // At most one of the two; neither when every leaf is allowed.
@@ -138,6 +139,46 @@ public final class LegalLeaves {
       leaf++;
     }
     return Math.min(leaf, to);
+  }
+
+  /**
+   * The leaves in words of 32, one more than full ones: bits 0 to 31 of word w say which of leaves
+   * 32w … 32w + 31 are legal, the bits above hold the first legal leaf from 32(w + 1) on, or how
+   * many leaves there are.
+   */
+  long[] words() {
+    int size = trie.size();
+    long[] words = new long[size / Integer.SIZE + 1];
+    if (narrow != null) {
+      for (int leaf : narrow) {
+        words[leaf >>> 5] |= bit(leaf);
+      }
+    } else if (broad != null) {
+      for (int w = 0; w < words.length && w >>> 1 < broad.length; w++) {
+        words[w] = broad[w >>> 1] >>> (w % 2 * Integer.SIZE) & LOW;
+      }
+    } else {
+      Arrays.fill(words, LOW);
+      words[words.length - 1] = (1L << size % Integer.SIZE) - 1;
+    }
+    for (int[] leaves : barred) {
+      for (int leaf : leaves) {
+        words[leaf >>> 5] &= ~bit(leaf);
+      }
+    }
+    long next = size;
+    for (int w = words.length - 1; w >= 0; w--) {
+      long bits = words[w];
+      words[w] = next << Integer.SIZE | bits;
+      if (bits != 0) {
+        next = (long) w * Integer.SIZE + Long.numberOfTrailingZeros(bits);
+      }
+    }
+    return words;
+  }
+
+  private static long bit(int leaf) {
+    return 1L << leaf % Integer.SIZE;
   }
 
   private int nextAllowed(int from, int to) {

@@ -118,19 +118,14 @@ public final class LiveTrie {
   }
 
   /**
-   * The constraint of a request.
+   * The items that a request may end in.
    *
    * @param ofSnapshot the leaves of {@link #snapshot} that a filter allows; those of items that
    *     changed since do not count
    * @param ofDelta whether the filter allows an item that changed
    * @param excluded indices of items that are barred nevertheless, a few
    */
-  public Constraint constraint(LegalLeaves ofSnapshot, IntPredicate ofDelta, int[] excluded) {
-    Constraint old =
-        snapshot.constraint(ofSnapshot.withoutLeaves(outdatedLeaves).without(excluded));
-    if (deltaItems.length == 0) {
-      return old;
-    }
+  public LegalItems legal(LegalLeaves ofSnapshot, IntPredicate ofDelta, int[] excluded) {
     RoaringBitmap allowed = new RoaringBitmap();
     for (int number = 0; number < deltaItems.length; number++) {
       if (ofDelta.test(deltaItems[number])) {
@@ -143,6 +138,16 @@ public final class LiveTrie {
         allowed.remove(number);
       }
     }
-    return new LiveConstraint(old, delta.constraint(delta.legal(allowed)), deltaItems);
+    return new LegalItems(
+        snapshot,
+        ofSnapshot.withoutLeaves(outdatedLeaves).without(excluded),
+        delta,
+        deltaItems,
+        allowed);
+  }
+
+  /** The constraint of {@link #legal}. */
+  public Constraint constraint(LegalLeaves ofSnapshot, IntPredicate ofDelta, int[] excluded) {
+    return legal(ofSnapshot, ofDelta, excluded).constraint();
   }
 }

@@ -185,6 +185,11 @@ public final class SemanticIdTrie {
     return new TrieConstraint(this, legal);
   }
 
+  /** The same trie by nodes, for graphs: made anew at each call. */
+  public TrieNodes nodes() {
+    return TrieNodes.of(this);
+  }
+
   /** The leaves of items, ascending; those without a semantic id are passed over. */
   int[] leavesOf(int[] wanted) {
     int[] found = new int[wanted.length];
