@@ -1,5 +1,7 @@
 package io.espalier.inference;
 
+import io.espalier.inference.ModelException.Reason;
+import java.nio.file.Path;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 
@@ -30,6 +32,21 @@ public interface ModelRunner extends AutoCloseable {
 
   /** Returns whether the model is loaded, warmed and takes calls. */
   boolean isReady(String model);
+
+  /**
+   * Loads a model that the repository does not hold, by its folder's name; it takes calls when this
+   * returns. The folder is read once.
+   *
+   * @param folder of Triton's layout
+   * @throws ModelException when it does not load, or this runner loads nothing of its own
+   */
+  default void load(Path folder) {
+    throw new ModelException(
+        Reason.FAILED, folder + ": this runner loads no models (expected: one that does)");
+  }
+
+  /** Takes a model out: further calls are refused, those that wait or run end. */
+  default void unload(String model) {}
 
   /** Refuses further calls, lets running ones end, and frees the models. */
   @Override

@@ -68,18 +68,22 @@ public final class EmbeddedModelRunner implements ModelRunner {
    *     wrong, or it does not run
    */
   public synchronized void load(String model) {
+    if (!closed && !loaded.containsKey(model) && !exists(model)) {
+      throw unknown(model);
+    }
+    load(models.resolve(model));
+  }
+
+  /** As {@link #load(String)}; nothing is asked of the repository. */
+  @Override
+  public synchronized void load(Path folder) {
+    String model = folder.getFileName().toString();
     if (closed) {
       throw new ModelException(Reason.NOT_READY, model + ": the runner is closed");
     }
-    if (loaded.containsKey(model)) {
-      return;
+    if (!loaded.containsKey(model)) {
+      loaded.put(model, EmbeddedModel.load(ModelFolder.read(folder), environment, meter, timers));
     }
-    if (!exists(model)) {
-      throw unknown(model);
-    }
-    loaded.put(
-        model,
-        EmbeddedModel.load(ModelFolder.read(models.resolve(model)), environment, meter, timers));
   }
 
   /** Loads every model of the repository, and says which one failed. */
@@ -90,6 +94,7 @@ public final class EmbeddedModelRunner implements ModelRunner {
   }
 
   /** Takes a model out: further calls are refused, those that wait or run end, then it is freed. */
+  @Override
   public synchronized void unload(String model) {
     EmbeddedModel old = loaded.remove(model);
     if (old != null) {
