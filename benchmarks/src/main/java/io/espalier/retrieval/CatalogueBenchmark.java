@@ -2,6 +2,8 @@ package io.espalier.retrieval;
 
 import io.espalier.bundles.BundleId;
 import io.espalier.catalog.CatalogChange;
+import io.espalier.catalog.CatalogState;
+import io.espalier.catalog.LoggedChange;
 import io.espalier.index.trie.SemanticIdTrie;
 import io.espalier.stores.catalog.CatalogItem;
 import java.util.ArrayList;
@@ -35,28 +37,29 @@ public class CatalogueBenchmark {
   public int changes;
 
   private final Random random = new Random(1);
-  private Catalogue catalogue = new Catalogue(List.of(), compaction -> {});
+  private Catalogue catalogue = new Catalogue(CatalogState.of(List.of()), null, rebuild -> {});
   private long offset;
 
   @Setup
   public void build() {
     List<CatalogItem> items = IntStream.range(0, ITEMS).mapToObj(this::item).toList();
     // Never compacted by itself.
-    catalogue = new Catalogue(items, compaction -> {});
+    catalogue = new Catalogue(CatalogState.of(items), null, rebuild -> {});
     catalogue.add(
-        BUNDLE, SemanticIdTrie.build(LEVELS, random.ints((long) ITEMS * LEVELS, 0, 256).toArray()));
+        BUNDLE,
+        () -> SemanticIdTrie.build(LEVELS, random.ints((long) ITEMS * LEVELS, 0, 256).toArray()));
     offset = ITEMS;
-    List<CatalogChange> all = new ArrayList<>();
+    List<LoggedChange> all = new ArrayList<>();
     for (int n = 0; n < changes; n++) {
       all.add(change(n));
     }
-    catalogue.changed(all, offset += changes);
+    catalogue.changed(all);
   }
 
   /** One change, until readers see it. */
   @Benchmark
   public Object change() {
-    catalogue.changed(List.of(change(random.nextInt(Math.max(1, changes)))), ++offset);
+    catalogue.changed(List.of(change(random.nextInt(Math.max(1, changes)))));
     return catalogue.view();
   }
 
@@ -66,10 +69,12 @@ public class CatalogueBenchmark {
     return catalogue.view().compacted();
   }
 
-  private CatalogChange change(int n) {
-    return new CatalogChange.Upsert(
-        item(n * (ITEMS / Math.max(1, changes))),
-        Map.of(BUNDLE, random.ints(LEVELS, 0, 256).boxed().toList()));
+  private LoggedChange change(int n) {
+    return new LoggedChange(
+        ++offset,
+        new CatalogChange.Upsert(
+            item(n * (ITEMS / Math.max(1, changes))),
+            Map.of(BUNDLE, random.ints(LEVELS, 0, 256).boxed().toList())));
   }
 
   private CatalogItem item(int n) {

@@ -8,6 +8,7 @@ import io.espalier.index.ItemIds;
 import io.espalier.index.trie.SemanticIds;
 import io.espalier.server.EspalierServer;
 import io.espalier.server.RequestException;
+import io.espalier.stores.catalog.CatalogItem;
 import io.espalier.stores.log.LogException;
 import io.espalier.stores.log.RecordLog;
 import io.grpc.BindableService;
@@ -18,6 +19,8 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -29,15 +32,28 @@ public final class CatalogComponent implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(CatalogComponent.class);
 
   private final CatalogWriter writer;
+  private final @Nullable SnapshotPublisher snapshots;
   private final CatalogService service;
 
-  private CatalogComponent(CatalogWriter writer, RecordLog records) {
+  private CatalogComponent(
+      CatalogWriter writer, RecordLog records, @Nullable SnapshotPublisher snapshots) {
     this.writer = writer;
-    this.service = new CatalogService(writer, records);
+    this.snapshots = snapshots;
+    this.service = new CatalogService(writer, records, snapshots);
   }
 
   /**
-   * Starts the writer after what the log holds.
+   * How snapshots are published.
+   *
+   * @param store where; this component alone writes to it
+   * @param settings when, and how many are kept
+   * @param items the catalogue before its first change
+   */
+  public record Publishing(
+      SnapshotStore store, SnapshotSettings settings, List<CatalogItem> items) {}
+
+  /**
+   * Starts the writer after what the log holds; no snapshots are published.
    *
    * @param bundles the versions that items get semantic ids for; those without any are passed over
    * @param records the log; stays the caller's to close, after this component
@@ -46,13 +62,54 @@ public final class CatalogComponent implements AutoCloseable {
   public static CatalogComponent start(
       BundleRepository repository, Collection<BundleId> bundles, RecordLog records) {
     Map<BundleId, ItemCoder> coders = new LinkedHashMap<>();
+    codes(repository, bundles).forEach((id, c) -> coders.put(id, new ItemCoder(c.table())));
+    return new CatalogComponent(
+        CatalogWriter.start(records, coders, Optional::empty), records, null);
+  }
+
+  /**
+   * Starts the writer after the newest snapshot and what the log holds since.
+   *
+   * @param bundles the versions that items get semantic ids for; those without any are passed over
+   * @param records the log; stays the caller's to close, after this component
+   * @throws BundleException when a bundle's table of ids cannot be read
+   * @throws IOException when the snapshot store cannot be used
+   * @throws LogException when log and snapshots do not belong together
+   */
+  public static CatalogComponent start(
+      BundleRepository repository,
+      Collection<BundleId> bundles,
+      RecordLog records,
+      Publishing publishing)
+      throws IOException {
+    Map<BundleId, SnapshotPublisher.Codes> codes = codes(repository, bundles);
+    SnapshotPublisher snapshots =
+        SnapshotPublisher.start(
+            records, publishing.store(), publishing.settings(), publishing.items(), codes);
+    try {
+      Map<BundleId, ItemCoder> coders = new LinkedHashMap<>();
+      codes.forEach((id, c) -> coders.put(id, new ItemCoder(c.table())));
+      return new CatalogComponent(
+          CatalogWriter.start(records, coders, () -> Optional.of(snapshots.last())),
+          records,
+          snapshots);
+    } catch (RuntimeException e) {
+      snapshots.close();
+      throw e;
+    }
+  }
+
+  private static Map<BundleId, SnapshotPublisher.Codes> codes(
+      BundleRepository repository, Collection<BundleId> bundles) {
+    Map<BundleId, SnapshotPublisher.Codes> codes = new LinkedHashMap<>();
     for (BundleId id : bundles) {
       Bundle bundle = repository.get(id);
       if (bundle.hasFile("semantic_ids")) {
-        coders.put(id, new ItemCoder(table(bundle)));
+        codes.put(
+            id, new SnapshotPublisher.Codes(bundle.parameters().size("levels"), table(bundle)));
       }
     }
-    return new CatalogComponent(CatalogWriter.start(records, coders), records);
+    return codes;
   }
 
   private static Map<String, List<Integer>> table(Bundle bundle) {
@@ -93,5 +150,8 @@ public final class CatalogComponent implements AutoCloseable {
   @Override
   public void close() {
     writer.close();
+    if (snapshots != null) {
+      snapshots.close();
+    }
   }
 }

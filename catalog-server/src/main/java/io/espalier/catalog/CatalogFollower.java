@@ -31,14 +31,20 @@ public final class CatalogFollower implements AutoCloseable {
   private Status.Code lastFailure = Status.Code.OK;
 
   /** What is told of changes; by one thread. */
-  @FunctionalInterface
   public interface Listener {
+    /** Takes changes, in order, at least one. */
+    void changed(List<LoggedChange> changes);
+
+    /** The newest snapshot that is published is of this offset; told again and again. */
+    void published(long offset);
+
     /**
-     * Takes changes, in order.
+     * Goes on from a snapshot, since the log no longer tells the way there.
      *
-     * @param lastOffset the offset of the last of them
+     * @param least the least offset that it must be of
+     * @return its offset; −1 when there is none, and nothing changed
      */
-    void changed(List<CatalogChange> changes, long lastOffset);
+    long restart(long least);
   }
 
   private CatalogFollower(Channel channel, long afterOffset, Listener listener) {
@@ -64,6 +70,9 @@ public final class CatalogFollower implements AutoCloseable {
       try {
         follow();
       } catch (StatusRuntimeException e) {
+        if (e.getStatus().getCode() == Status.Code.OUT_OF_RANGE && restarted(applied + 1)) {
+          continue;
+        }
         if (e.getStatus().getCode() != lastFailure && !context.isCancelled()) {
           log.warn("the catalogue is lost at offset {}: {}", applied, e.getStatus());
         }
@@ -85,19 +94,56 @@ public final class CatalogFollower implements AutoCloseable {
         catalogue.follow(FollowRequest.newBuilder().setAfterOffset(applied).build());
     while (responses.hasNext()) {
       FollowResponse response = responses.next();
-      if (response.getChangesCount() > 0) {
-        List<CatalogChange> changes = new ArrayList<>(response.getChangesCount());
-        for (Change change : response.getChangesList()) {
-          changes.add(ChangeMessages.read(change));
-        }
-        long last = response.getChanges(response.getChangesCount() - 1).getOffset();
-        listener.changed(changes, last);
-        applied = last;
-      }
       end = response.getEndOffset();
+      if (!take(response.getChangesList())) {
+        return;
+      }
       connected = true;
       lastFailure = Status.Code.OK;
+      if (response.getSnapshotOffset() > 0) {
+        listener.published(response.getSnapshotOffset());
+      }
     }
+  }
+
+  /** Hands changes on; false when what follows has to be asked for anew. */
+  private boolean take(List<Change> messages) {
+    List<LoggedChange> changes = new ArrayList<>(messages.size());
+    for (Change message : messages) {
+      if (message.hasRolledBack()) {
+        hand(changes);
+        changes.clear();
+        // Its snapshot is there, or is about to be.
+        if (!restarted(message.getOffset()) || applied != message.getOffset()) {
+          return false;
+        }
+      } else {
+        changes.add(new LoggedChange(message.getOffset(), ChangeMessages.read(message)));
+      }
+    }
+    hand(changes);
+    return true;
+  }
+
+  private void hand(List<LoggedChange> changes) {
+    if (!changes.isEmpty()) {
+      listener.changed(changes);
+      applied = changes.getLast().offset();
+    }
+  }
+
+  private boolean restarted(long least) {
+    try {
+      long offset = listener.restart(least);
+      if (offset >= least) {
+        log.info("followed from the snapshot of offset {} on, after {}", offset, applied);
+        applied = offset;
+        return true;
+      }
+    } catch (RuntimeException e) {
+      log.error("no snapshot of offset {} or later can be used", least, e);
+    }
+    return false;
   }
 
   /** Offsets between the log's end, as it was last heard of, and what was taken; −1 at first. */

@@ -1,8 +1,16 @@
 package io.espalier.catalog;
 
+import io.espalier.bundles.BundleId;
 import io.espalier.catalog.v1.CatalogServiceGrpc;
 import io.espalier.catalog.v1.FollowRequest;
 import io.espalier.catalog.v1.FollowResponse;
+import io.espalier.catalog.v1.ListSnapshotsRequest;
+import io.espalier.catalog.v1.ListSnapshotsResponse;
+import io.espalier.catalog.v1.PublishSnapshotRequest;
+import io.espalier.catalog.v1.PublishSnapshotResponse;
+import io.espalier.catalog.v1.RollBackRequest;
+import io.espalier.catalog.v1.RollBackResponse;
+import io.espalier.catalog.v1.SnapshotInfo;
 import io.espalier.catalog.v1.UpdateRequest;
 import io.espalier.catalog.v1.UpdateResponse;
 import io.espalier.server.RequestException;
@@ -12,6 +20,7 @@ import io.grpc.Context;
 import io.grpc.Status;
 import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
+import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.List;
@@ -19,19 +28,25 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Queue;
 import java.util.concurrent.CompletableFuture;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /** The gRPC face of the catalogue. Calls may block. */
 final class CatalogService extends CatalogServiceGrpc.CatalogServiceImplBase {
+  private static final Logger log = LoggerFactory.getLogger(CatalogService.class);
   private static final int FOLLOW_BYTES = 1 << 20;
   // How often an idle follower hears that it is up to date.
   private static final Duration HEARTBEAT = Duration.ofSeconds(1);
 
   private final CatalogWriter writer;
   private final RecordLog records;
+  private final @Nullable SnapshotPublisher snapshots;
 
-  CatalogService(CatalogWriter writer, RecordLog records) {
+  CatalogService(CatalogWriter writer, RecordLog records, @Nullable SnapshotPublisher snapshots) {
     this.writer = writer;
     this.records = records;
+    this.snapshots = snapshots;
   }
 
   @Override
@@ -145,6 +160,9 @@ final class CatalogService extends CatalogServiceGrpc.CatalogServiceImplBase {
       while (!gone()) {
         List<LogRecord> read = records.read(after + 1, FOLLOW_BYTES);
         FollowResponse.Builder response = FollowResponse.newBuilder().setEndOffset(records.end());
+        if (snapshots != null) {
+          response.setSnapshotOffset(snapshots.last().offset());
+        }
         for (LogRecord record : read) {
           response.addChanges(CatalogWriter.message(record));
           after = record.offset();
@@ -161,6 +179,69 @@ final class CatalogService extends CatalogServiceGrpc.CatalogServiceImplBase {
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw RequestException.unavailable("the catalogue is stopping");
+    }
+  }
+
+  private SnapshotPublisher snapshots() {
+    if (snapshots == null) {
+      throw RequestException.failedPrecondition(
+          "snapshots: none here (expected: a writer with a snapshot store)");
+    }
+    return snapshots;
+  }
+
+  private static RequestException unavailable(IOException failure) {
+    log.error("the snapshot store fails", failure);
+    return RequestException.unavailable("the snapshot store cannot be used at present");
+  }
+
+  @Override
+  public void listSnapshots(
+      ListSnapshotsRequest request, StreamObserver<ListSnapshotsResponse> responses) {
+    try {
+      ListSnapshotsResponse.Builder response = ListSnapshotsResponse.newBuilder();
+      snapshots().kept().forEach(manifest -> response.addSnapshots(info(manifest)));
+      responses.onNext(response.build());
+      responses.onCompleted();
+    } catch (IOException e) {
+      throw unavailable(e);
+    }
+  }
+
+  private static SnapshotInfo info(SnapshotManifest manifest) {
+    return SnapshotInfo.newBuilder()
+        .setOffset(manifest.offset())
+        .setItems(manifest.itemCount())
+        .setBytes(manifest.bytes())
+        .setPublishedMs(manifest.publishedMillis())
+        .addAllBundles(manifest.tries().keySet().stream().map(BundleId::toString).toList())
+        .build();
+  }
+
+  @Override
+  public void publishSnapshot(
+      PublishSnapshotRequest request, StreamObserver<PublishSnapshotResponse> responses) {
+    try {
+      SnapshotInfo newest = info(snapshots().publish());
+      responses.onNext(PublishSnapshotResponse.newBuilder().setSnapshot(newest).build());
+      responses.onCompleted();
+    } catch (IOException e) {
+      throw unavailable(e);
+    }
+  }
+
+  @Override
+  public void rollBack(RollBackRequest request, StreamObserver<RollBackResponse> responses) {
+    long to = request.getSnapshotOffset();
+    if (to < 0) {
+      throw RequestException.invalidArgument("snapshot_offset: " + to + " (expected: >= 0)");
+    }
+    try {
+      long offset = snapshots().rollBack(to, then -> writer.rollBack(to, then));
+      responses.onNext(RollBackResponse.newBuilder().setOffset(offset).build());
+      responses.onCompleted();
+    } catch (IOException e) {
+      throw unavailable(e);
     }
   }
 }

@@ -8,16 +8,19 @@ import io.espalier.stores.catalog.CatalogItem;
 import io.espalier.stores.log.LogException;
 import io.espalier.stores.log.LogRecord;
 import io.espalier.stores.log.RecordLog;
+import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -36,6 +39,7 @@ final class CatalogWriter implements AutoCloseable {
 
   private final RecordLog records;
   private final Map<BundleId, ItemCoder> coders;
+  private final Supplier<Optional<Snapshot>> newestSnapshot;
   private final BlockingQueue<Waiting> queue = new ArrayBlockingQueue<>(QUEUED);
   private final Thread thread;
   private volatile boolean closed;
@@ -52,19 +56,27 @@ final class CatalogWriter implements AutoCloseable {
    */
   record Accepted(long offset, CatalogChange change) {}
 
-  private CatalogWriter(RecordLog records, Map<BundleId, ItemCoder> coders) {
+  private CatalogWriter(
+      RecordLog records,
+      Map<BundleId, ItemCoder> coders,
+      Supplier<Optional<Snapshot>> newestSnapshot) {
     this.records = records;
+    this.newestSnapshot = newestSnapshot;
     this.coders = coders;
     this.thread = Thread.ofPlatform().name("catalog-writer").unstarted(this::run);
   }
 
   /**
-   * Starts to write, after what the log already holds.
+   * Starts to write, after what the newest snapshot and the log already hold.
    *
    * @param coders what gives items their ids, by bundle; used by the writer alone
+   * @param newestSnapshot what was published last; empty where nothing is
    */
-  static CatalogWriter start(RecordLog records, Map<BundleId, ItemCoder> coders) {
-    CatalogWriter writer = new CatalogWriter(records, new LinkedHashMap<>(coders));
+  static CatalogWriter start(
+      RecordLog records,
+      Map<BundleId, ItemCoder> coders,
+      Supplier<Optional<Snapshot>> newestSnapshot) {
+    CatalogWriter writer = new CatalogWriter(records, new LinkedHashMap<>(coders), newestSnapshot);
     writer.replay();
     writer.thread.start();
     return writer;
@@ -72,18 +84,35 @@ final class CatalogWriter implements AutoCloseable {
 
   private void replay() {
     coders.values().forEach(ItemCoder::clear);
-    long from = records.start();
+    Optional<Snapshot> snapshot = newestSnapshot.get();
+    snapshot.ifPresent(this::learn);
+    long from = snapshot.map(known -> known.offset() + 1).orElseGet(records::start);
     while (from <= records.end()) {
       for (LogRecord record : records.read(from, READ_BYTES)) {
-        learn(read(record));
+        Change change = message(record);
+        if (change.hasRolledBack()) {
+          throw new LogException(
+              "offset %d returns to the snapshot of offset %d, which is not published anew yet"
+                  .formatted(record.offset(), change.getRolledBack().getSnapshotOffset()));
+        }
+        learn(ChangeMessages.read(change));
         from = record.offset() + 1;
       }
     }
   }
 
-  /** The change of a record. */
-  static CatalogChange read(LogRecord record) {
-    return ChangeMessages.read(message(record));
+  private void learn(Snapshot snapshot) {
+    CatalogState state = snapshot.state();
+    state
+        .items()
+        .all()
+        .forEach(
+            (int index) -> {
+              String id = state.items().id(index);
+              if (!coders.values().stream().allMatch(coder -> coder.isTrained(id))) {
+                learn(snapshot.upsert(index));
+              }
+            });
   }
 
   /** A record as a message, with its offset. */
@@ -142,7 +171,19 @@ final class CatalogWriter implements AutoCloseable {
     }
   }
 
-  private void write(List<Waiting> batch) {
+  /**
+   * Writes that the catalogue is what it was at a snapshot.
+   *
+   * @param then what is to be done before any other change is written
+   */
+  synchronized long rollBack(long snapshot, SnapshotPublisher.Append.Then then) throws IOException {
+    stale = true;
+    long offset = records.append(List.of(ChangeMessages.rolledBack(snapshot).toByteArray()));
+    then.with(offset);
+    return offset;
+  }
+
+  private synchronized void write(List<Waiting> batch) {
     List<CatalogChange> changes = new ArrayList<>();
     List<byte[]> payloads = new ArrayList<>();
     try {

@@ -3,6 +3,7 @@ package io.espalier.catalog;
 import io.espalier.bundles.BundleId;
 import io.espalier.catalog.v1.Change;
 import io.espalier.catalog.v1.Item;
+import io.espalier.catalog.v1.RolledBack;
 import io.espalier.catalog.v1.SemanticId;
 import io.espalier.catalog.v1.Value;
 import io.espalier.stores.catalog.AttributeValue;
@@ -29,6 +30,13 @@ final class ChangeMessages {
     };
   }
 
+  /** The return to an earlier catalogue. */
+  static Change rolledBack(long snapshot) {
+    return Change.newBuilder()
+        .setRolledBack(RolledBack.newBuilder().setSnapshotOffset(snapshot))
+        .build();
+  }
+
   static List<SemanticId> semanticIds(CatalogChange.Upsert upsert) {
     return new TreeMap<>(upsert.semanticIds())
         .entrySet().stream()
@@ -42,7 +50,7 @@ final class ChangeMessages {
             .toList();
   }
 
-  private static Item write(CatalogItem item) {
+  static Item write(CatalogItem item) {
     Item.Builder message =
         Item.newBuilder()
             .setId(item.id())
@@ -65,7 +73,7 @@ final class ChangeMessages {
     };
   }
 
-  /** A change that {@link #write} made. */
+  /** A change that {@link #write} made; not the return to an earlier catalogue. */
   static CatalogChange read(Change change) {
     if (change.getChangeCase() == Change.ChangeCase.REMOVE) {
       return new CatalogChange.Removal(change.getRemove());

@@ -29,6 +29,11 @@ final class ItemCoder {
     return Optional.ofNullable(known != null ? known : table.get(item.id()));
   }
 
+  /** Whether the bundle was trained on an item: nothing has to be known of it. */
+  boolean isTrained(String id) {
+    return table.containsKey(id);
+  }
+
   /** Takes note of an item's codes. */
   void learn(CatalogItem item, List<Integer> codes) {
     if (!codes.equals(table.get(item.id()))) {

@@ -3,6 +3,7 @@ package io.espalier.cli;
 import io.espalier.bundles.BundleRepository;
 import io.espalier.cli.cluster.Deployment;
 import io.espalier.cli.cluster.ServeConfig;
+import io.espalier.cli.cluster.SnapshotFolders;
 import io.espalier.cli.cluster.Stage;
 import io.espalier.cli.cluster.StageServers;
 import io.espalier.cli.show.Terminal;
@@ -10,6 +11,7 @@ import io.espalier.router.StageChannels;
 import io.espalier.server.ClientChannels;
 import io.espalier.server.EspalierServer;
 import io.espalier.server.ServerConfig;
+import io.espalier.stores.blobs.FolderBlobs;
 import io.espalier.stores.catalog.DataFolder;
 import io.grpc.ManagedChannel;
 import java.io.IOException;
@@ -35,7 +37,11 @@ import picocli.CommandLine.Parameters;
       "  ./espalier serve retrieval     at 127.0.0.1:7701",
       "  ./espalier serve ranking       at 127.0.0.1:7702",
       "  ./espalier serve catalog       at 127.0.0.1:7704, its log in ./catalog-log",
-      "  ./espalier serve retrieval --peer catalog=127.0.0.1:7704   follows that catalogue; so does a router",
+      "  ./espalier serve retrieval --peer catalog=127.0.0.1:7704   follows that catalogue; so does"
+          + " a router",
+      "  ./espalier serve catalog --set snapshots.store=catalog-snapshots   publishes snapshots"
+          + " there;",
+      "      the same --set lets retrieval and routers begin with them",
       "  ./espalier serve router        at 127.0.0.1:7700, with its peers at the ports above",
       "  ./espalier serve router --peer retrieval=dns:///retrieval:7701 --set"
           + " server.max_concurrent_calls=200",
@@ -46,6 +52,7 @@ import picocli.CommandLine.Parameters;
       "    max_concurrent_calls, deadline_floor, propagation_delay, drain_timeout, reflection,"
           + " auth_token}",
       "  model_repo, data, state, catalog_log, rewrite_tables, rewrite_model_budget,",
+      "  snapshots: {store, cache, publish: {keep, changes, max_age, busy_share}},",
       "  peers: {rewrite, retrieval, ranking, catalog}"
     })
 final class ServeCommand implements Callable<Integer> {
@@ -99,6 +106,9 @@ final class ServeCommand implements Callable<Integer> {
     StageServers servers =
         new StageServers(deployment, Path.of(read.rewriteTables()))
             .withRewriteModelBudget(read.rewriteModelBudget());
+    if (!read.snapshots().store().isEmpty()) {
+      servers = servers.withSnapshots(folders(read.snapshots()));
+    }
     EspalierServer server =
         switch (stage) {
           case REWRITE -> servers.rewrite(read.server()).build();
@@ -112,6 +122,13 @@ final class ServeCommand implements Callable<Integer> {
     terminal.err().flush();
     server.awaitTermination();
     return ExitCode.OK;
+  }
+
+  private static SnapshotFolders folders(ServeConfig.Snapshots snapshots) throws IOException {
+    Path cache =
+        snapshots.cache().isEmpty() ? TemporaryFolder.create() : Path.of(snapshots.cache());
+    return new SnapshotFolders(
+        FolderBlobs.open(Path.of(snapshots.store())), cache, snapshots.publish());
   }
 
   private static String token(ServeConfig config) {

@@ -1,9 +1,11 @@
 package io.espalier.cli;
 
+import io.espalier.catalog.SnapshotSettings;
 import io.espalier.cli.cluster.Cluster;
 import io.espalier.cli.cluster.Deployment;
 import io.espalier.cli.cluster.RouteText;
 import io.espalier.cli.cluster.ServeConfig;
+import io.espalier.cli.cluster.SnapshotFolders;
 import io.espalier.cli.cluster.Stage;
 import io.espalier.cli.cluster.StageServers;
 import io.espalier.cli.show.AnswerView;
@@ -17,6 +19,7 @@ import io.espalier.router.v1.SearchRequest;
 import io.espalier.router.v1.SearchResponse;
 import io.espalier.router.v1.User;
 import io.espalier.server.ServerConfig;
+import io.espalier.stores.blobs.FolderBlobs;
 import io.espalier.stores.catalog.CatalogItem;
 import io.espalier.stores.catalog.DataFolder;
 import io.espalier.stores.catalog.Judgment;
@@ -26,7 +29,6 @@ import io.espalier.stores.users.UserStateStore;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
@@ -116,9 +118,10 @@ final class UpCommand implements Callable<Integer> {
   public Integer call() throws InterruptedException, IOException {
     long start = System.nanoTime();
     Deployment deployment = options.deployment(home, terminal);
-    Integer given = port;
+    Integer portGiven = port;
     ServerConfig config =
-        ServerConfig.defaults().on(host, given != null ? given : once ? 0 : Stage.ROUTER.port());
+        ServerConfig.defaults()
+            .on(host, portGiven != null ? portGiven : once ? 0 : Stage.ROUTER.port());
     Integer catalogPort = catalogGiven;
     ServerConfig catalog =
         ServerConfig.defaults()
@@ -131,11 +134,19 @@ final class UpCommand implements Callable<Integer> {
     checkFree("--catalog-port", catalog);
     Examples examples = Examples.of(deployment);
     UserStateStore users = users(state, deployment.data());
+    Path given = state;
+    Path kept = given == null ? TemporaryFolder.create() : given;
     StageServers servers =
         new StageServers(deployment, home.rewriteTables())
-            .withRewriteModelBudget(rewriteModelBudget);
+            .withRewriteModelBudget(rewriteModelBudget)
+            .withSnapshots(
+                new SnapshotFolders(
+                    FolderBlobs.open(kept.resolve("snapshots")),
+                    kept.resolve("snapshot-cache"),
+                    SnapshotSettings.defaults()));
     Cluster cluster =
-        Cluster.listening(servers, users, new Cluster.Listening(config, catalog, log()));
+        Cluster.listening(
+            servers, users, new Cluster.Listening(config, catalog, kept.resolve("catalog")));
     Runtime.getRuntime().addShutdownHook(Thread.ofPlatform().unstarted(cluster::close));
     terminal
         .err()
@@ -168,28 +179,6 @@ final class UpCommand implements Callable<Integer> {
             : UserStateStore.open(directory, USER_EVENTS, Durability.WRITTEN);
     users.load(data, 0);
     return users;
-  }
-
-  /** Where the catalogue's log is: beside the users' events, or for as long as this runs. */
-  private Path log() throws IOException {
-    Path directory = state;
-    if (directory != null) {
-      return directory.resolve("catalog");
-    }
-    Path folder = Files.createTempDirectory("espalier-catalog-");
-    Runtime.getRuntime().addShutdownHook(Thread.ofPlatform().unstarted(() -> delete(folder)));
-    return folder;
-  }
-
-  private static void delete(Path folder) {
-    try (Stream<Path> files = Files.list(folder)) {
-      for (Path file : files.toList()) {
-        Files.deleteIfExists(file);
-      }
-      Files.deleteIfExists(folder);
-    } catch (IOException e) {
-      // It lies among the system's temporary files, which are its own to clear.
-    }
   }
 
   /** Told before the models load: what is loaded first takes its time. */

@@ -1,113 +1,87 @@
 package io.espalier.retrieval;
 
 import io.espalier.bundles.BundleId;
-import io.espalier.catalog.CatalogChange;
 import io.espalier.catalog.CatalogFollower;
+import io.espalier.catalog.CatalogState;
+import io.espalier.catalog.DeltaBounds;
+import io.espalier.catalog.LoggedChange;
+import io.espalier.catalog.Snapshot;
+import io.espalier.catalog.SnapshotStore;
 import io.espalier.index.ItemIds;
-import io.espalier.index.filter.AttributeValue;
-import io.espalier.index.filter.ItemAttributes;
-import io.espalier.index.live.ItemChange;
-import io.espalier.index.live.LiveItems;
 import io.espalier.index.trie.LiveTrie;
 import io.espalier.index.trie.SemanticIdTrie;
-import io.espalier.stores.catalog.CatalogItem;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
-import java.util.Objects;
+import java.util.Optional;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * The catalogue that every source of a server searches: a snapshot, whose offset is its number of
- * items as if each had been one update, and the changes that were followed since.
+ * The catalogue that every source of a server searches: a snapshot and the changes that were
+ * followed since, behind one reference.
  *
- * <p>Readers see both through one reference. Once the changes are many, one snapshot is made of
- * both beside them, which takes their place; no reader waits for it. {@code brand}, {@code
- * category} (the name of every ancestor), {@code price}, {@code stock} and {@code group} are
- * attributes beside the items' own.
+ * <p>Where snapshots are published, a newer one takes the place of the one before: it is mapped
+ * beside the readers, what was followed since is put on top of it, and the reference changes. Where
+ * none are, or none came for long, one is made of the snapshot and its changes in memory. No reader
+ * waits for either.
  */
 final class Catalogue implements CatalogFollower.Listener {
   private static final Logger log = LoggerFactory.getLogger(Catalogue.class);
 
-  // A batch of changes copies the delta, and a compaction passes over all items: one change to so
-  // many items keeps both small beside the other, within bounds.
-  private static final int ITEMS_A_CHANGE = 50;
-  private static final int LEAST_COMPACTED_CHANGES = 1_000;
-  private static final int MOST_CHANGES = 5_000;
+  // Where snapshots are published, so many times the changes that one is due after are waited for
+  // before one is made in memory.
+  private static final int LATE = 10;
+  // So few changes are put on top of a snapshot while the follower waits.
+  private static final int FEW = 100;
 
-  private final List<CatalogItem> items;
-  private final ItemIds ids;
-  private final Executor compactor;
+  private final Executor rebuilder;
+  private final @Nullable SnapshotStore snapshots;
   private volatile CatalogueView view;
-  // What was followed since the compaction that is under way began; null when none is.
-  private @Nullable List<CatalogChange> meanwhile;
+  private volatile long swaps;
+  // The offset of the snapshot under the view, and what was followed since.
+  private long snapshotOffset;
+  private List<LoggedChange> tail = new ArrayList<>();
+  // The newest published snapshot that was told of, and the newest that was tried.
+  private long newest;
+  private long tried;
+  private boolean rebuilding;
+  // What was begun before a restart comes to nothing.
+  private int restarts;
 
   /**
-   * The catalogue of a folder.
+   * A catalogue.
    *
-   * @param compactor runs a compaction, for up to seconds of one core
+   * @param state what it is at first
+   * @param snapshots where newer snapshots come from; null when none do
+   * @param rebuilder maps a snapshot or makes one, for up to seconds of one core
    */
-  Catalogue(List<CatalogItem> items, Executor compactor) {
-    this.items = items;
-    this.compactor = compactor;
-    this.ids = ItemIds.of(items.stream().map(CatalogItem::id).toList());
-    ItemAttributes.Builder builder = ItemAttributes.builder(ids);
-    for (int i = 0; i < items.size(); i++) {
-      int index = i;
-      attributes(items.get(i))
-          .forEach((name, values) -> values.forEach(value -> builder.add(index, name, value)));
-    }
-    this.view =
-        new CatalogueView(items.size(), LiveItems.of(builder.build().packed()), Map.of(), Map.of());
+  Catalogue(CatalogState state, @Nullable SnapshotStore snapshots, Executor rebuilder) {
+    this.snapshots = snapshots;
+    this.rebuilder = rebuilder;
+    this.view = CatalogueView.of(state, List.of());
+    this.snapshotOffset = state.offset();
   }
 
-  private static Map<String, List<AttributeValue>> attributes(CatalogItem item) {
-    Map<String, List<AttributeValue>> attributes = new HashMap<>();
-    if (!item.brand().isEmpty()) {
-      add(attributes, "brand", AttributeValue.of(item.brand()));
-    }
-    item.category().forEach(name -> add(attributes, "category", AttributeValue.of(name)));
-    item.price().ifPresent(price -> add(attributes, "price", AttributeValue.of(price)));
-    item.stock().ifPresent(stock -> add(attributes, "stock", AttributeValue.of((double) stock)));
-    if (!item.group().isEmpty()) {
-      add(attributes, "group", AttributeValue.of(item.group()));
-    }
-    item.attributes().forEach((name, value) -> add(attributes, name, convert(value)));
-    return attributes;
-  }
-
-  private static void add(
-      Map<String, List<AttributeValue>> attributes, String name, AttributeValue value) {
-    attributes.computeIfAbsent(name, n -> new ArrayList<>()).add(value);
-  }
-
-  private static AttributeValue convert(io.espalier.stores.catalog.AttributeValue value) {
-    return switch (value) {
-      case io.espalier.stores.catalog.AttributeValue.Text text -> AttributeValue.of(text.text());
-      case io.espalier.stores.catalog.AttributeValue.Numeric number ->
-          AttributeValue.of(number.value());
-      case io.espalier.stores.catalog.AttributeValue.Flag flag -> AttributeValue.of(flag.value());
-    };
-  }
-
-  /** The snapshot's items. */
-  List<CatalogItem> items() {
-    return items;
-  }
-
-  /** The ids of the snapshot's items. */
+  /** The ids of the snapshot's items, as the catalogue is now. */
   ItemIds ids() {
-    return ids;
+    return view.items().snapshotIds();
   }
 
-  /** Adds the semantic ids of a bundle over the snapshot's items; before changes are followed. */
-  synchronized void add(BundleId bundle, SemanticIdTrie trie) {
-    view = view.with(bundle, LiveTrie.of(trie));
+  /**
+   * Adds the semantic ids of a bundle, unless the snapshot has them; before changes are followed.
+   *
+   * @param trie makes those of the snapshot's items
+   */
+  synchronized void add(BundleId bundle, Supplier<SemanticIdTrie> trie) {
+    if (!view.state().tries().containsKey(bundle)) {
+      view = view.with(bundle, LiveTrie.of(trie.get()));
+    }
   }
 
   /** Adds a source that numbers items in its own way; before changes are followed. */
@@ -118,6 +92,11 @@ final class Catalogue implements CatalogFollower.Listener {
   /** The catalogue as it is now; a request keeps to the one that it started with. */
   CatalogueView view() {
     return view;
+  }
+
+  /** How often a snapshot took the place of the one before. */
+  long swaps() {
+    return swaps;
   }
 
   /**
@@ -142,83 +121,125 @@ final class Catalogue implements CatalogFollower.Listener {
   }
 
   @Override
-  public synchronized void changed(List<CatalogChange> changes, long lastOffset) {
-    view = after(view, changes, lastOffset);
+  public synchronized void changed(List<LoggedChange> changes) {
+    view = view.after(changes);
+    tail.addAll(changes);
     notifyAll();
-    if (meanwhile != null) {
-      meanwhile.addAll(changes);
-    } else if (view.items().changes() > changesAllowed(view)) {
-      meanwhile = new ArrayList<>();
-      CatalogueView compacted = view;
-      compactor.execute(() -> compact(compacted));
+    rebuildIfDue();
+  }
+
+  @Override
+  public synchronized void published(long offset) {
+    newest = Math.max(newest, offset);
+    rebuildIfDue();
+  }
+
+  private void rebuildIfDue() {
+    if (rebuilding) {
+      return;
+    }
+    CatalogueView now = view;
+    SnapshotStore store = snapshots;
+    int allowed = DeltaBounds.changesAllowed(now.items().size());
+    int epoch = restarts;
+    if (store != null && newest > Math.max(snapshotOffset, tried) && newest <= now.offset()) {
+      tried = newest;
+      long least = snapshotOffset + 1;
+      rebuilding = true;
+      rebuilder.execute(() -> rebuild(() -> fetched(store, least, now), epoch));
+    } else if (now.items().changes() > (store == null ? allowed : LATE * allowed)) {
+      rebuilding = true;
+      rebuilder.execute(() -> rebuild(now::compacted, epoch));
     }
   }
 
-  private static int changesAllowed(CatalogueView view) {
-    return Math.clamp(view.items().size() / ITEMS_A_CHANGE, LEAST_COMPACTED_CHANGES, MOST_CHANGES);
+  /** The newest published snapshot that a view can be exchanged for, beside the same sources. */
+  private static CatalogueView fetched(SnapshotStore store, long least, CatalogueView before) {
+    Snapshot snapshot =
+        newest(store, least, before.offset(), before)
+            .orElseThrow(() -> new IllegalStateException("none of offset " + least + " or later"));
+    return CatalogueView.of(
+        snapshot.state().only(before.state().tries().keySet()), before.indices().keySet());
   }
 
-  /** Makes one snapshot of a view, and puts what was followed meanwhile on top of it. */
-  private void compact(CatalogueView from) {
+  private static Optional<Snapshot> newest(
+      SnapshotStore store, long least, long most, CatalogueView before) {
+    try {
+      Optional<Snapshot> snapshot = store.newest(least, most, before.state().tries().keySet());
+      if (snapshot.isPresent()) {
+        store.keepOnly(snapshot.get());
+      }
+      return snapshot;
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** Makes a view, puts what was followed meanwhile on top of it, and changes the reference. */
+  private void rebuild(Supplier<CatalogueView> maker, int epoch) {
     long start = System.nanoTime();
     try {
-      CatalogueView compacted = from.compacted();
+      CatalogueView made = maker.get();
+      CatalogueView now = made;
+      for (List<LoggedChange> since = since(now); since.size() > FEW; since = since(now)) {
+        now = now.after(since);
+      }
       synchronized (this) {
-        List<CatalogChange> since = Objects.requireNonNull(meanwhile);
-        view = after(compacted, since, view.offset());
-        meanwhile = null;
-        log.info(
-            "compacted {} items with {} changes at offset {} in {} ms; {} changes came meanwhile",
-            compacted.items().size(),
-            from.items().changes(),
-            compacted.offset(),
-            TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start),
-            since.size());
+        if (restarts == epoch) {
+          view = now.after(since(now));
+          tail = since(made);
+          snapshotOffset = made.offset();
+          swaps++;
+          log.info(
+              "a snapshot of {} items, offset {}, took the place of the one before after {} ms; {}"
+                  + " changes came since",
+              made.items().size(),
+              made.offset(),
+              TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start),
+              tail.size());
+        }
       }
     } catch (RuntimeException | Error e) {
-      log.error("offset {} could not be compacted; the next change tries again", from.offset(), e);
+      log.error("no new snapshot took the place of that of offset {}", view.offset(), e);
+    } finally {
       synchronized (this) {
-        meanwhile = null;
+        rebuilding = false;
       }
     }
   }
 
-  private static CatalogueView after(
-      CatalogueView before, List<CatalogChange> changes, long lastOffset) {
-    List<ItemChange> itemChanges = new ArrayList<>(changes.size());
-    Map<String, CatalogChange> last = new HashMap<>();
-    for (CatalogChange change : changes) {
-      itemChanges.add(
-          new ItemChange(
-              change.id(),
-              change instanceof CatalogChange.Upsert upsert ? attributes(upsert.item()) : null));
-      last.put(change.id(), change);
+  /** What was followed since an earlier view; it is not before the snapshot under this one. */
+  private synchronized List<LoggedChange> since(CatalogueView earlier) {
+    int from = tail.size();
+    while (from > 0 && tail.get(from - 1).offset() > earlier.offset()) {
+      from--;
     }
-    LiveItems after = before.items().after(itemChanges);
-    Map<BundleId, LiveTrie> tries = new HashMap<>();
-    before
-        .tries()
-        .forEach(
-            (bundle, trie) ->
-                tries.put(bundle, trie.after(codes(bundle, last, before.items(), after))));
-    return new CatalogueView(lastOffset, after, tries, before.indices());
+    return new ArrayList<>(tail.subList(from, tail.size()));
   }
 
-  /** What changes for one bundle's trie: by index, the codes from now on. */
-  private static Map<Integer, int[]> codes(
-      BundleId bundle, Map<String, CatalogChange> last, LiveItems before, LiveItems after) {
-    Map<Integer, int[]> codes = new HashMap<>();
-    last.forEach(
-        (id, change) -> {
-          int old = before.indexOf(id);
-          if (old >= 0) {
-            codes.put(old, new int[0]);
-          }
-          if (change instanceof CatalogChange.Upsert upsert) {
-            List<Integer> now = upsert.semanticIds().getOrDefault(bundle, List.of());
-            codes.put(after.indexOf(id), now.stream().mapToInt(code -> code).toArray());
-          }
-        });
-    return codes;
+  @Override
+  public long restart(long least) {
+    SnapshotStore store = snapshots;
+    if (store == null) {
+      return -1;
+    }
+    CatalogueView before = view;
+    Optional<Snapshot> snapshot = newest(store, least, Long.MAX_VALUE, before);
+    if (snapshot.isEmpty()) {
+      return -1;
+    }
+    CatalogueView now =
+        CatalogueView.of(
+            snapshot.get().state().only(before.state().tries().keySet()),
+            before.indices().keySet());
+    synchronized (this) {
+      restarts++;
+      swaps++;
+      view = now;
+      snapshotOffset = now.offset();
+      tail = new ArrayList<>();
+      notifyAll();
+    }
+    return now.offset();
   }
 }

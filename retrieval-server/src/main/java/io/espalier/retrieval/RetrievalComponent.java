@@ -5,13 +5,19 @@ import io.espalier.bundles.BundleException;
 import io.espalier.bundles.BundleId;
 import io.espalier.bundles.BundleRepository;
 import io.espalier.catalog.CatalogFollower;
+import io.espalier.catalog.CatalogState;
+import io.espalier.catalog.Snapshot;
+import io.espalier.catalog.SnapshotStore;
 import io.espalier.inference.ModelRunner;
 import io.espalier.stores.catalog.DataFolder;
 import io.grpc.BindableService;
 import io.grpc.Channel;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
@@ -83,16 +89,36 @@ public final class RetrievalComponent implements AutoCloseable {
    */
   public static RetrievalComponent open(
       BundleRepository repository, List<BundleId> bundles, DataFolder data, ModelRunner runner) {
+    return open(repository, bundles, data, runner, null);
+  }
+
+  /**
+   * Verifies and reads bundles, and begins with the newest published snapshot that has their
+   * semantic ids, where there is one.
+   *
+   * @param bundles the sources, each named by its version
+   * @param data the catalogue where there is no snapshot, and what text is searched in
+   * @param runner runs the models; stays the caller's to close, after this component
+   * @param snapshots where snapshots are published; null where none are
+   * @throws BundleException when a bundle does not verify, is malformed, or is no source
+   */
+  public static RetrievalComponent open(
+      BundleRepository repository,
+      List<BundleId> bundles,
+      DataFolder data,
+      ModelRunner runner,
+      @Nullable SnapshotStore snapshots) {
     ModelCalls calls = new ModelCalls(runner);
-    Catalogue catalogue = new Catalogue(data.items(), RetrievalComponent::startCompaction);
-    RetrieverFactory factory = new RetrieverFactory(repository, catalogue, calls);
+    CatalogState first = first(repository, bundles, data, snapshots);
+    Catalogue catalogue = new Catalogue(first, snapshots, RetrievalComponent::startRebuild);
+    RetrieverFactory factory = new RetrieverFactory(repository, data::items, catalogue, calls);
     Map<String, Retriever> retrievers = new LinkedHashMap<>();
     try {
       for (BundleId id : bundles) {
         Bundle bundle = repository.get(id);
         bundle.verify();
         retrievers.put(id.toString(), factory.create(bundle));
-        log.info("source {} ({}) over {} items", id, bundle.system(), catalogue.items().size());
+        log.info("source {} ({}) over {} items", id, bundle.system(), catalogue.ids().size());
       }
     } catch (RuntimeException e) {
       close(factory.closeables());
@@ -106,8 +132,29 @@ public final class RetrievalComponent implements AutoCloseable {
         factory.closeables());
   }
 
-  private static void startCompaction(Runnable compaction) {
-    Thread.ofPlatform().daemon().name("catalogue-compaction").start(compaction);
+  private static CatalogState first(
+      BundleRepository repository,
+      List<BundleId> bundles,
+      DataFolder data,
+      @Nullable SnapshotStore snapshots) {
+    if (snapshots != null) {
+      Set<BundleId> coded = new TreeSet<>(bundles);
+      coded.removeIf(id -> !repository.get(id).hasFile("semantic_ids"));
+      try {
+        Optional<Snapshot> newest = snapshots.newest(0, Long.MAX_VALUE, coded);
+        if (newest.isPresent()) {
+          log.info("begun with the snapshot of offset {}", newest.get().offset());
+          return newest.get().state().only(coded);
+        }
+      } catch (IOException e) {
+        throw new UncheckedIOException(e);
+      }
+    }
+    return CatalogState.of(data.items());
+  }
+
+  private static void startRebuild(Runnable rebuild) {
+    Thread.ofPlatform().daemon().name("catalogue-rebuild").start(rebuild);
   }
 
   /** The gRPC service. */

@@ -8,9 +8,11 @@ import io.espalier.index.ItemIds;
 import io.espalier.index.list.NeighbourTable;
 import io.espalier.index.list.PopularityList;
 import io.espalier.retrieval.ItemSearch.Needs;
+import io.espalier.stores.catalog.CatalogItem;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Supplier;
 
 /** Makes a bundle's retriever, by its system. What must be closed with it goes into a list. */
 final class RetrieverFactory {
@@ -19,12 +21,19 @@ final class RetrieverFactory {
   private static final double NEIGHBOUR_DECAY = 0.8;
 
   private final BundleRepository repository;
+  // The items whose text is searched.
+  private final Supplier<List<CatalogItem>> texts;
   private final Catalogue catalogue;
   private final ModelCalls calls;
   private final List<AutoCloseable> closeables = new ArrayList<>();
 
-  RetrieverFactory(BundleRepository repository, Catalogue catalogue, ModelCalls calls) {
+  RetrieverFactory(
+      BundleRepository repository,
+      Supplier<List<CatalogItem>> texts,
+      Catalogue catalogue,
+      ModelCalls calls) {
     this.repository = repository;
+    this.texts = texts;
     this.catalogue = catalogue;
     this.calls = calls;
   }
@@ -56,9 +65,10 @@ final class RetrieverFactory {
           yield vectors(bundle, ids(bundle), Needs.QUERY, encoder, encoder.width());
         }
         case "TextIndex" -> {
-          TextSearch search = TextSearch.open(bundle, catalogue);
+          TextSearch search = TextSearch.open(bundle, texts.get());
           closeables.add(search);
-          yield new ExhaustiveRetriever(new SourceItems(catalogue.ids(), catalogue), search);
+          ItemIds ids = ItemIds.of(texts.get().stream().map(CatalogItem::id).toList());
+          yield new ExhaustiveRetriever(new SourceItems(ids, catalogue), search);
         }
         case "Popularity" -> {
           PopularityList list = PopularityList.read(bundle.file("popularity"));

@@ -6,12 +6,13 @@ import io.espalier.index.ScoredItems;
 import io.espalier.index.text.TextAnalysis;
 import io.espalier.index.text.TextField;
 import io.espalier.index.text.TextIndex;
+import io.espalier.stores.catalog.CatalogItem;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/** Full-text search over the catalogue with a bundle's fields and analysis. */
+/** Full-text search over the data folder's items with a bundle's fields and analysis. */
 final class TextSearch implements ItemSearch, AutoCloseable {
   private final TextIndex index;
 
@@ -19,7 +20,7 @@ final class TextSearch implements ItemSearch, AutoCloseable {
     this.index = index;
   }
 
-  static TextSearch open(Bundle bundle, Catalogue catalogue) {
+  static TextSearch open(Bundle bundle, List<CatalogItem> items) {
     List<TextField> fields = new ArrayList<>();
     for (Parameters field : bundle.parameters().maps("fields")) {
       String name = field.text("name");
@@ -38,8 +39,8 @@ final class TextSearch implements ItemSearch, AutoCloseable {
             fields,
             TextAnalysis.of(bundle.parameters().text("analyzer")),
             (float) bundle.parameters().number("tie_breaker", 1),
-            catalogue.items().size(),
-            new ItemTexts(catalogue.items())));
+            items.size(),
+            new ItemTexts(items)));
   }
 
   @Override

@@ -59,7 +59,11 @@ final class TigerRetriever implements Retriever {
     if (beam < 1 || beam > Question.MAX_BEAM_WIDTH) {
       throw bundle.parameters().wrong("beam", beam, "1.." + Question.MAX_BEAM_WIDTH);
     }
-    catalogue.add(bundle.id(), trie(catalogue.ids(), trained, codes, model.levels()));
+    catalogue.add(bundle.id(), () -> trie(catalogue.ids(), trained, codes, model.levels()));
+    int levels = catalogue.view().trie(bundle.id()).levels();
+    if (levels != model.levels()) {
+      throw bundle.parameters().wrong("levels", model.levels(), levels + ", as the snapshot has");
+    }
     return new TigerRetriever(bundle.id(), model, beam, trained, codes);
   }
 

@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.espalier.bundles.BundleId;
 import io.espalier.catalog.CatalogChange;
+import io.espalier.catalog.CatalogState;
+import io.espalier.catalog.LoggedChange;
 import io.espalier.index.ItemIds;
 import io.espalier.index.live.LiveItems;
 import io.espalier.index.trie.LiveTrie;
@@ -42,29 +44,33 @@ class CatalogueTest {
         truth.put("item-" + item, codes(random));
       }
       Catalogue catalogue =
-          new Catalogue(truth.keySet().stream().map(id -> item(id)).toList(), held::add);
-      catalogue.add(BUNDLE, trie(truth.values()));
+          new Catalogue(
+              CatalogState.of(truth.keySet().stream().map(id -> item(id)).toList()),
+              null,
+              held::add);
+      catalogue.add(BUNDLE, () -> trie(truth.values()));
       ItemIds source =
           ItemIds.of(IntStream.range(0, IDS / 2).mapToObj(n -> "item-" + 2 * n).toList());
       catalogue.add(source);
       long offset = AT_FIRST;
       for (int batch = 0; batch < 120; batch++) {
-        List<CatalogChange> changes = new ArrayList<>();
+        List<LoggedChange> changes = new ArrayList<>();
         for (int n = random.nextInt(150); n > 0; n--) {
           String id = "item-" + random.nextInt(IDS);
           if (random.nextInt(2) == 0) {
             truth.remove(id);
-            changes.add(new CatalogChange.Removal(id));
+            changes.add(new LoggedChange(++offset, new CatalogChange.Removal(id)));
           } else {
             List<Integer> codes = codes(random);
             truth.put(id, codes);
             changes.add(
-                new CatalogChange.Upsert(
-                    item(id), codes.isEmpty() ? Map.of() : Map.of(BUNDLE, codes)));
+                new LoggedChange(
+                    ++offset,
+                    new CatalogChange.Upsert(
+                        item(id), codes.isEmpty() ? Map.of() : Map.of(BUNDLE, codes))));
           }
         }
-        offset += changes.size();
-        catalogue.changed(changes, offset);
+        catalogue.changed(changes);
         if (!held.isEmpty() && random.nextInt(4) == 0) {
           assertThat(held).as("compactions at a time").hasSize(1);
           int before = catalogue.view().items().changes();

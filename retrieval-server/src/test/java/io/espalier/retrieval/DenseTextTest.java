@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.within;
 
 import io.espalier.bundles.Bundle;
 import io.espalier.bundles.BundleRepository;
+import io.espalier.catalog.CatalogState;
 import io.espalier.index.ItemIds;
 import io.espalier.index.filter.ItemFilter;
 import io.espalier.index.vector.FloatMatrix;
@@ -45,13 +46,18 @@ class DenseTextTest {
     ItemIds ids = ItemIds.of(bundle.readItems().ids());
     Catalogue catalogue =
         new Catalogue(
-            IntStream.range(0, ids.size()).mapToObj(item -> item(ids.id(item), item % 2)).toList(),
+            CatalogState.of(
+                IntStream.range(0, ids.size())
+                    .mapToObj(item -> item(ids.id(item), item % 2))
+                    .toList()),
+            null,
             Runnable::run);
     FloatMatrix vectors = VectorSearch.read(bundle, "item_vectors", ids.size());
     try (EmbeddedModelRunner runner = new EmbeddedModelRunner(repository.models())) {
       RetrievalComponent.models(repository, List.of(bundle.id())).forEach(runner::load);
       ModelCalls calls = new ModelCalls(runner);
-      Retriever retriever = new RetrieverFactory(repository, catalogue, calls).create(bundle);
+      Retriever retriever =
+          new RetrieverFactory(repository, List::of, catalogue, calls).create(bundle);
       try (TextEncoder encoder =
           TextEncoder.open(repository.get(RetrieverFactory.encoder(bundle)), calls)) {
         for (String query : List.of("laptop", "usb c cable black", "x", "very long ".repeat(300))) {

@@ -1,5 +1,6 @@
 package io.espalier.cli.cluster;
 
+import io.espalier.catalog.SnapshotSettings;
 import io.espalier.server.ConfigFile;
 import io.espalier.server.ServerConfig;
 import java.nio.file.Path;
@@ -14,6 +15,7 @@ import java.util.Map;
  * @param data the data folder
  * @param state where a router remembers users' events across restarts; empty for memory alone
  * @param catalogLog the folder of the log of a catalogue's writer
+ * @param snapshots where a catalogue's snapshots are published and fetched
  * @param rewriteTables a folder of rewrite tables that may not lie in the model repository
  * @param rewriteModelBudget how long a rewrite model is waited for
  * @param peers where a router finds the stages
@@ -24,6 +26,7 @@ public record ServeConfig(
     String data,
     String state,
     String catalogLog,
+    Snapshots snapshots,
     String rewriteTables,
     Duration rewriteModelBudget,
     Peers peers) {
@@ -44,6 +47,15 @@ public record ServeConfig(
     }
   }
 
+  /**
+   * Where a catalogue's snapshots are, and when a writer publishes them.
+   *
+   * @param store the folder that they are published in, shared by all servers; empty where none are
+   * @param cache a folder of this server's own for what it fetches; empty for a temporary one
+   * @param publish when, and how many are kept
+   */
+  public record Snapshots(String store, String cache, SnapshotSettings publish) {}
+
   public ServeConfig {
     notEmpty("model_repo", modelRepo);
     notEmpty("data", data);
@@ -57,6 +69,7 @@ public record ServeConfig(
         data.toString(),
         "",
         "catalog-log",
+        new Snapshots("", "", SnapshotSettings.defaults()),
         rewriteTables.toString(),
         REWRITE_MODEL_BUDGET,
         new Peers(

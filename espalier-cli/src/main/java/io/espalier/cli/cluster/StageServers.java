@@ -3,6 +3,7 @@ package io.espalier.cli.cluster;
 import io.espalier.bundles.BundleId;
 import io.espalier.bundles.BundleRepository;
 import io.espalier.catalog.CatalogComponent;
+import io.espalier.catalog.SnapshotStore;
 import io.espalier.inference.embedded.EmbeddedModelRunner;
 import io.espalier.ranking.RankingComponent;
 import io.espalier.ranking.RankingSettings;
@@ -23,6 +24,7 @@ import io.grpc.Channel;
 import io.grpc.ManagedChannel;
 import io.opentelemetry.api.OpenTelemetry;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -42,6 +44,7 @@ import org.jspecify.annotations.Nullable;
 public final class StageServers {
   private final Deployment deployment;
   private final RewriteSettings rewriteSettings;
+  private final @Nullable SnapshotFolders snapshotFolders;
   private final OpenTelemetry telemetry = OpenTelemetry.noop();
 
   /**
@@ -55,12 +58,22 @@ public final class StageServers {
         deployment,
         Files.isDirectory(rewriteTables)
             ? RewriteSettings.defaults().withTables(rewriteTables)
-            : RewriteSettings.defaults());
+            : RewriteSettings.defaults(),
+        null);
   }
 
-  private StageServers(Deployment deployment, RewriteSettings rewriteSettings) {
+  private StageServers(
+      Deployment deployment,
+      RewriteSettings rewriteSettings,
+      @Nullable SnapshotFolders snapshotFolders) {
     this.deployment = deployment;
     this.rewriteSettings = rewriteSettings;
+    this.snapshotFolders = snapshotFolders;
+  }
+
+  /** The same servers, where snapshots of the catalogue are published and followed. */
+  public StageServers withSnapshots(SnapshotFolders folders) {
+    return new StageServers(deployment, rewriteSettings, folders);
   }
 
   /** The same servers, whose rewrite model is waited for this long. */
@@ -79,7 +92,8 @@ public final class StageServers {
             usual.modelRuns(),
             usual.cachedQueries(),
             call,
-            usual.warmUpLimit()));
+            usual.warmUpLimit()),
+        snapshotFolders);
   }
 
   /** A runner with the models of all stages loaded and warm. */
@@ -129,15 +143,46 @@ public final class StageServers {
   public EspalierServer.Builder catalog(ServerConfig config, Path folder) {
     long first = deployment.data().items().size() + 1L;
     RecordLog log = FileLog.open(folder, first);
-    if (log.start() != first) {
+    SnapshotStore snapshots = snapshots("catalog");
+    if (snapshots == null && log.start() != first) {
       log.close();
       throw new ConfigException(
           "%s: the log begins at offset %d (expected: %d, after the items of %s)"
               .formatted(folder, log.start(), first, deployment.data().directory()));
     }
-    CatalogComponent component =
-        CatalogComponent.start(deployment.repository(), deployment.sources(), log);
+    CatalogComponent component;
+    try {
+      component = component(log, snapshots);
+    } catch (RuntimeException e) {
+      log.close();
+      throw e;
+    }
     return component.install(builder("catalog", config)).closing(log).closing(component);
+  }
+
+  private CatalogComponent component(RecordLog log, @Nullable SnapshotStore snapshots) {
+    if (snapshots == null || snapshotFolders == null) {
+      return CatalogComponent.start(deployment.repository(), deployment.sources(), log);
+    }
+    try {
+      return CatalogComponent.start(
+          deployment.repository(),
+          deployment.sources(),
+          log,
+          new CatalogComponent.Publishing(
+              snapshots, snapshotFolders.settings(), deployment.data().items()));
+    } catch (IOException e) {
+      throw new UncheckedIOException(snapshotFolders.store() + ": " + e.getMessage(), e);
+    }
+  }
+
+  private @Nullable SnapshotStore snapshots(String user) {
+    SnapshotFolders folders = snapshotFolders;
+    try {
+      return folders == null ? null : folders.open(user, telemetry.getMeter("io.espalier.catalog"));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e.getMessage(), e);
+    }
   }
 
   /** The ranking server on the deployment's models alone. */
@@ -165,7 +210,11 @@ public final class StageServers {
       @Nullable Channel catalog) {
     RetrievalComponent component =
         RetrievalComponent.open(
-            deployment.repository(), deployment.sources(), deployment.data(), runner);
+            deployment.repository(),
+            deployment.sources(),
+            deployment.data(),
+            runner,
+            catalog == null ? null : snapshots("retrieval"));
     if (catalog != null) {
       component.follow(catalog);
     }
@@ -206,7 +255,7 @@ public final class StageServers {
     if (catalog == null) {
       return routerOver(config, channels, users, id -> deployment.data().item(id));
     }
-    FollowedItems items = new FollowedItems(deployment.data(), catalog);
+    FollowedItems items = new FollowedItems(deployment.data(), catalog, snapshots("router"));
     return routerOver(config, channels, users, items::item).closing(items);
   }
 

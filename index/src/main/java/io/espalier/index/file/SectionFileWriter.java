@@ -17,7 +17,7 @@ import java.util.Map;
 /** Writes a {@link SectionFile}: whole and forced under its name, or not at all. */
 public final class SectionFileWriter {
   private static final long ALIGNMENT = 64;
-  private static final long STEP = 1 << 26;
+  private static final long STEP = 1 << 22;
 
   private final String kind;
   private final int version;
@@ -52,6 +52,15 @@ public final class SectionFileWriter {
 
   /** Writes the file beside its name, forces it, and moves it there. */
   public void write(Path path) throws IOException {
+    write(path, () -> {});
+  }
+
+  /**
+   * Writes the file beside its name, forces it, and moves it there.
+   *
+   * @param pace called again and again, for a caller who wants the work slowed
+   */
+  public void write(Path path, Runnable pace) throws IOException {
     Path unfinished = path.resolveSibling(path.getFileName() + ".unfinished");
     try (Arena arena = Arena.ofConfined();
         FileChannel channel =
@@ -76,12 +85,12 @@ public final class SectionFileWriter {
             SectionFile.LONG,
             at + SectionFile.NAME + 2 * Long.BYTES,
             SectionFile.checksum(bytes) & 0xffffffffL);
-        write(channel, bytes, offset);
+        write(channel, bytes, offset, pace);
         offset = (offset + bytes.byteSize() + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
         at += SectionFile.ENTRY;
       }
       header.set(SectionFile.INT, Integer.BYTES, SectionFile.checksum(header.asSlice(Long.BYTES)));
-      write(channel, header, 0);
+      write(channel, header, 0, pace);
       if (channel.size() < offset) {
         // An empty section may stand at the end.
         channel.write(ByteBuffer.allocate(1), offset - 1);
@@ -94,7 +103,7 @@ public final class SectionFileWriter {
     Files.move(unfinished, path, ATOMIC_MOVE);
   }
 
-  private static void write(FileChannel channel, MemorySegment bytes, long offset)
+  private static void write(FileChannel channel, MemorySegment bytes, long offset, Runnable pace)
       throws IOException {
     for (long from = 0; from < bytes.byteSize(); from += STEP) {
       ByteBuffer part = bytes.asSlice(from, Math.min(STEP, bytes.byteSize() - from)).asByteBuffer();
@@ -102,6 +111,7 @@ public final class SectionFileWriter {
       while (part.hasRemaining()) {
         to += channel.write(part, to);
       }
+      pace.run();
     }
   }
 }

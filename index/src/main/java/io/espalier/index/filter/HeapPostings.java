@@ -16,7 +16,7 @@ final class HeapPostings implements Postings {
 
   void add(int item, String attribute, AttributeValue value) {
     postings
-        .computeIfAbsent(attribute, a -> new HashMap<>())
+        .computeIfAbsent(Postings.wellFormed(attribute), a -> new HashMap<>())
         .computeIfAbsent(value, v -> new RoaringBitmap())
         .add(item);
   }

@@ -84,16 +84,20 @@ public final class ItemAttributes {
     return new ItemAttributes(ItemIds.of(sections), PackedPostings.of(sections));
   }
 
-  /** Writes ids and attributes to a file, forced before it has its name. */
-  public void write(Path file) throws IOException {
+  /**
+   * Writes ids and attributes to a file, forced before it has its name.
+   *
+   * @param pace called again and again, for a caller who wants the work slowed
+   */
+  public void write(Path file, Runnable pace) throws IOException {
     if (!(postings instanceof PackedPostings packed)) {
-      packed().write(file);
+      packed().write(file, pace);
       return;
     }
     SectionFileWriter sections = new SectionFileWriter(KIND, VERSION);
     ids.addTo(sections);
     packed.addTo(sections);
-    sections.write(file);
+    sections.write(file, pace);
   }
 
   /** Bytes that the attributes take off the heap, without the ids. */

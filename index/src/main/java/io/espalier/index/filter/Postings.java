@@ -1,5 +1,6 @@
 package io.espalier.index.filter;
 
+import java.nio.charset.StandardCharsets;
 import org.roaringbitmap.RoaringBitmap;
 
 /** Which items have which values of which attributes. Immutable once it is read. */
@@ -47,5 +48,12 @@ interface Postings {
       case AttributeValue.Text(String value) ->
           b instanceof AttributeValue.Text(String other) ? value.compareTo(other) : 1;
     };
+  }
+
+  /** A text as it comes back from UTF-8. */
+  static String wellFormed(String text) {
+    return text.chars().anyMatch(c -> Character.isSurrogate((char) c))
+        ? new String(text.getBytes(StandardCharsets.UTF_8), StandardCharsets.UTF_8)
+        : text;
   }
 }

@@ -113,6 +113,15 @@ public final class SemanticIdTrie {
 
   /** Writes the trie to a file, forced before it has its name. */
   public void write(Path file) throws IOException {
+    write(file, () -> {});
+  }
+
+  /**
+   * Writes the trie to a file, forced before it has its name.
+   *
+   * @param pace called again and again, for a caller who wants the work slowed
+   */
+  public void write(Path file, Runnable pace) throws IOException {
     new SectionFileWriter(KIND, VERSION)
         .add("shape", shape)
         .add("codes", codes)
@@ -121,7 +130,7 @@ public final class SemanticIdTrie {
         .add("root-starts", rootStarts)
         .add("item-at", itemAt)
         .add("leaf-of", leafOf)
-        .write(file);
+        .write(file, pace);
   }
 
   public int levels() {

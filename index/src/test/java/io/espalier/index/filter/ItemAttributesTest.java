@@ -50,7 +50,7 @@ class ItemAttributesTest {
       }
       ItemAttributes built = builder.build();
       Path file = dir.resolve("items");
-      built.write(file);
+      built.write(file, () -> {});
       List<ItemAttributes> all = List.of(built, built.packed(), ItemAttributes.open(file));
       for (int item = 0; item < size; item++) {
         assertThat(all.get(2).ids().id(item)).isEqualTo("i" + item);
@@ -166,7 +166,7 @@ class ItemAttributesTest {
         .add(0, "colour", AttributeValue.of("red"))
         .add(1, "colour", AttributeValue.of("blue"))
         .build()
-        .write(file);
+        .write(file, () -> {});
     byte[] whole = Files.readAllBytes(file);
     Random random = new Random(5);
     for (int n = 0; n < 300; n++) {

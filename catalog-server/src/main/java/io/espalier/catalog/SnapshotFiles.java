@@ -1,0 +1,118 @@
+package io.espalier.catalog;
+
+import io.espalier.bundles.BundleId;
+import io.espalier.catalog.SnapshotManifest.Part;
+import io.espalier.index.live.LiveItems;
+import io.espalier.stores.catalog.CatalogItem;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+
+/** Writes the files of a new snapshot and puts them into a store. */
+final class SnapshotFiles {
+  // More files of documents than this are made one, or when what they have twice is as much again.
+  private static final int MOST_DOCUMENT_FILES = 8;
+
+  private final SnapshotStore store;
+  private final Runnable pace;
+  private final long offset;
+
+  SnapshotFiles(SnapshotStore store, long offset, Runnable pace) {
+    this.store = store;
+    this.offset = offset;
+    this.pace = pace;
+  }
+
+  /** The first snapshot: items that no change came to. */
+  SnapshotManifest write(CatalogState state, List<CatalogItem> items, long nowMillis)
+      throws IOException {
+    Documents.Writer documents = new Documents.Writer();
+    for (CatalogItem item : items) {
+      documents.add(item);
+      pace.run();
+    }
+    return write(state, state.offset(), List.of(put(documents)), nowMillis);
+  }
+
+  /**
+   * The next snapshot.
+   *
+   * @param state the catalogue from now on
+   * @param before the snapshot before
+   * @param changes what came since
+   */
+  SnapshotManifest write(
+      CatalogState state, Snapshot before, List<LoggedChange> changes, long nowMillis)
+      throws IOException {
+    Map<String, CatalogItem> changed = new HashMap<>();
+    for (LoggedChange logged : changes) {
+      if (logged.change() instanceof CatalogChange.Upsert upsert) {
+        changed.put(upsert.id(), upsert.item());
+      }
+    }
+    List<Part> documents = new ArrayList<>(before.manifest().documents());
+    long size = before.documents().size() + changed.size();
+    if (documents.size() >= MOST_DOCUMENT_FILES || size > 2L * state.items().size()) {
+      documents = List.of(put(all(state.items(), before.documents(), changed)));
+    } else if (!changed.isEmpty()) {
+      Documents.Writer more = new Documents.Writer();
+      changed.values().forEach(more::add);
+      documents.add(put(more));
+    }
+    return write(state, before.manifest().origin(), documents, nowMillis);
+  }
+
+  private Documents.Writer all(
+      LiveItems items, Documents before, Map<String, CatalogItem> changed) {
+    Documents.Writer all = new Documents.Writer();
+    items
+        .all()
+        .forEach(
+            (int index) -> {
+              String id = items.id(index);
+              CatalogItem item = changed.get(id);
+              if (item != null) {
+                all.add(item);
+              } else {
+                MemorySegment message =
+                    before
+                        .message(id)
+                        .orElseThrow(() -> new IllegalStateException(id + ": no document"));
+                all.add(id, message);
+              }
+              pace.run();
+            });
+    return all;
+  }
+
+  private Part put(Documents.Writer documents) throws IOException {
+    String key = store.newKey(offset, "documents");
+    documents.write(store.fileOf(key), pace);
+    return store.put(key);
+  }
+
+  private SnapshotManifest write(
+      CatalogState state, long origin, List<Part> documents, long nowMillis) throws IOException {
+    Map<BundleId, Part> tries = new TreeMap<>();
+    Part items;
+    String itemsKey = store.newKey(offset, "items");
+    // What is made here is read through the files from then on: its memory is given back at once.
+    try (Arena arena = Arena.ofShared()) {
+      CatalogState compacted = state.compacted(arena, pace);
+      compacted.items().snapshot().write(store.fileOf(itemsKey), pace);
+      items = store.put(itemsKey);
+      for (BundleId bundle : compacted.tries().keySet()) {
+        String key = store.newKey(offset, "trie-" + bundle);
+        compacted.tries().get(bundle).snapshot().write(store.fileOf(key), pace);
+        tries.put(bundle, store.put(key));
+      }
+    }
+    return new SnapshotManifest(
+        offset, origin, nowMillis, state.items().size(), items, tries, documents);
+  }
+}

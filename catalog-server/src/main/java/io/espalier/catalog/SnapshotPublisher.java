@@ -1,0 +1,338 @@
+package io.espalier.catalog;
+
+import io.espalier.bundles.BundleId;
+import io.espalier.catalog.v1.Change;
+import io.espalier.server.RequestException;
+import io.espalier.stores.catalog.CatalogItem;
+import io.espalier.stores.log.LogException;
+import io.espalier.stores.log.LogRecord;
+import io.espalier.stores.log.RecordLog;
+import java.io.IOException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.TimeUnit;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Publishes snapshots of a catalogue beside its writer, in the same process: whoever holds the log
+ * publishes.
+ *
+ * <p>Between two snapshots nothing is kept in memory but the last one, mapped: the next is made of
+ * it and of what the log says since. Once it is published, old ones are dropped, and the log up to
+ * the oldest that is kept.
+ */
+final class SnapshotPublisher implements AutoCloseable {
+  private static final Logger log = LoggerFactory.getLogger(SnapshotPublisher.class);
+  private static final int READ_BYTES = 1 << 20;
+  private static final Duration POLL = Duration.ofMillis(500);
+  // A store that fails is not asked again at once.
+  private static final Duration PAUSE = Duration.ofSeconds(5);
+
+  private final RecordLog records;
+  private final SnapshotStore store;
+  private final SnapshotSettings settings;
+  private final Set<BundleId> bundles;
+  private final Throttle throttle;
+  private final Thread thread;
+  private volatile boolean closed;
+  // The newest snapshot; written under this object's lock.
+  private volatile Snapshot last;
+  // Whether a return is in the log that is not published yet.
+  private volatile boolean unsettled;
+
+  private SnapshotPublisher(
+      RecordLog records,
+      SnapshotStore store,
+      SnapshotSettings settings,
+      Set<BundleId> bundles,
+      Snapshot last) {
+    this.records = records;
+    this.store = store;
+    this.settings = settings;
+    this.bundles = bundles;
+    this.throttle = Throttle.ofMachine(settings.busyShare());
+    this.last = last;
+    this.thread = Thread.ofPlatform().name("snapshot-publisher").unstarted(this::run);
+  }
+
+  /**
+   * A bundle version that items have semantic ids in.
+   *
+   * @param levels codes of an id
+   * @param table the bundle's own, by external id
+   */
+  record Codes(int levels, Map<String, List<Integer>> table) {}
+
+  /**
+   * Opens the newest snapshot, or publishes the first; one for a bundle version that is new too.
+   *
+   * @param items the catalogue before its first change
+   * @param codes of each live bundle version
+   * @throws IOException when the store cannot be read or written
+   * @throws LogException when log and snapshots do not belong together
+   */
+  static SnapshotPublisher start(
+      RecordLog records,
+      SnapshotStore store,
+      SnapshotSettings settings,
+      List<CatalogItem> items,
+      Map<BundleId, Codes> codes)
+      throws IOException {
+    Optional<Snapshot> newest = store.newest(manifest -> true);
+    Snapshot last = newest.isPresent() ? newest.get() : first(records, store, items, codes);
+    if (last.offset() > records.end() || last.offset() < records.start() - 1) {
+      throw new LogException(
+          "the newest snapshot is of offset %d (expected: %d to %d, as the log has)"
+              .formatted(last.offset(), records.start() - 1, records.end()));
+    }
+    if (last.manifest().origin() != items.size()) {
+      throw new LogException(
+          "the newest snapshot is of a catalogue that began with %d items (expected: %d)"
+              .formatted(last.manifest().origin(), items.size()));
+    }
+    SnapshotPublisher publisher =
+        new SnapshotPublisher(records, store, settings, codes.keySet(), last);
+    publisher.begin(codes);
+    publisher.thread.start();
+    return publisher;
+  }
+
+  private static Snapshot first(
+      RecordLog records, SnapshotStore store, List<CatalogItem> items, Map<BundleId, Codes> codes)
+      throws IOException {
+    if (records.start() != items.size() + 1L) {
+      throw new LogException(
+          "the log begins at offset %d and there is no snapshot (expected: %d, after the items)"
+              .formatted(records.start(), items.size() + 1));
+    }
+    CatalogState state = with(CatalogState.of(items), codes);
+    SnapshotManifest manifest =
+        new SnapshotFiles(store, state.offset(), () -> {})
+            .write(state, items, System.currentTimeMillis());
+    store.publish(manifest);
+    return store.open(manifest);
+  }
+
+  private static CatalogState with(CatalogState state, Map<BundleId, Codes> codes) {
+    CatalogState all = state;
+    for (Map.Entry<BundleId, Codes> bundle : codes.entrySet()) {
+      if (!state.tries().containsKey(bundle.getKey())) {
+        all = all.with(bundle.getKey(), bundle.getValue().levels(), bundle.getValue().table());
+      }
+    }
+    return all;
+  }
+
+  /** Finishes a return that a crash cut short, and gives a new bundle version its snapshot. */
+  private synchronized void begin(Map<BundleId, Codes> codes) throws IOException {
+    boolean complete = last.state().tries().keySet().containsAll(bundles);
+    List<LoggedChange> since = since();
+    if (!complete) {
+      publish(with(last.state(), codes), since);
+    }
+  }
+
+  /** What the log says since the last snapshot; a return to another snapshot is settled first. */
+  private List<LoggedChange> since() throws IOException {
+    List<LoggedChange> changes = new ArrayList<>();
+    for (long from = last.offset() + 1; from <= records.end(); ) {
+      for (LogRecord record : records.read(from, READ_BYTES)) {
+        from = record.offset() + 1;
+        Change message = CatalogWriter.message(record);
+        if (message.hasRolledBack()) {
+          settle(record.offset(), message.getRolledBack().getSnapshotOffset());
+          changes.clear();
+        } else {
+          changes.add(new LoggedChange(record.offset(), ChangeMessages.read(message)));
+        }
+      }
+    }
+    return changes;
+  }
+
+  /** Publishes a return: the content of the one snapshot at the offset of the change. */
+  private void settle(long offset, long to) throws IOException {
+    Optional<SnapshotManifest> wanted =
+        store.manifests().stream().filter(manifest -> manifest.offset() == to).findFirst();
+    if (wanted.isEmpty()) {
+      throw new IOException(
+          "the snapshot of offset " + to + ", which offset " + offset + " returns to, is gone");
+    }
+    settle(offset, store.open(wanted.get()));
+  }
+
+  private void settle(long offset, Snapshot wanted) throws IOException {
+    SnapshotManifest manifest = wanted.manifest().at(offset, System.currentTimeMillis());
+    Snapshot same = wanted.at(manifest);
+    store.publish(manifest);
+    last = same;
+    unsettled = false;
+    log.info("offset {}: the catalogue is that of offset {} again", offset, wanted.offset());
+    clear();
+  }
+
+  private void run() {
+    while (!closed) {
+      try {
+        Snapshot now = last;
+        long due = now.offset() + settings.changesAllowed(now.manifest().itemCount());
+        boolean many = records.await(due, POLL);
+        if (closed || !(many || unsettled || isOld(now))) {
+          continue;
+        }
+        publish();
+      } catch (InterruptedException e) {
+        return;
+      } catch (IOException | RuntimeException | Error e) {
+        store.metrics().failed("publish");
+        log.error("no snapshot was published after that of offset {}", last.offset(), e);
+        pause();
+      }
+    }
+  }
+
+  private boolean isOld(Snapshot snapshot) {
+    return records.end() > snapshot.offset()
+        && System.currentTimeMillis() - snapshot.manifest().publishedMillis()
+            >= settings.maxAge().toMillis();
+  }
+
+  private void pause() {
+    try {
+      synchronized (this) {
+        TimeUnit.MILLISECONDS.timedWait(this, PAUSE.toMillis());
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  /** Publishes the catalogue as it is, unless the newest snapshot is that. */
+  synchronized SnapshotManifest publish() throws IOException {
+    List<LoggedChange> since = since();
+    if (!since.isEmpty()) {
+      publish(last.state(), since);
+    }
+    return last.manifest();
+  }
+
+  private void publish(CatalogState before, List<LoggedChange> since) throws IOException {
+    long start = System.nanoTime();
+    throttle.begin();
+    CatalogState state = before.after(since);
+    SnapshotManifest manifest =
+        new SnapshotFiles(store, state.offset(), throttle)
+            .write(state.only(bundles), last, since, System.currentTimeMillis());
+    Snapshot opened = store.open(manifest);
+    store.publish(manifest);
+    last = opened;
+    log.info(
+        "published {} items with {} changes at offset {} in {} ms",
+        manifest.itemCount(),
+        since.size(),
+        manifest.offset(),
+        TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start));
+    clear();
+  }
+
+  /** Old snapshots cost room, no more: that they cannot be dropped stops nothing. */
+  private void clear() {
+    try {
+      Optional<SnapshotManifest> oldest = store.prune(settings.keep());
+      if (oldest.isPresent()) {
+        records.dropBefore(oldest.get().offset() + 1);
+      }
+      store.keepOnly(last);
+    } catch (IOException | RuntimeException e) {
+      store.metrics().failed("prune");
+      log.warn("old snapshots were not dropped", e);
+    }
+  }
+
+  /** The newest snapshot. */
+  Snapshot last() {
+    return last;
+  }
+
+  /** What is kept, newest first. */
+  List<SnapshotManifest> kept() throws IOException {
+    return store.manifests();
+  }
+
+  /**
+   * Takes the catalogue back to a snapshot that is kept.
+   *
+   * @param to its offset
+   * @param append writes the return to the log, with what it is given then; gives its offset
+   * @return the offset of the return
+   * @throws RequestException when there is no such snapshot, or it does not fit or verify
+   * @throws IOException when the return is in the log, but could not be published; it is later
+   */
+  synchronized long rollBack(long to, Append append) throws IOException {
+    SnapshotManifest wanted =
+        store.manifests().stream()
+            .filter(manifest -> manifest.offset() == to)
+            .findFirst()
+            .orElseThrow(() -> notKept(to));
+    if (!wanted.tries().keySet().containsAll(bundles)) {
+      throw RequestException.failedPrecondition(
+          "snapshot_offset: %d has semantic ids of %s (expected: of %s)"
+              .formatted(to, wanted.tries().keySet(), bundles));
+    }
+    Snapshot opened;
+    try {
+      opened = store.open(wanted);
+      opened.documents();
+    } catch (IOException e) {
+      store.metrics().failed("open");
+      log.error("the snapshot of offset {} cannot be returned to", to, e);
+      throw RequestException.failedPrecondition(
+          "snapshot_offset: " + to + " does not verify (expected: a sound snapshot)");
+    }
+    return append.append(
+        offset -> {
+          unsettled = true;
+          settle(offset, opened);
+        });
+  }
+
+  private RequestException notKept(long to) {
+    List<Long> offsets = List.of();
+    try {
+      offsets = kept().stream().map(SnapshotManifest::offset).toList();
+    } catch (IOException e) {
+      log.warn("the store cannot be listed", e);
+    }
+    return RequestException.notFound(
+        "snapshot_offset: " + to + " (expected: one of " + offsets + ")");
+  }
+
+  /** Writes a return to the log. */
+  interface Append {
+    /** Appends it, and does what is to be done before any other change is written. */
+    long append(Then then) throws IOException;
+
+    /** What is done with the offset of the return. */
+    interface Then {
+      void with(long offset) throws IOException;
+    }
+  }
+
+  @Override
+  public void close() {
+    closed = true;
+    synchronized (this) {
+      notifyAll();
+    }
+    try {
+      thread.join();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+}
