@@ -74,6 +74,7 @@ def parser() -> argparse.ArgumentParser:
     fuse.add_argument("--bundle", type=label, required=True)
     fuse.add_argument("--version", type=int, default=1)
     fuse.add_argument("--precision", choices=("fp32", "int8"), default="fp32")
+    fuse.add_argument("--into", type=label, help="new bundle to make, as all but fp32 want")
     return top
 
 
@@ -100,7 +101,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.command == "fuse":
         from . import fused_models
 
-        print("\n".join(fused_models.add(options.out, options.bundle, options.version, options.precision)))
+        print(fused_models.add(options.out, options.bundle, options.version, options.precision, options.into))
         return 0
     os.environ.setdefault("HF_HUB_OFFLINE", "1" if options.backbone in ("sasrec", "random") else "0")
     import torch

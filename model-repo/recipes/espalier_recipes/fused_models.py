@@ -1,7 +1,8 @@
-"""Adds the fused graphs to a bundle that has `prefill` and steps."""
+"""Adds the fused graph to a bundle that has `prefill` and steps."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import onnx
@@ -11,6 +12,7 @@ import yaml
 from . import bundle, export, fused, quantised
 
 PRECISIONS = {"fp32": lambda model: model, "int8": quantised.int8}
+SERVED = ("history", "history_sizes", "levels", "codes", "cache_width", "beam")
 
 
 def templates(root: Path, name: str, version: int, live: bool, precision: str = "fp32") -> onnx.ModelProto:
@@ -22,45 +24,54 @@ def templates(root: Path, name: str, version: int, live: bool, precision: str = 
     return PRECISIONS[precision](fused.fuse(prefill, steps, live))
 
 
-def add(root: Path, name: str, version: int, precision: str) -> list[str]:
-    """Writes `fused` and `fused_live` beside a bundle's models and names them in its bundle.yaml."""
-    manifest_file = root / "bundles" / name / str(version) / "bundle.yaml"
-    manifest = yaml.safe_load(manifest_file.read_text())
-    suffix = "" if version == 1 else f"-v{version}"
-    written = []
-    for part, live in (("fused", False), ("fused_live", True)):
-        model_name = f"{name}{suffix}-{part.replace('_', '-')}"
-        folder = root / "models" / model_name
-        (folder / "1").mkdir(parents=True, exist_ok=True)
-        path = folder / "1" / "model.onnx"
-        onnx.save(templates(root, name, version, live, precision), str(path))
-        (folder / "config.pbtxt").write_text(export.config(model_name, _ports(manifest["parameters"], live)), "utf-8")
-        manifest["models"][part] = model_name
-        for file in (path, folder / "config.pbtxt"):
-            manifest["checksums"][str(file.relative_to(root))] = bundle.sha256(file)
-        written.append(model_name)
-    manifest["parameters"]["fused_precision"] = precision
+def add(root: Path, name: str, version: int, precision: str, into: str | None = None) -> Path:
+    """Writes `fused_live` into a bundle's folder; with `into`, into a new bundle of the same models and semantic ids.
+
+    A graph that is not fp32 answers otherwise than the bundle's steps: it wants a bundle of its own.
+    """
+    if (precision != "fp32") != (into is not None):
+        raise ValueError(f"precision {precision}, new bundle {into} (expected: a new bundle for all but fp32)")
+    source = root / "bundles" / name / str(version)
+    manifest = yaml.safe_load((source / "bundle.yaml").read_text())
+    folder = source
+    if into:
+        folder = root / "bundles" / into / "1"
+        folder.mkdir(parents=True)
+        kept = {part: manifest["files"][part] for part in ("items", "semantic_ids")}
+        for file in kept.values():
+            shutil.copyfile(source / file, folder / file)
+        parameters = {key: value for key, value in manifest["parameters"].items() if key in SERVED}
+        sums = {file: s for file, s in manifest["checksums"].items() if "/" in file or file in kept.values()}
+        manifest |= {"name": into, "version": 1, "files": kept, "parameters": parameters, "metrics": {}, "checksums": sums}
+    onnx.save(templates(root, name, version, True, precision), str(folder / "fused_live.onnx"))
+    (folder / "fused_live.pbtxt").write_text(_config(manifest["parameters"]), "utf-8")
+    manifest["files"] |= {"fused_live": "fused_live.onnx", "fused_live_config": "fused_live.pbtxt"}
+    for file in ("fused_live.onnx", "fused_live.pbtxt"):
+        manifest["checksums"][file] = bundle.sha256(folder / file)
+    manifest["parameters"] |= {"precision": precision} | ({"decode": "fused"} if into else {})
     manifest["checksums"] = dict(sorted(manifest["checksums"].items()))
-    manifest_file.write_text(yaml.safe_dump(manifest, sort_keys=False, allow_unicode=True, width=100), "utf-8")
-    return written
+    text = yaml.safe_dump(manifest, sort_keys=False, allow_unicode=True, width=100)
+    (folder / "bundle.yaml").write_text(text, "utf-8")
+    return folder
 
 
-def _ports(parameters: dict, live: bool) -> export.Exported:
-    """What a request carries: the trie is no part of it, but constants of the snapshot's model."""
-    levels, beam = parameters["levels"], parameters["beam"]
-    ports = [export.Port("history", torch.int64, (-1, levels)), export.Port("beams", torch.int64, (-1,))]
+def _config(parameters: dict) -> str:
+    """What a request carries: the trie is no part of it, but constants of the snapshot's model, which names itself."""
+    levels = parameters["levels"]
+    ports = [
+        export.Port("history", torch.int64, (-1, levels)),
+        export.Port("beams", torch.int64, (-1,)),
+        export.Port("filter", torch.int64, (-1,)),
+        *(export.Port(name, torch.int64, (levels, -1)) for name in fused.DELTA),
+        export.Port("delta_item", torch.int64, (-1,)),
+    ]
     results = [
         export.Port("scores", torch.float32, (-1,)),
         export.Port("codes", torch.int64, (-1, levels)),
         export.Port("node", torch.int64, (-1,)),
         export.Port("item", torch.int64, (-1,)),
+        export.Port("delta", torch.int64, (-1,)),
     ]
-    if live:
-        ports.append(export.Port("filter", torch.int64, (-1,)))
-        ports += [export.Port(name, torch.int64, (levels, -1)) for name in fused.DELTA]
-        ports.append(export.Port("delta_item", torch.int64, (-1,)))
-        results.append(export.Port("delta", torch.int64, (-1,)))
-    # A live graph's filter is as long as the catalogue, which a template does not know: no warm-up.
-    sizes = [] if live else parameters["history_sizes"]
-    warm = [{"history": (events, levels), "beams": (beam,)} for events in sizes]
-    return export.Exported(ports, results, warm=warm)
+    # A filter is as long as the catalogue, which is not known here: the server adds the warm-ups.
+    named = export.config("", export.Exported(ports, results, warm=[]))
+    return named.split("\n", 1)[1]

@@ -1,71 +1,14 @@
 """The fused search equals a plain one over a trie of the legal items alone."""
 
+from pathlib import Path
+
 import numpy as np
-import onnx
 import onnxruntime
 import pytest
-from onnx import TensorProto, helper, numpy_helper
-
+import table_models
 from espalier_recipes import fused
 
-
-def _tables(rng, levels, size):
-    """By level, grid log-probabilities [size of the prefix's hash, size]: sums are exact, ties are common."""
-    return [(-rng.integers(0, 12, (7, size)) / 64).astype(np.float32) for _ in range(levels)]
-
-
-def _model(inputs, outputs, nodes, constants):
-    graph = helper.make_graph(
-        nodes,
-        "tables",
-        [helper.make_tensor_value_info(name, kind, dims) for name, kind, dims in inputs],
-        [helper.make_tensor_value_info(name, kind, dims) for name, kind, dims in outputs],
-        [numpy_helper.from_array(value, name) for name, value in constants.items()],
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
-
-
-def _table_model(tables):
-    """Models of TIGER's contract: a row of the level's table by (history + 3 · each code so far + place) modulo 7."""
-    size, levels = tables[0].shape[1], len(tables)
-    prefill = _model(
-        [("history", TensorProto.INT64, ["batch", "events", levels])],
-        [("log_probs", TensorProto.FLOAT, ["batch", size]), ("state_sum", TensorProto.FLOAT, ["batch", 1])],
-        [
-            helper.make_node("ReduceSum", ["history", "axes"], ["sum"], keepdims=0),
-            helper.make_node("Mod", ["sum", "seven"], ["row"]),
-            helper.make_node("Gather", ["table", "row"], ["log_probs"]),
-            helper.make_node("Cast", ["row"], ["row_float"], to=TensorProto.FLOAT),
-            helper.make_node("Unsqueeze", ["row_float", "one"], ["state_sum"]),
-        ],
-        {"axes": np.array([1, 2]), "one": np.array([1]), "seven": np.int64(7), "table": tables[0]},
-    )
-    steps = []
-    for level in range(1, levels):
-        inputs = [("state_sum", TensorProto.FLOAT, ["batch", 1]), ("code", TensorProto.INT64, ["batch", "beams"])]
-        outputs = [("log_probs", TensorProto.FLOAT, ["batch", "beams", size])]
-        nodes = [
-            helper.make_node("Cast", ["code"], ["code_float"], to=TensorProto.FLOAT),
-            helper.make_node("Mul", ["code_float", "weight"], ["own"]),
-        ]
-        before = "own"
-        if level > 1:
-            inputs.append(("beam_cache", TensorProto.FLOAT, ["batch", "beams", level - 1, 1]))
-            nodes.append(helper.make_node("ReduceSum", ["beam_cache", "axes"], ["earlier"], keepdims=0))
-            nodes.append(helper.make_node("Add", ["own", "earlier"], ["all"]))
-            before = "all"
-        if level < levels - 1:
-            outputs.append(("beam_new", TensorProto.FLOAT, ["batch", "beams", 1, 1]))
-            nodes.append(helper.make_node("Unsqueeze", ["own", "axes"], ["beam_new"]))
-        nodes += [
-            helper.make_node("Add", [before, "state_sum"], ["total"]),
-            helper.make_node("Cast", ["total"], ["whole"], to=TensorProto.INT64),
-            helper.make_node("Mod", ["whole", "seven"], ["row"]),
-            helper.make_node("Gather", ["table", "row"], ["log_probs"]),
-        ]
-        constants = {"axes": np.array([2, 3]), "weight": np.float32(2 + level), "seven": np.int64(7), "table": tables[level]}
-        steps.append(_model(inputs, outputs, nodes, constants))
-    return prefill, steps
+SERVED = Path(__file__).parents[3] / "retrieval-server" / "src" / "test" / "resources" / "table-models"
 
 
 def _reference(tables, history, legal, beam):
@@ -115,8 +58,8 @@ def _run(session, inputs):
 def test_fused_churnAndFilters_equalASearchOverTheLegalItems(levels, seed):
     rng = np.random.default_rng([levels, seed])
     size = int(rng.integers(2, 7))
-    tables = _tables(rng, levels, size)
-    prefill, steps = _table_model(tables)
+    tables = table_models.tables(rng, levels, size)
+    prefill, steps = table_models.model(tables)
     live = _session(fused.fuse(prefill, steps, live=True))
     plain = fused.fuse(prefill, steps, live=False)
     sessions = {"plain": _session(plain)}
@@ -148,3 +91,11 @@ def test_fused_churnAndFilters_equalASearchOverTheLegalItems(levels, seed):
         found = _run(live, given | trie | stacked)
         for row in range(batch):
             assert _read(found, row) == expected[row]
+
+
+def test_tableModels_thoseOfTheServersTests_areMadeHere(tmp_path):
+    table_models.write(tmp_path)
+    made = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*.onnx"))
+    assert made == sorted(path.relative_to(SERVED) for path in SERVED.rglob("*.onnx"))
+    for path in made:
+        assert (tmp_path / path).read_bytes() == (SERVED / path).read_bytes(), path

@@ -33,9 +33,11 @@ def test_fusedT5_equalsHuggingFaceOverEveryItem(tmp_path):
     missing, unexpected = peer.load_state_dict(load_file(folder / "model.safetensors"), strict=False)
     assert not unexpected and all("embed_tokens" in name for name in missing)
     offsets = 1 + CODES * torch.arange(LEVELS)
-    path = tmp_path / "models" / manifest["models"]["fused"] / "1/model.onnx"
+    live = onnx.load(folder / manifest["files"]["fused_live"])
+    assert {port.name for port in live.graph.input} > set(fused.TRIE)
+    plain = fused_models.templates(tmp_path, "t5", 1, live=False)
     trie = fused.trie(codes)
-    for model, given in ((onnx.load(path), trie), (fused.with_trie(onnx.load(path), trie), {})):
+    for model, given in ((plain, trie), (fused.with_trie(plain, trie), {})):
         session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
         for items in (2, 5):
             history = tiger_t5.example(LEVELS, CODES, 3, items)

@@ -8,10 +8,15 @@ import java.util.List;
  * @param hits best first
  * @param shortList whether there are fewer hits than were wanted
  * @param historyUsed events of the history that the bundle knows
+ * @param fused whether one model call was the whole search
  */
-record Answer(List<Hit> hits, boolean shortList, int historyUsed) {
+record Answer(List<Hit> hits, boolean shortList, int historyUsed, boolean fused) {
   Answer {
     hits = List.copyOf(hits);
+  }
+
+  Answer(List<Hit> hits, boolean shortList, int historyUsed) {
+    this(hits, shortList, historyUsed, false);
   }
 
   /**

@@ -15,6 +15,7 @@ import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
@@ -42,6 +43,7 @@ final class Catalogue implements CatalogFollower.Listener {
 
   private final Executor rebuilder;
   private final @Nullable SnapshotStore snapshots;
+  private final List<SnapshotListener> listeners = new CopyOnWriteArrayList<>();
   private volatile CatalogueView view;
   private volatile long swaps;
   // The offset of the snapshot under the view, and what was followed since.
@@ -82,6 +84,21 @@ final class Catalogue implements CatalogFollower.Listener {
     if (!view.state().tries().containsKey(bundle)) {
       view = view.with(bundle, LiveTrie.of(trie.get()));
     }
+  }
+
+  /** Hears of snapshots, on the thread that makes them. */
+  interface SnapshotListener {
+    /** A view over a new snapshot comes; it takes its place when this returns. */
+    void coming(CatalogueView view);
+
+    /** A view has taken its place; what was there before is searched by earlier requests alone. */
+    void replaced(CatalogueView view);
+  }
+
+  /** Adds a listener, and tells it of the snapshot that is there. */
+  synchronized void add(SnapshotListener listener) {
+    listener.coming(view);
+    listeners.add(listener);
   }
 
   /** Adds a source that numbers items in its own way; before changes are followed. */
@@ -180,6 +197,7 @@ final class Catalogue implements CatalogFollower.Listener {
     long start = System.nanoTime();
     try {
       CatalogueView made = maker.get();
+      listeners.forEach(listener -> listener.coming(made));
       CatalogueView now = made;
       for (List<LoggedChange> since = since(now); since.size() > FEW; since = since(now)) {
         now = now.after(since);
@@ -199,6 +217,9 @@ final class Catalogue implements CatalogFollower.Listener {
               tail.size());
         }
       }
+      // Whichever stands, the snapshot under any other is searched by earlier requests alone.
+      CatalogueView stands = view;
+      listeners.forEach(listener -> listener.replaced(stands));
     } catch (RuntimeException | Error e) {
       log.error("no new snapshot took the place of that of offset {}", view.offset(), e);
     } finally {
@@ -232,6 +253,7 @@ final class Catalogue implements CatalogFollower.Listener {
         CatalogueView.of(
             snapshot.get().state().only(before.state().tries().keySet()),
             before.indices().keySet());
+    listeners.forEach(listener -> listener.coming(now));
     synchronized (this) {
       restarts++;
       swaps++;
@@ -240,6 +262,7 @@ final class Catalogue implements CatalogFollower.Listener {
       tail = new ArrayList<>();
       notifyAll();
     }
+    listeners.forEach(listener -> listener.replaced(now));
     return now.offset();
   }
 }

@@ -6,6 +6,7 @@ import io.espalier.inference.ModelRunner;
 import io.espalier.inference.Tensor;
 import io.espalier.server.RequestException;
 import io.grpc.Context;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Map;
 import java.util.concurrent.CancellationException;
@@ -29,6 +30,20 @@ final class ModelCalls {
 
   boolean isReady(String model) {
     return runner.isReady(model);
+  }
+
+  /**
+   * Loads a model from a folder outside the repository.
+   *
+   * @throws ModelException when it does not load
+   */
+  void load(Path folder) {
+    runner.load(folder);
+  }
+
+  /** Frees a model that {@link #load} loaded. */
+  void unload(String model) {
+    runner.unload(model);
   }
 
   /** Runs a model and waits, on a thread that may block. */

@@ -100,6 +100,7 @@ public final class RetrievalComponent implements AutoCloseable {
    * @param data the catalogue where there is no snapshot, and what text is searched in
    * @param runner runs the models; stays the caller's to close, after this component
    * @param snapshots where snapshots are published; null where none are
+   * @param decoder of every generative source that can; null leaves it to each bundle
    * @throws BundleException when a bundle does not verify, is malformed, or is no source
    */
   public static RetrievalComponent open(
@@ -107,11 +108,13 @@ public final class RetrievalComponent implements AutoCloseable {
       List<BundleId> bundles,
       DataFolder data,
       ModelRunner runner,
-      @Nullable SnapshotStore snapshots) {
+      @Nullable SnapshotStore snapshots,
+      @Nullable Decoder decoder) {
     ModelCalls calls = new ModelCalls(runner);
     CatalogState first = first(repository, bundles, data, snapshots);
     Catalogue catalogue = new Catalogue(first, snapshots, RetrievalComponent::startRebuild);
-    RetrieverFactory factory = new RetrieverFactory(repository, data::items, catalogue, calls);
+    RetrieverFactory factory =
+        new RetrieverFactory(repository, data::items, catalogue, calls, decoder);
     Map<String, Retriever> retrievers = new LinkedHashMap<>();
     try {
       for (BundleId id : bundles) {

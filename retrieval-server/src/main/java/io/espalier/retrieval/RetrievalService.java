@@ -49,7 +49,8 @@ final class RetrievalService extends RetrievalServiceGrpc.RetrievalServiceImplBa
             .setScoreKind(scoreKind(retriever.scoreKind()))
             .setShortList(answer.shortList())
             .setCatalogOffset(question.catalogue().offset())
-            .setHistoryUsed(answer.historyUsed());
+            .setHistoryUsed(answer.historyUsed())
+            .setFused(answer.fused());
     for (Answer.Hit hit : answer.hits()) {
       response.addCandidates(
           Candidate.newBuilder()

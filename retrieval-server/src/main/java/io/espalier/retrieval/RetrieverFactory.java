@@ -13,6 +13,7 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 
 /** Makes a bundle's retriever, by its system. What must be closed with it goes into a list. */
 final class RetrieverFactory {
@@ -25,17 +26,20 @@ final class RetrieverFactory {
   private final Supplier<List<CatalogItem>> texts;
   private final Catalogue catalogue;
   private final ModelCalls calls;
+  private final @Nullable Decoder decoder;
   private final List<AutoCloseable> closeables = new ArrayList<>();
 
   RetrieverFactory(
       BundleRepository repository,
       Supplier<List<CatalogItem>> texts,
       Catalogue catalogue,
-      ModelCalls calls) {
+      ModelCalls calls,
+      @Nullable Decoder decoder) {
     this.repository = repository;
     this.texts = texts;
     this.catalogue = catalogue;
     this.calls = calls;
+    this.decoder = decoder;
   }
 
   /** What the retrievers made so far hold open. */
@@ -46,7 +50,11 @@ final class RetrieverFactory {
   Retriever create(Bundle bundle) {
     try {
       return switch (bundle.system()) {
-        case "TIGER" -> TigerRetriever.open(bundle, catalogue, calls);
+        case "TIGER" -> {
+          TigerRetriever tiger = TigerRetriever.open(bundle, catalogue, calls, decoder);
+          closeables.add(tiger);
+          yield tiger;
+        }
         case "E4SRec" -> {
           ItemIds ids = ids(bundle);
           E4SRecEncoder encoder = new E4SRecEncoder(bundle, calls);

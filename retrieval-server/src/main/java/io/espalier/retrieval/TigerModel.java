@@ -65,6 +65,11 @@ final class TigerModel {
     return historySizes[historySizes.length - 1];
   }
 
+  /** The places that histories are given, rising. */
+  int[] historySizes() {
+    return historySizes.clone();
+  }
+
   int levels() {
     return levels;
   }

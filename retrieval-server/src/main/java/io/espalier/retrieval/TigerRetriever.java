@@ -9,6 +9,7 @@ import io.espalier.index.ItemIds;
 import io.espalier.index.filter.ItemFilter;
 import io.espalier.index.live.LiveItems;
 import io.espalier.index.trie.Constraint;
+import io.espalier.index.trie.LegalItems;
 import io.espalier.index.trie.LegalLeaves;
 import io.espalier.index.trie.LiveTrie;
 import io.espalier.index.trie.SemanticIdTrie;
@@ -21,6 +22,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 import org.roaringbitmap.RoaringBitmap;
 
 /**
@@ -28,7 +30,7 @@ import org.roaringbitmap.RoaringBitmap;
  * the trie of the ids that exist. Items that share an id share its beam's score, in the order in
  * which the catalogue came to know them.
  */
-final class TigerRetriever implements Retriever {
+final class TigerRetriever implements Retriever, AutoCloseable {
   private static final int DEFAULT_BEAM = 50;
   private static final int CACHED_FILTERS = 256;
 
@@ -39,19 +41,28 @@ final class TigerRetriever implements Retriever {
   private final ItemIds trained;
   // levels codes an item.
   private final int[] trainedCodes;
+  // Null where questions are decoded stepwise.
+  private final @Nullable FusedModel fused;
   private final Cache<RoaringBitmap, LegalLeaves> filters =
       Caffeine.newBuilder().weakKeys().maximumSize(CACHED_FILTERS).build();
 
   private TigerRetriever(
-      BundleId bundle, TigerModel model, int beam, ItemIds trained, int[] trainedCodes) {
+      BundleId bundle,
+      TigerModel model,
+      int beam,
+      ItemIds trained,
+      int[] trainedCodes,
+      @Nullable FusedModel fused) {
     this.bundle = bundle;
     this.model = model;
     this.beam = beam;
     this.trained = trained;
     this.trainedCodes = trainedCodes;
+    this.fused = fused;
   }
 
-  static TigerRetriever open(Bundle bundle, Catalogue catalogue, ModelCalls calls) {
+  static TigerRetriever open(
+      Bundle bundle, Catalogue catalogue, ModelCalls calls, @Nullable Decoder decoder) {
     TigerModel model = new TigerModel(bundle, calls);
     ItemIds trained = ItemIds.of(bundle.readItems().ids());
     int[] codes = codes(bundle, trained, model);
@@ -64,7 +75,24 @@ final class TigerRetriever implements Retriever {
     if (levels != model.levels()) {
       throw bundle.parameters().wrong("levels", model.levels(), levels + ", as the snapshot has");
     }
-    return new TigerRetriever(bundle.id(), model, beam, trained, codes);
+    FusedModel fused = null;
+    if (isFused(bundle, decoder)) {
+      fused = FusedModel.open(bundle, model, beam, calls);
+      catalogue.add(fused);
+    }
+    return new TigerRetriever(bundle.id(), model, beam, trained, codes, fused);
+  }
+
+  /** As the server says, where the bundle can; else as the bundle says. */
+  private static boolean isFused(Bundle bundle, @Nullable Decoder decoder) {
+    String own = bundle.parameters().text("decode", "stepwise");
+    if (!own.equals("stepwise") && !own.equals("fused")) {
+      throw bundle.parameters().wrong("decode", own, "stepwise or fused");
+    }
+    if (decoder == null) {
+      return own.equals("fused");
+    }
+    return decoder == Decoder.FUSED && bundle.hasFile("fused_live");
   }
 
   private static int[] codes(Bundle bundle, ItemIds ids, TigerModel model) {
@@ -116,14 +144,16 @@ final class TigerRetriever implements Retriever {
     if (known.isEmpty()) {
       return new Answer(List.of(), true, 0);
     }
-    Constraint constraint = constraint(question);
-    List<Beam> beams = search(question, known, constraint).run();
+    LegalItems legal = legal(question);
+    Constraint constraint = legal.constraint();
+    Optional<List<Beam>> atOnce = searchFused(question, known, legal, constraint);
+    List<Beam> beams = atOnce.orElseGet(() -> search(question, known, constraint).run());
     LiveItems items = question.catalogue().items();
     List<Hit> hits =
         BeamItem.best(beams, constraint, question.k()).stream()
             .map(b -> new Hit(items.id(b.item()), b.beam().score(), b.beam().codes()))
             .toList();
-    return new Answer(hits, hits.size() < question.k(), known.size());
+    return new Answer(hits, hits.size() < question.k(), known.size(), atOnce.isPresent());
   }
 
   @Override
@@ -141,7 +171,7 @@ final class TigerRetriever implements Retriever {
     if (known.isEmpty()) {
       return Verdict.of(Fate.NOT_RUN, "the bundle knows no item of the history");
     }
-    Constraint constraint = constraint(question);
+    Constraint constraint = legal(question).constraint();
     BeamSearch search = search(question, known, constraint);
     int[] semanticId = trie.semanticId(item);
     Optional<BeamSearch.Pruned> pruned = search.trace(semanticId);
@@ -170,7 +200,7 @@ final class TigerRetriever implements Retriever {
   }
 
   /** The semantic ids of the history's items that have one, oldest first. */
-  private List<int[]> known(Question question) {
+  List<int[]> known(Question question) {
     if (question.history().isEmpty()) {
       throw RequestException.invalidArgument(
           "history: empty (expected: at least one event for this source)");
@@ -191,25 +221,43 @@ final class TigerRetriever implements Retriever {
     return known;
   }
 
-  private Constraint constraint(Question question) {
+  private LegalItems legal(Question question) {
     LiveItems items = question.catalogue().items();
     LiveTrie trie = question.catalogue().trie(bundle);
     int[] excluded =
         question.exclude().stream().mapToInt(items::indexOf).filter(item -> item >= 0).toArray();
     ItemFilter filter = question.filter();
     if (filter == null) {
-      return trie.constraint(trie.snapshot().legal(), item -> true, excluded);
+      return trie.legal(trie.snapshot().legal(), item -> true, excluded);
     }
     LegalLeaves ofSnapshot =
         filters.get(items.matchingInSnapshot(filter), matching -> trie.snapshot().legal(matching));
-    return trie.constraint(ofSnapshot, items.matchingInDelta(filter)::contains, excluded);
+    return trie.legal(ofSnapshot, items.matchingInDelta(filter)::contains, excluded);
   }
 
   private int width(Question question) {
     return question.beamWidth() == 0 ? beam : question.beamWidth();
   }
 
+  /** The one place that says how a question is decoded: empty for stepwise. */
+  private Optional<List<Beam>> searchFused(
+      Question question, List<int[]> known, LegalItems legal, Constraint constraint) {
+    LiveTrie trie = question.catalogue().trie(bundle);
+    FusedSnapshot snapshot = fused == null ? null : fused.of(trie.snapshot());
+    if (snapshot == null) {
+      return Optional.empty();
+    }
+    return snapshot.search(
+        trie, legal, constraint, history(known), width(question), question.deadlineNanos());
+  }
+
   private BeamSearch search(Question question, List<int[]> known, Constraint constraint) {
+    return new BeamSearch(
+        constraint, model.start(history(known), question.deadlineNanos()), width(question));
+  }
+
+  /** The latest events as the models take them. */
+  long[] history(List<int[]> known) {
     int levels = model.levels();
     int places = model.places(known.size());
     int kept = Math.min(places, known.size());
@@ -221,7 +269,13 @@ final class TigerRetriever implements Retriever {
         history[(places - kept + event) * levels + d] = codes[d];
       }
     }
-    return new BeamSearch(
-        constraint, model.start(history, question.deadlineNanos()), width(question));
+    return history;
+  }
+
+  @Override
+  public void close() {
+    if (fused != null) {
+      fused.close();
+    }
   }
 }

@@ -15,6 +15,7 @@ import io.espalier.inference.embedded.EmbeddedModelRunner;
 import io.espalier.retrieval.v1.Candidate;
 import io.espalier.retrieval.v1.RetrievalServiceGrpc;
 import io.espalier.retrieval.v1.RetrieveRequest;
+import io.espalier.retrieval.v1.RetrieveResponse;
 import io.espalier.stores.catalog.DataFolder;
 import io.espalier.testing.ServedStage;
 import java.io.BufferedReader;
@@ -69,16 +70,28 @@ class ParityTest {
         .as("bundles with a parity file")
         .extracting(Bundle::system)
         .contains("TIGER", "E4SRec", "HeterRec");
-    return bundles.stream()
-        .map(
-            bundle ->
-                DynamicTest.dynamicTest(
-                    bundle.id().toString(), () -> check(repository, bundle, dir)));
+    List<DynamicTest> tests = new ArrayList<>();
+    for (Bundle bundle : bundles) {
+      tests.add(test(repository, bundle, Decoder.STEPWISE, dir));
+      if (bundle.hasFile("fused_live")) {
+        tests.add(test(repository, bundle, Decoder.FUSED, dir));
+      }
+    }
+    assertThat(tests).as("two of them fused too").hasSizeGreaterThanOrEqualTo(bundles.size() + 2);
+    return tests.stream();
   }
 
-  private static void check(BundleRepository repository, Bundle bundle, Path dir) throws Exception {
+  private static DynamicTest test(
+      BundleRepository repository, Bundle bundle, Decoder decoder, Path dir) {
+    String name = bundle.id() + (decoder == Decoder.FUSED ? " fused" : "");
+    return DynamicTest.dynamicTest(name, () -> check(repository, bundle, decoder, name, dir));
+  }
+
+  private static void check(
+      BundleRepository repository, Bundle bundle, Decoder decoder, String name, Path dir)
+      throws Exception {
     ItemOrder items = bundle.readItems();
-    Path data = Files.createDirectory(dir.resolve(bundle.name() + bundle.version()));
+    Path data = Files.createDirectory(dir.resolve(name));
     Files.write(
         data.resolve("items.jsonl"),
         items.ids().stream().map(id -> "{\"id\": \"" + id + "\"}").toList());
@@ -90,7 +103,7 @@ class ParityTest {
     try (EmbeddedModelRunner runner = new EmbeddedModelRunner(repository.models())) {
       RetrievalComponent.models(repository, ids).forEach(runner::load);
       RetrievalComponent component =
-          RetrievalComponent.open(repository, ids, DataFolder.open(data), runner);
+          RetrievalComponent.open(repository, ids, DataFolder.open(data), runner, null, decoder);
       try (component;
           ServedStage stage = ServedStage.of("parity", component.service());
           ExecutorService clients = Executors.newFixedThreadPool(CONCURRENCY)) {
@@ -98,6 +111,7 @@ class ParityTest {
             new Example.Service(
                 bundle,
                 items,
+                decoder == Decoder.FUSED,
                 RetrievalServiceGrpc.newBlockingStub(stage.channel())
                     .withDeadlineAfter(1, TimeUnit.HOURS));
         List<Future<Boolean>> futures = new ArrayList<>();
@@ -112,7 +126,7 @@ class ParityTest {
     System.out.printf(
         "%s: %d users, %d equal, %d (%.2f %%) equal but for neighbours closer than %.0e, %.1f s"
             + " (processor %.1f s)%n",
-        bundle.id(),
+        name,
         examples.size(),
         equal,
         examples.size() - equal,
@@ -145,7 +159,10 @@ class ParityTest {
   private record Example(Service service, JsonNode json) {
 
     private record Service(
-        Bundle bundle, ItemOrder items, RetrievalServiceGrpc.RetrievalServiceBlockingStub stub) {}
+        Bundle bundle,
+        ItemOrder items,
+        boolean fused,
+        RetrievalServiceGrpc.RetrievalServiceBlockingStub stub) {}
 
     /** Fails where the answers differ; returns whether they are equal in order too. */
     boolean check() {
@@ -178,7 +195,9 @@ class ParityTest {
       if (parameters.flag("parity_mask_seen", false)) {
         request.addAllExclude(request.getHistoryList());
       }
-      List<Candidate> served = service.stub.retrieve(request.build()).getCandidatesList();
+      RetrieveResponse response = service.stub.retrieve(request.build());
+      assertThat(response.getFused()).isEqualTo(service.fused);
+      List<Candidate> served = response.getCandidatesList();
       List<String> offline = ids("items");
       assertThat(served).as("%s", json).hasSameSizeAs(offline);
       for (int i = 0; i < offline.size(); i++) {

@@ -14,9 +14,12 @@ import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
 
-/** Writes small bundles with true checksums; their models exist as names alone. */
+/** Writes small bundles with true checksums; their models exist as names alone unless given. */
 final class TestRepository {
+  private static final byte[] NOTHING = "graph".getBytes(StandardCharsets.UTF_8);
+
   private final Path root;
 
   TestRepository(Path root) throws IOException {
@@ -37,6 +40,22 @@ final class TestRepository {
       Map<String, String> models,
       Map<String, byte[]> files)
       throws IOException {
+    add(name, system, shape, parameters, models, model -> NOTHING, "graph", files);
+  }
+
+  /**
+   * The same with models that can be loaded: their graphs by their names, and one configuration.
+   */
+  void add(
+      String name,
+      String system,
+      String shape,
+      String parameters,
+      Map<String, String> models,
+      Function<String, byte[]> graphs,
+      String config,
+      Map<String, byte[]> files)
+      throws IOException {
     Path directory = Files.createDirectories(root.resolve("bundles").resolve(name).resolve("1"));
     Map<String, String> checksums = new LinkedHashMap<>();
     StringBuilder yaml = new StringBuilder();
@@ -46,11 +65,13 @@ final class TestRepository {
     for (var model : models.entrySet()) {
       yaml.append(model.getKey()).append(": ").append(model.getValue()).append(", ");
       Path folder = Files.createDirectories(root.resolve("models/" + model.getValue() + "/1"));
-      byte[] graph = "graph".getBytes(StandardCharsets.UTF_8);
+      byte[] graph = graphs.apply(model.getValue());
       Files.write(folder.resolve("model.onnx"), graph);
-      Files.write(folder.resolveSibling("config.pbtxt"), graph);
+      Files.writeString(folder.resolveSibling("config.pbtxt"), config);
       checksums.put("models/" + model.getValue() + "/1/model.onnx", sha256(graph));
-      checksums.put("models/" + model.getValue() + "/config.pbtxt", sha256(graph));
+      checksums.put(
+          "models/" + model.getValue() + "/config.pbtxt",
+          sha256(config.getBytes(StandardCharsets.UTF_8)));
     }
     yaml.append("}\nfiles: {");
     for (var file : files.entrySet()) {

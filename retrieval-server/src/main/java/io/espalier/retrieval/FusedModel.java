@@ -1,0 +1,143 @@
+package io.espalier.retrieval;
+
+import io.espalier.bundles.Bundle;
+import io.espalier.bundles.BundleException;
+import io.espalier.index.trie.SemanticIdTrie;
+import io.espalier.index.trie.TrieNodes;
+import io.espalier.inference.ModelException;
+import io.espalier.inference.onnx.GraphTemplate;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * A TIGER bundle's fused graph, {@code fused_live}: of each snapshot of the catalogue a model is
+ * made whose trie is constants, and loaded before the snapshot is searched. Where there is none,
+ * its questions are decoded stepwise.
+ *
+ * <p>A snapshot of more than {@value #MAX_ITEMS} items has none: each request brings a bit for each
+ * item.
+ */
+final class FusedModel implements Catalogue.SnapshotListener, AutoCloseable {
+  private static final Logger log = LoggerFactory.getLogger(FusedModel.class);
+
+  static final int MAX_ITEMS = 1 << 22;
+
+  private final Bundle bundle;
+  private final TigerModel model;
+  private final int beam;
+  private final ModelCalls calls;
+  private final GraphTemplate template;
+  private final String config;
+  // Of the newest snapshot first.
+  private volatile List<FusedSnapshot> snapshots = List.of();
+
+  private FusedModel(
+      Bundle bundle,
+      TigerModel model,
+      int beam,
+      ModelCalls calls,
+      GraphTemplate template,
+      String config) {
+    this.bundle = bundle;
+    this.model = model;
+    this.beam = beam;
+    this.calls = calls;
+    this.template = template;
+    this.config = config;
+  }
+
+  /**
+   * Reads a bundle's graph.
+   *
+   * @param beam the width that models are warmed with
+   */
+  static FusedModel open(Bundle bundle, TigerModel model, int beam, ModelCalls calls) {
+    try {
+      return new FusedModel(
+          bundle,
+          model,
+          beam,
+          calls,
+          GraphTemplate.read(bundle.file("fused_live")),
+          Files.readString(bundle.file("fused_live_config")));
+    } catch (IOException e) {
+      throw new BundleException("bundle " + bundle.id() + ": files.fused_live", e);
+    }
+  }
+
+  /** The search over a snapshot; null where it has no model. */
+  @Nullable FusedSnapshot of(SemanticIdTrie snapshot) {
+    for (FusedSnapshot made : snapshots) {
+      if (made.isOf(snapshot)) {
+        return made;
+      }
+    }
+    return null;
+  }
+
+  @Override
+  public void coming(CatalogueView view) {
+    SemanticIdTrie trie = view.trie(bundle.id()).snapshot();
+    if (trie.size() == 0 || trie.size() > MAX_ITEMS) {
+      log.info(
+          "{} is decoded stepwise: {} items (expected: 1..{})", bundle, trie.size(), MAX_ITEMS);
+      return;
+    }
+    long start = System.nanoTime();
+    TrieNodes nodes = trie.nodes();
+    String name = FusedFiles.name(bundle.id(), view.offset(), nodes);
+    try {
+      FusedFiles files = new FusedFiles(template, config, model, beam);
+      Path parent = Files.createTempDirectory("espalier-fused");
+      try {
+        calls.load(files.write(parent.resolve(name), nodes));
+      } finally {
+        FusedFiles.delete(parent);
+      }
+    } catch (IOException | ModelException e) {
+      log.error("{}: {} could not be made; its questions are decoded stepwise", bundle, name, e);
+      return;
+    }
+    add(new FusedSnapshot(name, trie, nodes, model.levels(), calls));
+    log.info(
+        "{}: {} nodes, made and loaded in {} ms",
+        name,
+        nodes.size(),
+        TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start));
+  }
+
+  private synchronized void add(FusedSnapshot made) {
+    List<FusedSnapshot> more = new ArrayList<>(snapshots);
+    more.addFirst(made);
+    snapshots = List.copyOf(more);
+  }
+
+  /** Frees the models of older snapshots, once the requests that use them have ended. */
+  @Override
+  public void replaced(CatalogueView view) {
+    FusedSnapshot now = of(view.trie(bundle.id()).snapshot());
+    if (now != null) {
+      takeOlder(now).forEach(FusedSnapshot::close);
+    }
+  }
+
+  private synchronized List<FusedSnapshot> takeOlder(FusedSnapshot than) {
+    int kept = snapshots.indexOf(than) + 1;
+    List<FusedSnapshot> older = snapshots.subList(kept, snapshots.size());
+    snapshots = snapshots.subList(0, kept);
+    return older;
+  }
+
+  @Override
+  public void close() {
+    snapshots.forEach(FusedSnapshot::close);
+    snapshots = List.of();
+  }
+}
