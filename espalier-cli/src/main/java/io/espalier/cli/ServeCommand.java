@@ -53,6 +53,7 @@ import picocli.CommandLine.Parameters;
           + " auth_token}",
       "  model_repo, data, state, catalog_log, rewrite_tables, rewrite_model_budget,",
       "  snapshots: {store, cache, publish: {keep, changes, max_age, busy_share}},",
+      "  decode (bundle, stepwise or fused),",
       "  peers: {rewrite, retrieval, ranking, catalog}"
     })
 final class ServeCommand implements Callable<Integer> {
@@ -105,7 +106,8 @@ final class ServeCommand implements Callable<Integer> {
             DataFolder.open(Path.of(read.data())));
     StageServers servers =
         new StageServers(deployment, Path.of(read.rewriteTables()))
-            .withRewriteModelBudget(read.rewriteModelBudget());
+            .withRewriteModelBudget(read.rewriteModelBudget())
+            .withDecoder(read.decoder());
     if (!read.snapshots().store().isEmpty()) {
       servers = servers.withSnapshots(folders(read.snapshots()));
     }

@@ -1,11 +1,15 @@
 package io.espalier.cli.cluster;
 
 import io.espalier.catalog.SnapshotSettings;
+import io.espalier.retrieval.Decoder;
 import io.espalier.server.ConfigFile;
 import io.espalier.server.ServerConfig;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
+import java.util.Locale;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /**
  * How one server of a cluster runs by itself; the file of {@code espalier serve --config}.
@@ -18,6 +22,8 @@ import java.util.Map;
  * @param snapshots where a catalogue's snapshots are published and fetched
  * @param rewriteTables a folder of rewrite tables that may not lie in the model repository
  * @param rewriteModelBudget how long a rewrite model is waited for
+ * @param decode how retrieval's generative sources decode where they can: {@code stepwise} or
+ *     {@code fused}; {@code bundle} leaves it to each
  * @param peers where a router finds the stages
  */
 public record ServeConfig(
@@ -29,6 +35,7 @@ public record ServeConfig(
     Snapshots snapshots,
     String rewriteTables,
     Duration rewriteModelBudget,
+    String decode,
     Peers peers) {
 
   /** How long a rewrite model is waited for unless told otherwise. */
@@ -59,6 +66,15 @@ public record ServeConfig(
   public ServeConfig {
     notEmpty("model_repo", modelRepo);
     notEmpty("data", data);
+    if (!List.of("bundle", "stepwise", "fused").contains(decode)) {
+      throw new IllegalArgumentException(
+          "decode: " + decode + " (expected: bundle, stepwise or fused)");
+    }
+  }
+
+  /** How generative sources decode; null leaves it to each bundle. */
+  public @Nullable Decoder decoder() {
+    return decode.equals("bundle") ? null : Decoder.valueOf(decode.toUpperCase(Locale.ROOT));
   }
 
   /** A stage on loopback, at its own port, with its peers at theirs. */
@@ -72,6 +88,7 @@ public record ServeConfig(
         new Snapshots("", "", SnapshotSettings.defaults()),
         rewriteTables.toString(),
         REWRITE_MODEL_BUDGET,
+        "bundle",
         new Peers(
             "127.0.0.1:" + Stage.REWRITE.port(),
             "127.0.0.1:" + Stage.RETRIEVAL.port(),

@@ -7,6 +7,7 @@ import io.espalier.catalog.SnapshotStore;
 import io.espalier.inference.embedded.EmbeddedModelRunner;
 import io.espalier.ranking.RankingComponent;
 import io.espalier.ranking.RankingSettings;
+import io.espalier.retrieval.Decoder;
 import io.espalier.retrieval.RetrievalComponent;
 import io.espalier.rewrite.RewriteComponent;
 import io.espalier.rewrite.RewriteSettings;
@@ -45,6 +46,7 @@ public final class StageServers {
   private final Deployment deployment;
   private final RewriteSettings rewriteSettings;
   private final @Nullable SnapshotFolders snapshotFolders;
+  private final @Nullable Decoder decoder;
   private final OpenTelemetry telemetry = OpenTelemetry.noop();
 
   /**
@@ -59,21 +61,29 @@ public final class StageServers {
         Files.isDirectory(rewriteTables)
             ? RewriteSettings.defaults().withTables(rewriteTables)
             : RewriteSettings.defaults(),
+        null,
         null);
   }
 
   private StageServers(
       Deployment deployment,
       RewriteSettings rewriteSettings,
-      @Nullable SnapshotFolders snapshotFolders) {
+      @Nullable SnapshotFolders snapshotFolders,
+      @Nullable Decoder decoder) {
     this.deployment = deployment;
     this.rewriteSettings = rewriteSettings;
     this.snapshotFolders = snapshotFolders;
+    this.decoder = decoder;
   }
 
   /** The same servers, where snapshots of the catalogue are published and followed. */
   public StageServers withSnapshots(SnapshotFolders folders) {
-    return new StageServers(deployment, rewriteSettings, folders);
+    return new StageServers(deployment, rewriteSettings, folders, decoder);
+  }
+
+  /** The same servers, whose generative sources decode in this way where they can. */
+  public StageServers withDecoder(@Nullable Decoder way) {
+    return new StageServers(deployment, rewriteSettings, snapshotFolders, way);
   }
 
   /** The same servers, whose rewrite model is waited for this long. */
@@ -93,7 +103,8 @@ public final class StageServers {
             usual.cachedQueries(),
             call,
             usual.warmUpLimit()),
-        snapshotFolders);
+        snapshotFolders,
+        decoder);
   }
 
   /** A runner with the models of all stages loaded and warm. */
@@ -214,7 +225,8 @@ public final class StageServers {
             deployment.sources(),
             deployment.data(),
             runner,
-            catalog == null ? null : snapshots("retrieval"));
+            catalog == null ? null : snapshots("retrieval"),
+            decoder);
     if (catalog != null) {
       component.follow(catalog);
     }
