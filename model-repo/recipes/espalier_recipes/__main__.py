@@ -75,6 +75,12 @@ def parser() -> argparse.ArgumentParser:
     fuse.add_argument("--version", type=int, default=1)
     fuse.add_argument("--precision", choices=("fp32", "int8"), default="fp32")
     fuse.add_argument("--into", type=label, help="new bundle to make, as all but fp32 want")
+    assign = commands.add_parser("assign", help="adds ids for new items, from their text, to a TIGER bundle")
+    assign.add_argument("--data", type=Path, required=True, help="the data folder that it was trained on")
+    assign.add_argument("--out", type=Path, required=True, help="model repository to add to")
+    assign.add_argument("--bundle", type=label, required=True)
+    assign.add_argument("--version", type=int, default=1)
+    assign.add_argument("--max-time", type=seconds, default=seconds("10m"), help="default 10m")
     return top
 
 
@@ -102,6 +108,12 @@ def main(arguments: list[str] | None = None) -> int:
         from . import fused_models
 
         print(fused_models.add(options.out, options.bundle, options.version, options.precision, options.into))
+        return 0
+    if options.command == "assign":
+        from . import data, new_items
+
+        folder = data.load(options.data)
+        print(new_items.add_to(options.out, options.bundle, options.version, folder, options.max_time))
         return 0
     os.environ.setdefault("HF_HUB_OFFLINE", "1" if options.backbone in ("sasrec", "random") else "0")
     import torch

@@ -102,3 +102,16 @@ class Writer:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.draft.rename(self.folder)
         return f"{self.name}@{self.manifest['version']}"
+
+
+def reopened(root: Path, name: str, version: int) -> Writer:
+    """A writer over a bundle that is there, to add to it."""
+    folder = root / "bundles" / name / str(version)
+    manifest = yaml.safe_load((folder / "bundle.yaml").read_text("utf-8"))
+    data = manifest["data"]
+    repository = Repository(root, data["name"], data["fingerprint"], data["licence"], manifest["licence"], version)
+    writer = Writer(repository, name, manifest["system"], manifest["shape"])
+    writer.manifest = {**writer.manifest, **manifest}
+    for file in manifest["files"].values():
+        shutil.copyfile(folder / file, writer.draft / file)
+    return writer

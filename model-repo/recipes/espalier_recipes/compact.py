@@ -43,15 +43,14 @@ def compress(model: onnx.ModelProto, tables: dict[str, np.ndarray] | None = None
             kept.append(weight)
             continue
         values = numpy_helper.to_array(weight)
-        if np.abs(values).max() > _LARGEST_HALF or not np.array_equal(values.astype(np.float16), values):
-            kept.append(weight)  # a constant of the graph, not a rounded weight
-            continue
         name = weight.name + "_stored"
         if any(values.shape == table.shape and np.array_equal(values, table) for table in (tables or {}).values()):
             scales = _scales(values)
             stored.append(numpy_helper.from_array(np.rint(values / scales[:, None]).astype(np.int8), name))
             stored.append(numpy_helper.from_array(scales, weight.name + "_scale"))
             nodes.append(helper.make_node("DequantizeLinear", [name, weight.name + "_scale"], [weight.name], axis=0))
+        elif np.abs(values).max() > _LARGEST_HALF or not np.array_equal(values.astype(np.float16), values):
+            kept.append(weight)  # a constant of the graph, not a rounded weight
         else:
             stored.append(numpy_helper.from_array(values.astype(np.float16), name))
             nodes.append(helper.make_node("Cast", [name], [weight.name], to=TensorProto.FLOAT))

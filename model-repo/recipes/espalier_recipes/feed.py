@@ -12,7 +12,7 @@ import torch
 import yaml
 from scipy import sparse
 
-from . import compact, e4srec, features, fusion, heterrec, layers, metrics, neighbours, sasrec
+from . import compact, e4srec, features, fusion, heterrec, layers, metrics, neighbours, new_items, sasrec
 from . import tiger, tiger_graphs, tokenizer, trainer
 from .bundle import Repository, Writer
 from .data import Cases, Folder, Split, left_padded
@@ -43,7 +43,7 @@ class Options:
 
 
 # Shares of the time budget, about what each needs for the size of Amazon Beauty on one core.
-_SHARES = {"sasrec": 0.36, "tiger": 0.32, "e4srec": 0.18, "heterrec": 0.09, "finish": 0.05}
+_SHARES = {"sasrec": 0.36, "tiger": 0.32, "e4srec": 0.18, "heterrec": 0.09, "assign": 0.02, "finish": 0.03}
 
 
 def trainable(folder: Folder) -> bool:
@@ -196,6 +196,9 @@ class _Run:
             items_sharing_an_id=ids.shared(),
         )
         self.measured(writer, name)
+        new_items.add(
+            writer, self.folder, ids.codes, ids.size, self.work, self.budget.take("assign"), self.options.seed
+        )
         self.tiger_bundle = writer.finish()
         found = {}
         for part, rows in lists.items():
