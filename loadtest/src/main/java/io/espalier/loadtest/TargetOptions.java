@@ -1,0 +1,144 @@
+package io.espalier.loadtest;
+
+import io.espalier.bundles.BundleId;
+import io.espalier.loadtest.driver.GrpcTarget;
+import io.espalier.loadtest.driver.Outcome;
+import io.espalier.loadtest.driver.Target;
+import io.espalier.retrieval.v1.RetrievalServiceGrpc;
+import io.espalier.retrieval.v1.RetrieveRequest;
+import io.espalier.router.v1.ListOptions;
+import io.espalier.router.v1.RecommendRequest;
+import io.espalier.router.v1.ResultPage;
+import io.espalier.router.v1.RouterServiceGrpc;
+import io.espalier.router.v1.SearchRequest;
+import io.espalier.router.v1.User;
+import io.espalier.server.ClientChannels;
+import io.espalier.stores.catalog.DataFolder;
+import io.espalier.stores.catalog.LoggedQuery;
+import io.espalier.stores.catalog.UserSequence;
+import io.grpc.ManagedChannel;
+import io.grpc.MethodDescriptor;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.List;
+import java.util.Random;
+import java.util.stream.Stream;
+import picocli.CommandLine.Option;
+
+/** Which call of which server is driven, and what is asked. */
+final class TargetOptions {
+  /** A call that can be driven. */
+  enum Call {
+    /** One source, with users' histories. */
+    RETRIEVE,
+    /** A feed, for users. */
+    RECOMMEND,
+    /** A search, with logged queries. */
+    SEARCH
+  }
+
+  @Option(names = "--target", description = "The server (default: ${DEFAULT-VALUE}).")
+  private String target = "127.0.0.1:7700";
+
+  @Option(names = "--call", description = "${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
+  private Call call = Call.RECOMMEND;
+
+  @Option(
+      names = "--data",
+      description = "Where users and queries come from (default: ${DEFAULT-VALUE}).")
+  private Path data = Path.of(".espalier/shop");
+
+  @Option(names = "--bundle", description = "The source, of retrieve (default: ${DEFAULT-VALUE}).")
+  private String bundle = "shop-tiger@1";
+
+  @Option(names = "--k", description = "Items asked for (default: ${DEFAULT-VALUE}).")
+  private int k = 20;
+
+  @Option(names = "--deadline-ms", description = "Of a request (default: ${DEFAULT-VALUE}).")
+  private int deadlineMillis = 2000;
+
+  @Option(names = "--connections", description = "To the server (default: ${DEFAULT-VALUE}).")
+  private int connections = 4;
+
+  @Option(
+      names = "--seed",
+      description = "Of arrivals and the order of requests (default: ${DEFAULT-VALUE}).")
+  private long seed = 1;
+
+  long seed() {
+    return seed;
+  }
+
+  Target target() {
+    DataFolder folder = DataFolder.open(data);
+    return switch (call) {
+      case RETRIEVE ->
+          target(
+              RetrievalServiceGrpc.getRetrieveMethod(),
+              folder.sequences().stream().map(user -> retrieve(folder, user)),
+              (request, answer) -> Outcome.OK);
+      case RECOMMEND ->
+          target(
+              RouterServiceGrpc.getRecommendMethod(),
+              folder.sequences().stream().map(this::recommend),
+              (request, answer) -> judge(answer.getPage()));
+      case SEARCH ->
+          target(
+              RouterServiceGrpc.getSearchMethod(),
+              folder.queries().stream().map(LoggedQuery::query).distinct().map(this::search),
+              (request, answer) -> judge(answer.getPage()));
+    };
+  }
+
+  private <Q, A> Target target(
+      MethodDescriptor<Q, A> method, Stream<Q> requests, GrpcTarget.Judge<Q, A> judge) {
+    List<Q> all = new ArrayList<>(requests.toList());
+    if (all.isEmpty()) {
+      throw new IllegalArgumentException(
+          data + ": nothing to ask (expected: sequences.tsv, or queries.tsv for search)");
+    }
+    Collections.shuffle(all, new Random(seed));
+    List<ManagedChannel> channels =
+        Stream.generate(() -> ClientChannels.open(target)).limit(connections).toList();
+    return new GrpcTarget<>(
+        channels,
+        method,
+        Duration.ofMillis(deadlineMillis),
+        number -> all.get(number % all.size()),
+        judge);
+  }
+
+  private RetrieveRequest retrieve(DataFolder folder, UserSequence user) {
+    BundleId source = BundleId.parse(bundle);
+    List<String> history =
+        Arrays.stream(user.items()).mapToObj(item -> folder.item(item).id()).toList();
+    return RetrieveRequest.newBuilder()
+        .setBundle(source.name())
+        .setBundleVersion(source.version())
+        .setK(k)
+        .addAllHistory(history)
+        .addAllExclude(history)
+        .build();
+  }
+
+  private RecommendRequest recommend(UserSequence user) {
+    return RecommendRequest.newBuilder()
+        .setUser(User.newBuilder().setId(user.user()))
+        .setOptions(ListOptions.newBuilder().setPageSize(k))
+        .build();
+  }
+
+  private SearchRequest search(String query) {
+    return SearchRequest.newBuilder()
+        .setQuery(query)
+        .setOptions(ListOptions.newBuilder().setPageSize(k))
+        .build();
+  }
+
+  private static Outcome judge(ResultPage page) {
+    return page.getDegradationsCount() > 0 ? Outcome.DEGRADED : Outcome.OK;
+  }
+}

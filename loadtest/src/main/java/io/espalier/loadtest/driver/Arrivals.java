@@ -1,0 +1,37 @@
+package io.espalier.loadtest.driver;
+
+import java.time.Duration;
+import java.util.Arrays;
+import java.util.Random;
+
+/** When requests are due: a Poisson process, the same for the same seed. */
+public final class Arrivals {
+  private Arrivals() {}
+
+  /**
+   * The arrivals of a stretch of time.
+   *
+   * @param rate requests a second, on average
+   * @return nanoseconds since the start, rising
+   */
+  public static long[] poisson(double rate, Duration length, long seed) {
+    if (!(rate > 0) || rate > 1e6) {
+      throw new IllegalArgumentException("rate: " + rate + " (expected: > 0, at most 1000000)");
+    }
+    Random random = new Random(seed);
+    double end = length.toNanos();
+    long[] arrivals = new long[16];
+    int count = 0;
+    for (double at = gap(rate, random); at < end; at += gap(rate, random)) {
+      if (count == arrivals.length) {
+        arrivals = Arrays.copyOf(arrivals, 2 * count);
+      }
+      arrivals[count++] = (long) at;
+    }
+    return Arrays.copyOf(arrivals, count);
+  }
+
+  private static double gap(double rate, Random random) {
+    return -Math.log1p(-random.nextDouble()) * 1e9 / rate;
+  }
+}

@@ -1,0 +1,208 @@
+package io.espalier.loadtest.live;
+
+import io.espalier.bundles.BundleId;
+import io.espalier.bundles.BundleRepository;
+import io.espalier.loadtest.driver.GrpcTarget;
+import io.espalier.loadtest.driver.HistogramFiles;
+import io.espalier.loadtest.driver.Knee;
+import io.espalier.loadtest.driver.Latencies;
+import io.espalier.loadtest.driver.OpenLoop;
+import io.espalier.loadtest.driver.Outcome;
+import io.espalier.loadtest.driver.Report;
+import io.espalier.loadtest.driver.Requests;
+import io.espalier.loadtest.driver.WarmUp;
+import io.espalier.retrieval.v1.RetrievalServiceGrpc;
+import io.grpc.Channel;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+
+/** A steady load at half the knee while the catalogue changes and its snapshots are exchanged. */
+@Command(
+    name = "live-catalogue",
+    description =
+        "Starts a catalogue's writer and a retrieval server over made-up items, finds the server's"
+            + " knee, and measures at half of it while the catalogue changes.",
+    footer = "Exit codes: 0 done; 1 an answer failed or was illegal; 3 the driver was too late.")
+public final class LiveCatalogueCommand implements Callable<Integer> {
+  private static final String TEMPLATE = "shop-tiger@1";
+  private static final int PROBED = 1000;
+  private static final int CONNECTIONS = 4;
+  private static final int UNSOUND = 1;
+  static final int VOID = 3;
+
+  @Option(names = "--items", description = "Items (default: ${DEFAULT-VALUE}).")
+  private int items = 100_000;
+
+  @Option(names = "--events", description = "Compactions to wait for (default: ${DEFAULT-VALUE}).")
+  private int events = 200;
+
+  @Option(names = "--changes", description = "Changes a second (default: ${DEFAULT-VALUE}).")
+  private double changes = 1000;
+
+  @Option(
+      names = "--rate",
+      description = "Requests a second; 0 finds the knee and takes half (default: 0).")
+  private double rate;
+
+  @Option(names = "--slo-ms", description = "p99 at the knee (default: ${DEFAULT-VALUE}).")
+  private int sloMillis = 50;
+
+  @Option(names = "--window-s", description = "Seconds of one run (default: ${DEFAULT-VALUE}).")
+  private int windowSeconds = 10;
+
+  @Option(
+      names = "--warm-windows",
+      description = "Most runs to warm up in; 0: none (default: ${DEFAULT-VALUE}).")
+  private int warmWindows = 60;
+
+  @Option(names = "--deadline-ms", description = "Of a request (default: ${DEFAULT-VALUE}).")
+  private int deadlineMillis = 2000;
+
+  @Option(names = "--probe-pause-ms", description = "Between probes (default: ${DEFAULT-VALUE}).")
+  private int probePauseMillis = 100;
+
+  @Option(names = "--server-cpu", description = "The retrieval server's core (default: any).")
+  private String serverCpu = "";
+
+  @Option(names = "--server-heap", description = "Its heap (default: ${DEFAULT-VALUE}).")
+  private String serverHeap = "2g";
+
+  @Option(names = "--seed", description = "Of everything random (default: ${DEFAULT-VALUE}).")
+  private long seed = 1;
+
+  @Option(names = "--model-repo", description = "Where " + TEMPLATE + " is.")
+  private Path modelRepo = Path.of("model-repo");
+
+  @Option(names = "--out", description = "For data and histograms (default: ${DEFAULT-VALUE}).")
+  private Path out = Path.of(".espalier/loadtest/live-catalogue");
+
+  private final Report report;
+
+  /** Prints to a report. */
+  public LiveCatalogueCommand(Report report) {
+    this.report = report;
+  }
+
+  @Override
+  public Integer call() throws IOException, InterruptedException {
+    if (items < 2 * PROBED) {
+      throw new IllegalArgumentException("items: " + items + " (expected: >= " + 2 * PROBED + ")");
+    }
+    BundleRepository templates = BundleRepository.open(modelRepo);
+    SyntheticCatalogue catalogue =
+        SyntheticCatalogue.write(out, templates.get(BundleId.parse(TEMPLATE)), items, seed);
+    Events happened = new Events();
+    try (LiveServers servers =
+        new LiveServers(catalogue, out, serverCpu, serverHeap, happened::line)) {
+      return measure(catalogue, servers, happened);
+    }
+  }
+
+  private int measure(SyntheticCatalogue catalogue, LiveServers servers, Events happened)
+      throws IOException, InterruptedException {
+    Answers answers = new Answers(catalogue);
+    OpenLoop load = new OpenLoop(target(servers, answers), seed);
+    double loaded = rate > 0 ? rate : knee(load) / 2;
+    report.line("load: %.1f requests/s, %.0f changes/s", loaded, changes);
+
+    Ledger ledger = new Ledger(items);
+    List<Requests> runs = new ArrayList<>();
+    Churn churn = new Churn(servers.toWriter(), catalogue, ledger, items - PROBED, changes, seed);
+    VisibilityProbe probe =
+        new VisibilityProbe(
+            servers.toWriter(),
+            servers.toRetrieval(),
+            catalogue,
+            ledger,
+            items - PROBED,
+            Duration.ofMillis(probePauseMillis));
+    warmUp(load, loaded);
+    happened.clear();
+    while (happened.count("compaction") < events) {
+      runs.add(run(load, loaded));
+      report.line(
+          "%d compactions, %d changes, p99 %s",
+          happened.count("compaction"),
+          churn.acknowledged(),
+          Report.millis(runs.getLast().latencies().quantile(.99)));
+    }
+    probe.stop();
+    churn.stop();
+    report.line("");
+    report.line("%d changes, %d compactions", churn.acknowledged(), happened.count("compaction"));
+    return judge(Requests.join(runs), happened, answers.check(ledger), probe);
+  }
+
+  private GrpcTarget<?, ?> target(LiveServers servers, Answers answers)
+      throws IOException, InterruptedException {
+    List<Channel> channels = new ArrayList<>();
+    for (int i = 0; i < CONNECTIONS; i++) {
+      channels.add(servers.toRetrieval());
+    }
+    Questions questions = new Questions(items, seed);
+    return new GrpcTarget<>(
+        channels,
+        RetrievalServiceGrpc.getRetrieveMethod(),
+        Duration.ofMillis(deadlineMillis),
+        questions::get,
+        answers::judge);
+  }
+
+  private double knee(OpenLoop load) throws InterruptedException {
+    double first = 50;
+    warmUp(load, first);
+    double knee =
+        new Knee(at -> run(load, at), Duration.ofMillis(sloMillis), report::point).find(first);
+    report.line("knee: %.1f requests/s at p99 <= %d ms", knee, sloMillis);
+    return knee;
+  }
+
+  private void warmUp(OpenLoop load, double at) throws InterruptedException {
+    if (warmWindows > 0) {
+      int windows = WarmUp.run(() -> run(load, at), warmWindows);
+      report.line("warm after %d windows of %d s at %.1f/s", windows, windowSeconds, at);
+    }
+  }
+
+  private Requests run(OpenLoop load, double at) throws InterruptedException {
+    return load.run(at, Duration.ofSeconds(windowSeconds));
+  }
+
+  private int judge(
+      Requests requests, Events happened, Answers.Verdict verdict, VisibilityProbe probe)
+      throws IOException {
+    Latencies during = requests.latencies(request -> happened.overlap(requests, request));
+    Latencies others = requests.latencies(request -> !happened.overlap(requests, request));
+    report.run("all requests", requests, Duration.ofMillis(sloMillis));
+    report.latencies("during a compaction", during);
+    report.latencies("the others", others);
+    report.line(
+        "p99 during : others = %.2f (expected: at most 1.2)",
+        during.quantile(.99) / (double) Math.max(1, others.quantile(.99)));
+    report.latencies("upsert until seen", probe.upserts());
+    report.latencies("removal until seen", probe.removals());
+    report.line(
+        "%d failed, %d items returned, %d illegal, %d short lists",
+        requests.count(Outcome.FAILED), verdict.items(), verdict.illegal(), verdict.shortLists());
+    HistogramFiles files = new HistogramFiles(out.resolve("histograms"));
+    files.log("requests", requests);
+    files.distribution("requests", requests.latencies());
+    files.distribution("during", during);
+    files.distribution("others", others);
+    files.distribution("upserts", probe.upserts());
+    files.distribution("removals", probe.removals());
+    Optional<String> reason = requests.voidReason();
+    reason.ifPresent(text -> report.line("VOID: %s", text));
+    if (requests.count(Outcome.FAILED) > 0 || verdict.illegal() > 0) {
+      return UNSOUND;
+    }
+    return reason.isEmpty() ? 0 : VOID;
+  }
+}

@@ -1,0 +1,108 @@
+package io.espalier.loadtest.live;
+
+import io.espalier.loadtest.process.ServerProcess;
+import io.espalier.server.ClientChannels;
+import io.grpc.ManagedChannel;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Consumer;
+
+/** A catalogue's writer and a retrieval server that follows it, as processes. */
+final class LiveServers implements AutoCloseable {
+  private static final String PROGRAM = "io.espalier.cli.Main";
+
+  private final List<AutoCloseable> open = new ArrayList<>();
+  private final ServerProcess writer;
+  private final ServerProcess retrieval;
+
+  /**
+   * Starts both.
+   *
+   * @param folder the writer's log goes to a new folder in it
+   * @param cpu the processor that the retrieval server keeps to; empty for all
+   * @param heap of the retrieval server, as {@code -Xmx} takes it
+   * @param lines is told of each line that the retrieval server prints
+   */
+  LiveServers(
+      SyntheticCatalogue catalogue, Path folder, String cpu, String heap, Consumer<String> lines)
+      throws IOException, InterruptedException {
+    try {
+      Path log = Files.createTempDirectory(Files.createDirectories(folder), "log-");
+      writer = start("", "1g", catalogue, "catalog", "catalog_log=\"" + log + "\"", line -> {});
+      retrieval =
+          start(
+              cpu,
+              heap,
+              catalogue,
+              "retrieval",
+              "peers.catalog=\"" + writer.target() + "\"",
+              lines);
+      retrieval.target();
+    } catch (IOException | InterruptedException | RuntimeException e) {
+      close();
+      throw e;
+    }
+  }
+
+  private ServerProcess start(
+      String cpu,
+      String heap,
+      SyntheticCatalogue catalogue,
+      String stage,
+      String setting,
+      Consumer<String> lines)
+      throws IOException {
+    ServerProcess process =
+        ServerProcess.start(
+            cpu,
+            List.of(
+                "--enable-native-access=ALL-UNNAMED",
+                "-Xmx" + heap,
+                "-Dorg.slf4j.simpleLogger.log.io.espalier.retrieval.Catalogue=info"),
+            PROGRAM,
+            List.of(
+                "serve",
+                stage,
+                "--port",
+                "0",
+                "--data",
+                catalogue.data().toString(),
+                "--model-repo",
+                catalogue.modelRepo().toString(),
+                "--set",
+                setting),
+            lines);
+    open.add(process);
+    return process;
+  }
+
+  /** A channel to the writer, closed with this. */
+  ManagedChannel toWriter() throws IOException, InterruptedException {
+    return channel(writer.target());
+  }
+
+  /** A channel to the retrieval server, closed with this. */
+  ManagedChannel toRetrieval() throws IOException, InterruptedException {
+    return channel(retrieval.target());
+  }
+
+  private ManagedChannel channel(String target) {
+    ManagedChannel channel = ClientChannels.open(target);
+    open.add(channel::shutdownNow);
+    return channel;
+  }
+
+  @Override
+  public void close() {
+    for (AutoCloseable one : open.reversed()) {
+      try {
+        one.close();
+      } catch (Exception e) {
+        throw new IllegalStateException("a server could not be ended", e);
+      }
+    }
+  }
+}

@@ -1,0 +1,189 @@
+package io.espalier.loadtest.live;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.espalier.bundles.Bundle;
+import io.espalier.bundles.BundleId;
+import io.espalier.bundles.BundleRepository;
+import io.espalier.catalog.v1.Item;
+import io.espalier.server.ConfigFile;
+import io.espalier.stores.catalog.DataFolder;
+import java.io.BufferedWriter;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Random;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+
+/**
+ * A catalogue of made-up items, as a data folder and a model repository: a TIGER bundle with the
+ * models of another one, and semantic ids drawn at random.
+ *
+ * <p>An item's price follows from its number and its revision, so what a filter must let through is
+ * known without asking the server.
+ */
+public final class SyntheticCatalogue {
+  /** The bundle that gives the items their semantic ids. */
+  public static final BundleId BUNDLE = new BundleId("load-tiger", 1);
+
+  private static final List<String> FILES_LEFT_OUT = List.of("weights", "hf_config", "parity");
+
+  private final Path folder;
+  private final int levels;
+  // Of item i, level d at i · levels + d.
+  private final int[] codes;
+
+  private SyntheticCatalogue(Path folder, int levels, int[] codes) {
+    this.folder = folder;
+    this.levels = levels;
+    this.codes = codes;
+  }
+
+  /**
+   * Writes a catalogue of so many items.
+   *
+   * @param template a TIGER bundle, whose models are copied
+   */
+  public static SyntheticCatalogue write(Path folder, Bundle template, int items, long seed)
+      throws IOException {
+    int levels = template.parameters().size("levels");
+    int perLevel = template.parameters().size("codes");
+    int[] codes = new Random(seed).ints((long) items * levels, 0, perLevel).toArray();
+    SyntheticCatalogue catalogue = new SyntheticCatalogue(folder, levels, codes);
+    Files.createDirectories(catalogue.data());
+    try (BufferedWriter lines = Files.newBufferedWriter(catalogue.data().resolve("items.jsonl"))) {
+      for (int n = 0; n < items; n++) {
+        Item item = catalogue.item(n, 0);
+        lines.write(
+            "{\"id\": \"%s\", \"title\": \"%s\", \"brand\": \"%s\", \"price\": %s}%n"
+                .formatted(item.getId(), item.getTitle(), item.getBrand(), item.getPrice()));
+      }
+    }
+    catalogue.writeBundle(template);
+    return catalogue;
+  }
+
+  private void writeBundle(Bundle template) throws IOException {
+    Path directory = modelRepo().resolve("bundles/" + BUNDLE.name() + "/" + BUNDLE.version());
+    Files.createDirectories(directory);
+    Path ids = directory.resolve("items.tsv");
+    Path semanticIds = directory.resolve("semantic_ids.tsv");
+    try (BufferedWriter idLines = Files.newBufferedWriter(ids);
+        BufferedWriter codeLines = Files.newBufferedWriter(semanticIds)) {
+      for (int n = 0; n < size(); n++) {
+        idLines.write(id(n) + "\n");
+        codeLines.write(id(n) + "\t");
+        for (int level = 0; level < levels; level++) {
+          codeLines.write((level == 0 ? "" : " ") + code(n, level));
+        }
+        codeLines.write("\n");
+      }
+    }
+    ObjectNode manifest = ConfigFile.read(template.file("items").resolveSibling("bundle.yaml"));
+    manifest.put("name", BUNDLE.name()).put("version", BUNDLE.version());
+    manifest.withObject("/data").put("name", "load");
+    manifest.withObject("/data").put("fingerprint", DataFolder.open(data()).fingerprint());
+    manifest.remove("metrics");
+    ObjectNode checksums = manifest.withObject("/checksums");
+    for (String part : FILES_LEFT_OUT) {
+      if (template.hasFile(part)) {
+        checksums.remove(template.manifest().files().get(part));
+        manifest.withObject("/files").remove(part);
+      }
+    }
+    checksums.put("items.tsv", sha256(ids));
+    checksums.put("semantic_ids.tsv", sha256(semanticIds));
+    Files.writeString(directory.resolve("bundle.yaml"), ConfigFile.print(manifest));
+    for (String model : template.manifest().models().values()) {
+      copy(
+          template.file("items").resolveSibling("../../../models/" + model).normalize(),
+          modelRepo().resolve("models/" + model));
+    }
+    Files.createDirectories(modelRepo().resolve("routes"));
+    Files.writeString(
+        modelRepo().resolve("routes/load-feed.yaml"),
+        "name: load-feed\nkind: feed\nsources:\n- bundle: %s\n  k: 50\nmerge: {method: rrf}\n"
+            .formatted(BUNDLE));
+  }
+
+  private static void copy(Path from, Path to) throws IOException {
+    try (Stream<Path> files = Files.walk(from)) {
+      for (Path file : (Iterable<Path>) files::iterator) {
+        Path target = to.resolve(from.relativize(file).toString());
+        if (Files.isDirectory(file)) {
+          Files.createDirectories(target);
+        } else {
+          Files.copy(file, target, StandardCopyOption.REPLACE_EXISTING);
+        }
+      }
+    }
+  }
+
+  private static String sha256(Path file) throws IOException {
+    try {
+      byte[] digest = MessageDigest.getInstance("SHA-256").digest(Files.readAllBytes(file));
+      return "sha256:" + HexFormat.of().formatHex(digest);
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException("SHA-256 (expected: in every JDK)", e);
+    }
+  }
+
+  /** The data folder. */
+  public Path data() {
+    return folder.resolve("data");
+  }
+
+  /** The model repository. */
+  public Path modelRepo() {
+    return folder.resolve("model-repo");
+  }
+
+  /** The model repository, opened. */
+  public BundleRepository repository() {
+    return BundleRepository.open(modelRepo());
+  }
+
+  /** How many items there are at first. */
+  public int size() {
+    return codes.length / levels;
+  }
+
+  /** The external id of an item. */
+  public static String id(int number) {
+    return "item-" + number;
+  }
+
+  /** The number of an external id. */
+  public static int number(String id) {
+    return Integer.parseInt(id, "item-".length(), id.length(), 10);
+  }
+
+  /** An item after so many changes. */
+  public Item item(int number, int revision) {
+    return Item.newBuilder()
+        .setId(id(number))
+        .setTitle("item " + number + " revision " + revision)
+        .setBrand("brand-" + number % 1000)
+        .setPrice(price(number, revision))
+        .build();
+  }
+
+  /** Its price then, from 0 to 199.99. */
+  public static double price(int number, int revision) {
+    return (number * 7_919L + revision * 104_729L) % 20_000 / 100.0;
+  }
+
+  /** The codes of an item's semantic id. */
+  public List<Integer> semanticId(int number) {
+    return IntStream.range(0, levels).mapToObj(level -> code(number, level)).toList();
+  }
+
+  private int code(int number, int level) {
+    return codes[number * levels + level];
+  }
+}

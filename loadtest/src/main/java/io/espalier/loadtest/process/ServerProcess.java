@@ -1,0 +1,120 @@
+package io.espalier.loadtest.process;
+
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.function.Consumer;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/** A program of this class path as a process of its own that serves on a free loopback port. */
+public final class ServerProcess implements AutoCloseable {
+  private static final Pattern ADDRESS = Pattern.compile("listens at (127\\.0\\.0\\.1:[0-9]+)");
+  private static final Duration START = Duration.ofMinutes(5);
+  private static final int KEPT_LINES = 100;
+
+  private final Process process;
+  private final Consumer<String> lines;
+  private final CompletableFuture<String> target = new CompletableFuture<>();
+  private final Deque<String> last = new ArrayDeque<>();
+
+  private ServerProcess(Process process, Consumer<String> lines) {
+    this.process = process;
+    this.lines = lines;
+    Thread.ofPlatform().daemon().name("output-of-" + process.pid()).start(this::read);
+  }
+
+  /**
+   * Starts a program.
+   *
+   * @param cpu the processor that it keeps to, as {@code taskset} names them; empty for all
+   * @param lines is told of each line that it prints
+   */
+  public static ServerProcess start(
+      String cpu,
+      List<String> jvmFlags,
+      String main,
+      List<String> arguments,
+      Consumer<String> lines)
+      throws IOException {
+    List<String> command = new ArrayList<>();
+    if (!cpu.isEmpty()) {
+      command.addAll(List.of("taskset", "-c", cpu));
+    }
+    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.add("--sun-misc-unsafe-memory-access=allow");
+    command.addAll(jvmFlags);
+    command.addAll(List.of("-cp", System.getProperty("java.class.path"), main));
+    command.addAll(arguments);
+    return new ServerProcess(new ProcessBuilder(command).redirectErrorStream(true).start(), lines);
+  }
+
+  private void read() {
+    try (BufferedReader reader = process.inputReader(StandardCharsets.UTF_8)) {
+      for (String line = reader.readLine(); line != null; line = reader.readLine()) {
+        synchronized (last) {
+          last.addLast(line);
+          if (last.size() > KEPT_LINES) {
+            last.removeFirst();
+          }
+        }
+        lines.accept(line);
+        Matcher matcher = ADDRESS.matcher(line);
+        if (matcher.find()) {
+          target.complete(matcher.group(1));
+        }
+      }
+    } catch (IOException e) {
+      lines.accept(e.toString());
+    }
+    target.completeExceptionally(new IOException("ended before it served:\n" + output()));
+  }
+
+  /** The last lines that it printed. */
+  public String output() {
+    synchronized (last) {
+      return String.join("\n", last);
+    }
+  }
+
+  /**
+   * Where it listens, once it does.
+   *
+   * @throws IOException with what it printed, when it ended instead
+   */
+  public String target() throws IOException, InterruptedException {
+    try {
+      return target.get(START.toSeconds(), TimeUnit.SECONDS);
+    } catch (ExecutionException | TimeoutException e) {
+      throw new IOException("process " + process.pid() + " does not serve:\n" + output(), e);
+    }
+  }
+
+  /** Ends it by {@code SIGKILL}, and returns once it is gone. */
+  public void kill() throws InterruptedException {
+    process.destroyForcibly().waitFor();
+  }
+
+  @Override
+  public void close() {
+    process.destroy();
+    try {
+      if (!process.waitFor(20, TimeUnit.SECONDS)) {
+        kill();
+      }
+    } catch (InterruptedException e) {
+      process.destroyForcibly();
+      Thread.currentThread().interrupt();
+    }
+  }
+}
