@@ -9,7 +9,7 @@ import java.util.function.IntConsumer;
  * <p>A state of one side alone is that side's own; a prefix that both know is a number into a table
  * of pairs, which lives as long as the request. The delta is small, so pairs are few.
  */
-final class LiveConstraint implements Constraint {
+public final class LiveConstraint implements Constraint {
   // Ranges of leaves leave these bits free.
   private static final long DELTA = 1L << 63;
   private static final long PAIR = 1L << 31;
@@ -23,7 +23,12 @@ final class LiveConstraint implements Constraint {
   private long[] pairs = new long[64];
   private int pairCount;
 
-  LiveConstraint(Constraint snapshot, Constraint delta, int[] deltaItems) {
+  /**
+   * Joins two constraints whose states leave bits 31 and 63 free, as ranges do.
+   *
+   * @param deltaItems the items that the delta numbers from 0, ascending
+   */
+  public LiveConstraint(Constraint snapshot, Constraint delta, int[] deltaItems) {
     this.snapshot = snapshot;
     this.delta = delta;
     this.deltaItems = deltaItems;

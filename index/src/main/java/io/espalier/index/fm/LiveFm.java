@@ -1,0 +1,205 @@
+package io.espalier.index.fm;
+
+import io.espalier.index.live.Renumbering;
+import io.espalier.index.trie.Constraint;
+import io.espalier.index.trie.LiveConstraint;
+import java.util.Arrays;
+import java.util.Map;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import java.util.function.IntConsumer;
+import java.util.function.IntPredicate;
+import org.roaringbitmap.RoaringBitmap;
+
+/**
+ * The texts of a catalogue's items at one offset: a snapshot's index, and a small one beside it of
+ * the items that changed since. Immutable.
+ *
+ * <p>As in {@link io.espalier.index.trie.LiveTrie}, an item that changed in any way leaves the
+ * snapshot's part for the delta's and keeps its index. How often an n-gram occurs is counted in
+ * both parts, what changed since included: counts weigh, they allow nothing.
+ */
+public final class LiveFm {
+  private final FmIndex snapshot;
+  // Items of the snapshot that changed.
+  private final RoaringBitmap outdated;
+  private final int[] outdatedItems;
+  // Tokens of the items that changed and have a text, by index.
+  private final SortedMap<Integer, int[]> changed;
+  private final int[] deltaItems;
+  private final FmIndex delta;
+
+  private LiveFm(FmIndex snapshot, RoaringBitmap outdated, SortedMap<Integer, int[]> changed) {
+    this.snapshot = snapshot;
+    this.outdated = outdated;
+    this.outdatedItems = outdated.toArray();
+    this.changed = changed;
+    this.deltaItems = changed.keySet().stream().mapToInt(item -> item).toArray();
+    this.delta = index(snapshot.tokens(), changed.values().toArray(int[][]::new), 1);
+  }
+
+  private static FmIndex index(int tokens, int[][] texts, int rate) {
+    int[] begins = new int[texts.length + 1];
+    for (int i = 0; i < texts.length; i++) {
+      begins[i + 1] = Math.addExact(begins[i], texts[i].length);
+    }
+    int[] text = new int[begins[texts.length]];
+    for (int i = 0; i < texts.length; i++) {
+      System.arraycopy(texts[i], 0, text, begins[i], texts[i].length);
+    }
+    return FmIndex.build(tokens, text, begins, rate);
+  }
+
+  /**
+   * The texts of a snapshot, unchanged.
+   *
+   * @param tokens how many different ones there may be
+   * @param texts by item, its tokens; none for an item that is not to be found
+   * @param rate as {@link FmIndex#build} takes it
+   */
+  public static LiveFm of(int tokens, int[][] texts, int rate) {
+    return new LiveFm(index(tokens, texts, rate), new RoaringBitmap(), new TreeMap<>());
+  }
+
+  /**
+   * The texts after some more changes.
+   *
+   * @param changes by item index, the tokens that the item has from now on; none for an item that
+   *     is gone or is not to be found
+   */
+  public LiveFm after(Map<Integer, int[]> changes) {
+    RoaringBitmap nowOutdated = outdated.clone();
+    SortedMap<Integer, int[]> nowChanged = new TreeMap<>(changed);
+    changes.forEach(
+        (item, tokens) -> {
+          if (item < snapshot.items()) {
+            nowOutdated.add(item);
+          }
+          if (tokens.length == 0) {
+            nowChanged.remove(item);
+          } else {
+            nowChanged.put(item, tokens.clone());
+          }
+        });
+    return new LiveFm(snapshot, nowOutdated, nowChanged);
+  }
+
+  /**
+   * The same texts as a snapshot of their own.
+   *
+   * @param numbers the items' indices from now on
+   */
+  public LiveFm compacted(Renumbering numbers) {
+    int[][] texts = new int[numbers.size()][];
+    for (int before = 0; before < numbers.before(); before++) {
+      if (numbers.of(before) >= 0) {
+        texts[numbers.of(before)] = tokens(before);
+      }
+    }
+    return of(snapshot.tokens(), texts, snapshot.rate());
+  }
+
+  /** The snapshot's index: what {@link #legal} takes legal rows of. */
+  public FmIndex snapshot() {
+    return snapshot;
+  }
+
+  /** How many tokens the items have together, those that changed since the snapshot twice. */
+  public int size() {
+    return snapshot.size() + delta.size();
+  }
+
+  /** The tokens of an item; none when it is not to be found. */
+  public int[] tokens(int item) {
+    int[] now = changed.get(item);
+    if (now != null) {
+      return now.clone();
+    }
+    if (item < 0 || item >= snapshot.items() || outdated.contains(item)) {
+      return new int[0];
+    }
+    int[] tokens = new int[snapshot.length(item)];
+    for (int i = 0; i < tokens.length; i++) {
+      tokens[i] = snapshot.token(item, i);
+    }
+    return tokens;
+  }
+
+  /** How often an n-gram occurs. */
+  public int count(int[] ngram) {
+    return count(snapshot.find(ngram)) + count(delta.find(ngram));
+  }
+
+  private static int count(long range) {
+    return range == FmIndex.NONE ? 0 : FmIndex.count(range);
+  }
+
+  /**
+   * What a request may end in.
+   *
+   * @param ofSnapshot the rows of {@link #snapshot} that a filter allows; those of items that
+   *     changed since do not count
+   * @param ofDelta whether the filter allows an item that changed
+   * @param excluded indices of items that are barred nevertheless, a few
+   */
+  public Legal legal(LegalRows ofSnapshot, IntPredicate ofDelta, int[] excluded) {
+    RoaringBitmap allowed = new RoaringBitmap();
+    for (int number = 0; number < deltaItems.length; number++) {
+      if (ofDelta.test(deltaItems[number])) {
+        allowed.add(number);
+      }
+    }
+    for (int item : excluded) {
+      int number = Arrays.binarySearch(deltaItems, item);
+      if (number >= 0) {
+        allowed.remove(number);
+      }
+    }
+    return new Legal(ofSnapshot.without(outdatedItems).without(excluded), delta.legal(allowed));
+  }
+
+  /** The legal items of a request. */
+  public final class Legal {
+    private final LegalRows ofSnapshot;
+    private final LegalRows ofDelta;
+
+    private Legal(LegalRows ofSnapshot, LegalRows ofDelta) {
+      this.ofSnapshot = ofSnapshot;
+      this.ofDelta = ofDelta;
+    }
+
+    /** The n-grams that occur in a legal item. */
+    public Constraint constraint(Ngrams ngrams) {
+      Constraint old = snapshot.constraint(ofSnapshot, ngrams);
+      return deltaItems.length == 0
+          ? old
+          : new LiveConstraint(old, delta.constraint(ofDelta, ngrams), deltaItems);
+    }
+
+    /**
+     * Gives the legal items that an n-gram occurs in, an item as often as it does: of the first
+     * rows of its range, the snapshot's before the delta's.
+     *
+     * @param most rows that are looked at
+     */
+    public void forEachOccurrence(int[] ngram, int most, IntConsumer consumer) {
+      int left = most - each(snapshot, ofSnapshot, ngram, most, consumer);
+      each(delta, ofDelta, ngram, left, number -> consumer.accept(deltaItems[number]));
+    }
+
+    /** How many rows were looked at. */
+    private static int each(
+        FmIndex index, LegalRows legal, int[] ngram, int most, IntConsumer consumer) {
+      long range = index.find(ngram);
+      if (range == FmIndex.NONE) {
+        return 0;
+      }
+      int from = FmIndex.from(range);
+      int to = (int) Math.min(FmIndex.to(range), (long) from + most);
+      for (int row = legal.next(from, to); row < to; row = legal.next(row + 1, to)) {
+        consumer.accept(index.item(row));
+      }
+      return to - from;
+    }
+  }
+}
