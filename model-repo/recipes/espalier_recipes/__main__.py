@@ -81,6 +81,17 @@ def parser() -> argparse.ArgumentParser:
     assign.add_argument("--bundle", type=label, required=True)
     assign.add_argument("--version", type=int, default=1)
     assign.add_argument("--max-time", type=seconds, default=seconds("10m"), help="default 10m")
+    texts = commands.add_parser("transrec", help="adds a TransRec bundle beside the data's E4SRec bundle")
+    texts.add_argument("--data", type=Path, required=True, help="data folder")
+    texts.add_argument("--out", type=Path, required=True, help="model repository to add to")
+    texts.add_argument("--name", type=label, help="first part of the bundles' names")
+    texts.add_argument("--version", type=int, default=1)
+    texts.add_argument("--max-time", type=seconds, default=seconds("60m"), help="of training; default 60m")
+    texts.add_argument("--epochs", type=float, default=1.0, help="multiplies the epochs")
+    texts.add_argument("--seed", type=int, default=1)
+    texts.add_argument("--text", choices=("minilm", "lexical"), default="minilm")
+    texts.add_argument("--test-users", type=int, default=2000)
+    texts.add_argument("--threads", type=int, default=0, help="default: all cores")
     return top
 
 
@@ -115,6 +126,8 @@ def main(arguments: list[str] | None = None) -> int:
         folder = data.load(options.data)
         print(new_items.add_to(options.out, options.bundle, options.version, folder, options.max_time))
         return 0
+    if options.command == "transrec":
+        return transrec(options)
     os.environ.setdefault("HF_HUB_OFFLINE", "1" if options.backbone in ("sasrec", "random") else "0")
     import torch
 
@@ -182,6 +195,29 @@ def main(arguments: list[str] | None = None) -> int:
             f" {options.test_users or 'all'} users."
         )
         print(table(rows))
+    return 0
+
+
+def transrec(options) -> int:
+    import torch
+
+    from . import data, transrec_bundle
+
+    torch.set_num_threads(options.threads or os.cpu_count() or 1)
+    rows = transrec_bundle.train(
+        data.load(options.data),
+        transrec_bundle.Options(
+            out=options.out,
+            name=options.name or folder_label(options.data),
+            version=options.version,
+            seconds=options.max_time,
+            epochs=options.epochs,
+            seed=options.seed,
+            text=options.text,
+            test_users=options.test_users,
+        ),
+    )
+    print(table(rows))
     return 0
 
 

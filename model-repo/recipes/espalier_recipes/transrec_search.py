@@ -12,7 +12,7 @@ import torch
 from tqdm import tqdm
 
 from . import grounding, transrec
-from .transrec_corpus import END, Corpus, Facet
+from .transrec_corpus import Corpus, Facet
 
 
 def suffix_array(text: np.ndarray) -> np.ndarray:
@@ -71,6 +71,7 @@ class Search:
 
     def __init__(self, index: Index, facet: Facet, beam: int, seen: set[int]):
         self.index, self.facet, self.beam, self.seen = index, facet, beam, seen
+        self.seen_tokens = sum(len(index.documents[item]) for item in seen)
         self.ngrams: list[tuple[tuple[int, ...], float, tuple[int, int]]] = []
         whole = (0, len(index.text))
         if facet.written:
@@ -81,7 +82,7 @@ class Search:
         self.ranges, self.scores, self.body = [whole], [0.0], 0
 
     def legal(self, low: int, high: int) -> bool:
-        if high - low > 4096 or not self.seen:
+        if high - low > self.seen_tokens:
             return True
         return any(int(item) not in self.seen for item in self.index.owners(low, high))
 
