@@ -89,7 +89,7 @@ public final class RetrievalComponent implements AutoCloseable {
    */
   public static RetrievalComponent open(
       BundleRepository repository, List<BundleId> bundles, DataFolder data, ModelRunner runner) {
-    return open(repository, bundles, data, runner, null);
+    return open(repository, bundles, data, runner, null, null);
   }
 
   /**
