@@ -77,6 +77,37 @@ public abstract class ModelRunnerContract {
   }
 
   @Test
+  void load_folderFromElsewhere_servesItByItsNameUntilUnloaded(@TempDir Path elsewhere) {
+    Path folder =
+        new TestRepository(elsewhere)
+            .affine(
+                "guest",
+                """
+                instance_group { count: 1 kind: KIND_CPU }
+                dynamic_batching { preferred_batch_size: [ 4 ] max_queue_delay_microseconds: 100 }
+                model_warmup {
+                  name: "one" batch_size: 1
+                  inputs { key: "x" value { data_type: TYPE_FP32 dims: [ 2 ] zero_data: true } }
+                }
+                """);
+
+    runner.load(folder);
+
+    ModelCall call =
+        new ModelCall("guest", Map.of("x", Tensor.ofFloats(new float[] {3, 4}, 1, 2)), soon());
+    assertThat(floats(runner.infer(call).join(), "y")).containsExactly(7, 9);
+    runner.unload("guest");
+    assertThat(runner.isReady("guest")).isFalse();
+  }
+
+  @Test
+  void load_noModel_fails(@TempDir Path elsewhere) {
+    assertThat(catchThrowable(() -> runner.load(elsewhere.resolve("nothing"))))
+        .isInstanceOfSatisfying(
+            ModelException.class, e -> assertThat(e.reason()).isEqualTo(Reason.NOT_READY));
+  }
+
+  @Test
   void infer_rows_givesTheirOutputs() {
     Map<String, Tensor> outputs = runner.infer(affine(2, 1, 2, 3, 4)).join();
 

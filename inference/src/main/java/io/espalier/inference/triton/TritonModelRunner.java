@@ -15,6 +15,8 @@ import io.espalier.inference.oip.v2.ModelConfigRequest;
 import io.espalier.inference.oip.v2.ModelInferRequest;
 import io.espalier.inference.oip.v2.ModelInferResponse;
 import io.espalier.inference.oip.v2.ModelReadyRequest;
+import io.espalier.inference.oip.v2.RepositoryModelLoadRequest;
+import io.espalier.inference.oip.v2.RepositoryModelUnloadRequest;
 import io.grpc.CallOptions;
 import io.grpc.ChannelCredentials;
 import io.grpc.ClientCall;
@@ -23,7 +25,9 @@ import io.grpc.ManagedChannel;
 import io.grpc.StatusRuntimeException;
 import io.grpc.stub.ClientCalls;
 import io.grpc.stub.StreamObserver;
+import java.io.IOException;
 import java.nio.ByteOrder;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -41,6 +45,7 @@ import java.util.concurrent.TimeUnit;
 public final class TritonModelRunner implements ModelRunner {
   private static final long LONGEST_TIMEOUT_NANOS = TimeUnit.DAYS.toNanos(1);
   private static final int CONTROL_SECONDS = 10;
+  private static final int LOAD_SECONDS = 300;
 
   /**
    * Triton answers pings that come more often than every five minutes by closing the connection.
@@ -166,6 +171,35 @@ public final class TritonModelRunner implements ModelRunner {
     }
   }
 
+  /** Sends the folder's files; the server must be one whose models are loaded by request. */
+  @Override
+  public void load(Path folder) {
+    String model = folder.getFileName().toString();
+    if (closed) {
+      throw closed(model);
+    }
+    try {
+      RepositoryModelLoadRequest request = LoadMessages.request(model, folder);
+      var unused = control(LOAD_SECONDS).repositoryModelLoad(request);
+    } catch (IOException e) {
+      throw new ModelException(Reason.NOT_READY, folder + ": cannot be read: " + e.getMessage(), e);
+    } catch (StatusRuntimeException e) {
+      throw StatusReasons.exception(model, e);
+    }
+  }
+
+  @Override
+  public void unload(String model) {
+    try {
+      var unused =
+          control(LOAD_SECONDS)
+              .repositoryModelUnload(
+                  RepositoryModelUnloadRequest.newBuilder().setModelName(model).build());
+    } catch (StatusRuntimeException e) {
+      throw StatusReasons.exception(model, e);
+    }
+  }
+
   @Override
   public void close() {
     closed = true;
@@ -181,8 +215,12 @@ public final class TritonModelRunner implements ModelRunner {
   }
 
   private GRPCInferenceServiceBlockingStub control() {
+    return control(CONTROL_SECONDS);
+  }
+
+  private GRPCInferenceServiceBlockingStub control(int seconds) {
     return GRPCInferenceServiceGrpc.newBlockingStub(channel)
-        .withDeadlineAfter(CONTROL_SECONDS, TimeUnit.SECONDS);
+        .withDeadlineAfter(seconds, TimeUnit.SECONDS);
   }
 
   private static TensorSpec spec(

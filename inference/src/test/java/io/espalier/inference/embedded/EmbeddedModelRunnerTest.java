@@ -63,25 +63,6 @@ class EmbeddedModelRunnerTest {
   }
 
   @Test
-  void load_folderFromElsewhere_servesItByItsNameUntilUnloaded(@TempDir Path elsewhere) {
-    Path folder = new TestRepository(elsewhere).affine("guest", "");
-    try (EmbeddedModelRunner runner = new EmbeddedModelRunner(repository.path())) {
-      runner.load(folder);
-      ModelCall call =
-          new ModelCall(
-              "guest",
-              Map.of("x", Tensor.ofFloats(new float[] {3}, 1, 1)),
-              System.nanoTime() + TimeUnit.MINUTES.toNanos(1));
-      assertThat(requireNonNull(runner.infer(call).join().get("y")).floats().get(0)).isEqualTo(7);
-
-      runner.unload("guest");
-      assertThat(runner.isReady("guest")).isFalse();
-      assertThat(catchThrowable(() -> runner.infer(call).join()))
-          .hasRootCauseInstanceOf(ModelException.class);
-    }
-  }
-
-  @Test
   void infer_thousandsOfRandomCalls_rowsAreRightAndNothingIsLeft() throws Exception {
     repository.lookup("lookup", 1000, BATCHED);
     long seed = ThreadLocalRandom.current().nextLong();

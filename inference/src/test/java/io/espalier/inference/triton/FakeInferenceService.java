@@ -1,6 +1,7 @@
 package io.espalier.inference.triton;
 
 import com.google.protobuf.ByteString;
+import com.google.protobuf.util.JsonFormat;
 import io.espalier.inference.DataType;
 import io.espalier.inference.ModelCall;
 import io.espalier.inference.ModelException;
@@ -18,11 +19,19 @@ import io.espalier.inference.oip.v2.ModelInput;
 import io.espalier.inference.oip.v2.ModelOutput;
 import io.espalier.inference.oip.v2.ModelReadyRequest;
 import io.espalier.inference.oip.v2.ModelReadyResponse;
+import io.espalier.inference.oip.v2.ModelRepositoryParameter;
+import io.espalier.inference.oip.v2.RepositoryModelLoadRequest;
+import io.espalier.inference.oip.v2.RepositoryModelLoadResponse;
+import io.espalier.inference.oip.v2.RepositoryModelUnloadRequest;
+import io.espalier.inference.oip.v2.RepositoryModelUnloadResponse;
 import io.grpc.Status;
 import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
+import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
@@ -83,6 +92,44 @@ final class FakeInferenceService extends GRPCInferenceServiceImplBase {
   public void modelReady(ModelReadyRequest request, StreamObserver<ModelReadyResponse> responses) {
     responses.onNext(
         ModelReadyResponse.newBuilder().setReady(engine.isReady(request.getName())).build());
+    responses.onCompleted();
+  }
+
+  @Override
+  public void repositoryModelLoad(
+      RepositoryModelLoadRequest request, StreamObserver<RepositoryModelLoadResponse> responses) {
+    try {
+      Path folder = Files.createTempDirectory("fake-triton").resolve(request.getModelName());
+      for (Map.Entry<String, ModelRepositoryParameter> part :
+          request.getParametersMap().entrySet()) {
+        if (part.getKey().startsWith("file:")) {
+          Path file = folder.resolve(part.getKey().substring("file:".length()));
+          Files.createDirectories(file.getParent());
+          Files.write(file, part.getValue().getBytesParam().toByteArray());
+        }
+      }
+      ModelConfig.Builder config = ModelConfig.newBuilder();
+      JsonFormat.parser().merge(request.getParametersOrThrow("config").getStringParam(), config);
+      Files.writeString(folder.resolve("config.pbtxt"), config.build().toString());
+      engine.load(folder);
+      responses.onNext(RepositoryModelLoadResponse.getDefaultInstance());
+      responses.onCompleted();
+    } catch (IOException e) {
+      responses.onError(Status.INTERNAL.withDescription(e.getMessage()).asRuntimeException());
+    } catch (ModelException e) {
+      responses.onError(
+          Status.INTERNAL
+              .withDescription("failed to load '" + request.getModelName() + "': " + e.getMessage())
+              .asRuntimeException());
+    }
+  }
+
+  @Override
+  public void repositoryModelUnload(
+      RepositoryModelUnloadRequest request,
+      StreamObserver<RepositoryModelUnloadResponse> responses) {
+    engine.unload(request.getModelName());
+    responses.onNext(RepositoryModelUnloadResponse.getDefaultInstance());
     responses.onCompleted();
   }
 
