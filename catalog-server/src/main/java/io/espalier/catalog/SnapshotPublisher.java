@@ -29,7 +29,7 @@ import org.slf4j.LoggerFactory;
 final class SnapshotPublisher implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(SnapshotPublisher.class);
   private static final int READ_BYTES = 1 << 20;
-  private static final Duration POLL = Duration.ofMillis(500);
+  private static final Duration POLL = Duration.ofMillis(50);
   // A store that fails is not asked again at once.
   private static final Duration PAUSE = Duration.ofSeconds(5);
 
@@ -130,10 +130,12 @@ final class SnapshotPublisher implements AutoCloseable {
 
   /** Finishes a return that a crash cut short, and gives a new bundle version its snapshot. */
   private synchronized void begin(Map<BundleId, Codes> codes) throws IOException {
-    boolean complete = last.state().tries().keySet().containsAll(bundles);
-    List<LoggedChange> since = since();
-    if (!complete) {
-      publish(with(last.state(), codes), since);
+    if (last.state().tries().keySet().containsAll(bundles)) {
+      since();
+    } else {
+      // What the log has of items has no ids of the new version: they are given on top of it.
+      publish();
+      publish(with(last.state(), codes), List.of());
     }
   }
 

@@ -56,6 +56,7 @@ final class Program {
             .addSubcommand(new RecordCommand(terminal))
             .addSubcommand(new UpsertCommand(terminal))
             .addSubcommand(new RemoveCommand(terminal))
+            .addSubcommand(new SnapshotsCommand(terminal))
             .addSubcommand(new ReadyCommand(terminal))
             .addSubcommand(new EvalCommand(terminal, home))
             .addSubcommand(new ValidateCommand(terminal, home))

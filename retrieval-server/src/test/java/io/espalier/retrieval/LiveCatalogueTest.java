@@ -1,5 +1,6 @@
 package io.espalier.retrieval;
 
+import static java.util.stream.Collectors.toMap;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.awaitility.Awaitility.await;
@@ -7,11 +8,16 @@ import static org.awaitility.Awaitility.await;
 import io.espalier.bundles.BundleId;
 import io.espalier.bundles.BundleRepository;
 import io.espalier.catalog.CatalogComponent;
+import io.espalier.catalog.SnapshotSettings;
+import io.espalier.catalog.SnapshotStore;
 import io.espalier.catalog.v1.CatalogServiceGrpc;
-import io.espalier.catalog.v1.Change;
+import io.espalier.catalog.v1.CatalogServiceGrpc.CatalogServiceBlockingStub;
 import io.espalier.catalog.v1.Filter;
 import io.espalier.catalog.v1.Item;
+import io.espalier.catalog.v1.ListSnapshotsRequest;
 import io.espalier.catalog.v1.Range;
+import io.espalier.catalog.v1.RollBackRequest;
+import io.espalier.catalog.v1.SnapshotInfo;
 import io.espalier.catalog.v1.UpdateRequest;
 import io.espalier.catalog.v1.UpdateResponse;
 import io.espalier.inference.Tensor;
@@ -22,14 +28,15 @@ import io.espalier.retrieval.v1.RetrievalServiceGrpc;
 import io.espalier.retrieval.v1.RetrievalServiceGrpc.RetrievalServiceBlockingStub;
 import io.espalier.retrieval.v1.RetrieveRequest;
 import io.espalier.retrieval.v1.RetrieveResponse;
+import io.espalier.stores.blobs.FolderBlobs;
 import io.espalier.stores.catalog.DataFolder;
-import io.espalier.stores.log.LogRecord;
 import io.espalier.testing.FunctionRunner;
 import io.espalier.testing.MemoryLog;
 import io.espalier.testing.ServedStage;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.stub.StreamObserver;
+import io.opentelemetry.api.OpenTelemetry;
 import java.io.IOException;
 import java.nio.LongBuffer;
 import java.nio.file.Files;
@@ -39,11 +46,14 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Random;
 import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -57,44 +67,73 @@ class LiveCatalogueTest {
   private static final int CODES = 8;
   // The folder's items; the bundle knows all.
   private static final int AT_FIRST = 200;
+  private static final BundleId TIGER = BundleId.parse("tiger@1");
+  private static final int KEPT = 4;
+  private static final int CHANGES_A_SNAPSHOT = 40;
   private static final Duration PATIENCE = Duration.ofMinutes(2);
 
   private final FunctionRunner runner = new FunctionRunner();
   private final MemoryLog log = new MemoryLog(AT_FIRST + 1);
   private final List<AutoCloseable> open = new ArrayList<>();
   private final Random random = new Random(7);
+  // By offset, what the catalogue was: prices by id.
+  private final Map<Long, Map<String, Integer>> past = new ConcurrentHashMap<>();
+  private final AtomicInteger rollBacks = new AtomicInteger();
   private final int[] codes = random.ints((long) ITEMS * LEVELS, 0, CODES).toArray();
+  private BundleRepository repository;
+  private DataFolder data;
+  private ServedStage writer;
+  private CatalogServiceBlockingStub catalogue;
   private RetrievalServiceBlockingStub retrieval;
   private Updates updates;
+  @TempDir Path dir;
 
   @BeforeEach
-  void start(@TempDir Path dir) throws IOException {
+  void start() throws IOException {
     models();
-    BundleRepository repository = repository(dir);
-    Path data = Files.createDirectories(dir.resolve("data"));
+    repository = repository(dir);
+    Path items = Files.createDirectories(dir.resolve("data"));
     Files.write(
-        data.resolve("items.jsonl"),
+        items.resolve("items.jsonl"),
         IntStream.range(0, AT_FIRST)
             .mapToObj(i -> "{\"id\": \"%s\", \"price\": %d}".formatted(id(i), i % 10))
             .toList());
-    BundleId bundle = BundleId.parse("tiger@1");
-    CatalogComponent catalog = CatalogComponent.start(repository, List.of(bundle), log);
+    data = DataFolder.open(items);
+    CatalogComponent catalog =
+        CatalogComponent.start(
+            repository,
+            List.of(TIGER),
+            log,
+            new CatalogComponent.Publishing(
+                store("writer"),
+                new SnapshotSettings(KEPT, CHANGES_A_SNAPSHOT, Duration.ofDays(1), 1),
+                data.items()));
     open.add(catalog);
-    ServedStage writer = ServedStage.of("catalog", catalog.service());
+    writer = ServedStage.of("catalog", catalog.service());
     open.add(writer);
+    retrieval = replica("replica");
+    updates = new Updates(CatalogServiceGrpc.newStub(writer.channel()));
+    catalogue = CatalogServiceGrpc.newBlockingStub(writer.channel());
+  }
+
+  private SnapshotStore store(String user) throws IOException {
+    return new SnapshotStore(
+        FolderBlobs.open(dir.resolve("snapshots")),
+        dir.resolve(user),
+        OpenTelemetry.noop().getMeter("test"));
+  }
+
+  /** One more server that follows the catalogue. */
+  private RetrievalServiceBlockingStub replica(String name) throws IOException {
     RetrievalComponent component =
         RetrievalComponent.open(
-            repository,
-            List.of(bundle, BundleId.parse("popular@1")),
-            DataFolder.open(data),
-            runner);
+            repository, List.of(TIGER, BundleId.parse("popular@1")), data, runner, store(name));
     open.add(component);
     component.follow(writer.channel());
     await().atMost(PATIENCE).until(component::isUpToDate);
-    ServedStage stage = ServedStage.of("retrieval", component.service());
+    ServedStage stage = ServedStage.of(name, component.service());
     open.add(stage);
-    retrieval = RetrievalServiceGrpc.newBlockingStub(stage.channel());
-    updates = new Updates(CatalogServiceGrpc.newStub(writer.channel()));
+    return RetrievalServiceGrpc.newBlockingStub(stage.channel());
   }
 
   @AfterEach
@@ -105,16 +144,15 @@ class LiveCatalogueTest {
   }
 
   /**
-   * A writer changes the catalogue as fast as it can while another asks. What the catalogue was at
-   * an answer's offset is told by the log.
+   * A writer changes the catalogue as fast as it can, and takes it back now and then, while another
+   * asks; snapshots take each other's place all the while. What the catalogue was at an answer's
+   * offset is told by what was acknowledged.
    */
   @Test
   void retrieve_underChurn_isTheCatalogueOfItsOffsetExactly() throws Exception {
     long wanted = Long.getLong("espalier.churn.items", 200_000);
-    Map<String, Double> prices = new HashMap<>();
-    for (int i = 0; i < AT_FIRST; i++) {
-      prices.put(id(i), (double) (i % 10));
-    }
+    remember(
+        AT_FIRST, IntStream.range(0, AT_FIRST).boxed().collect(toMap(n -> id(n), n -> n % 10)));
     AtomicBoolean stop = new AtomicBoolean();
     Thread churn = Thread.ofPlatform().start(() -> churn(stop));
     long known = AT_FIRST;
@@ -133,9 +171,12 @@ class LiveCatalogueTest {
         RetrieveResponse response = retrieval.retrieve(request.build());
 
         assertThat(response.getCatalogOffset()).isGreaterThanOrEqualTo(known);
-        known = replay(prices, known, response.getCatalogOffset());
+        known = response.getCatalogOffset();
+        long offset = known;
+        // An answer may be faster than the acknowledgement of what it knows.
+        await().atMost(PATIENCE).until(() -> past.containsKey(offset));
         List<String> legal =
-            prices.entrySet().stream()
+            at(known).entrySet().stream()
                 .filter(e -> !filtered || (e.getValue() >= low && e.getValue() <= low + 2))
                 .map(Map.Entry::getKey)
                 .filter(id -> !id.equals(excluded))
@@ -150,19 +191,27 @@ class LiveCatalogueTest {
       stop.set(true);
       churn.join();
     }
-    System.out.printf("%d items returned over %d changes%n", returned, known - AT_FIRST);
+    System.out.printf(
+        "%d items returned over %d changes, %d of them returns%n",
+        returned, known - AT_FIRST, rollBacks.get());
     assertThat(known).isGreaterThan(AT_FIRST + 100);
   }
 
   private void churn(AtomicBoolean stop) {
     Random changes = new Random(8);
+    Map<String, Integer> prices = new HashMap<>(at(AT_FIRST));
     try {
       while (!stop.get()) {
         String id = id(changes.nextInt(ITEMS));
-        if (changes.nextInt(3) == 0) {
-          updates.remove(id);
+        if (changes.nextInt(100) == 0) {
+          rollBack(changes, prices);
+        } else if (changes.nextInt(3) == 0) {
+          prices.remove(id);
+          remember(updates.remove(id).getOffset(), prices);
         } else {
-          updates.upsert(item(id, changes.nextInt(10)));
+          int price = changes.nextInt(10);
+          prices.put(id, price);
+          remember(updates.upsert(item(id, price)).getOffset(), prices);
         }
       }
     } catch (InterruptedException e) {
@@ -170,22 +219,62 @@ class LiveCatalogueTest {
     }
   }
 
-  private long replay(Map<String, Double> prices, long known, long to) throws IOException {
-    long next = known + 1;
-    while (next <= to) {
-      for (LogRecord record : log.read(next, 1 << 20)) {
-        if (record.offset() <= to) {
-          Change change = Change.parseFrom(record.payload());
-          if (change.hasUpsert()) {
-            prices.put(change.getUpsert().getId(), change.getUpsert().getPrice());
-          } else {
-            prices.remove(change.getRemove());
-          }
-          next = record.offset() + 1;
-        }
-      }
+  private void rollBack(Random changes, Map<String, Integer> prices) {
+    List<SnapshotInfo> kept =
+        catalogue.listSnapshots(ListSnapshotsRequest.getDefaultInstance()).getSnapshotsList();
+    long to = kept.get(changes.nextInt(kept.size())).getOffset();
+    long offset;
+    try {
+      offset =
+          catalogue
+              .rollBack(RollBackRequest.newBuilder().setSnapshotOffset(to).build())
+              .getOffset();
+    } catch (StatusRuntimeException e) {
+      // It was dropped a moment ago.
+      assertThat(e.getStatus().getCode()).isEqualTo(Status.Code.NOT_FOUND);
+      return;
     }
-    return to;
+    prices.clear();
+    prices.putAll(at(to));
+    remember(offset, prices);
+    rollBacks.incrementAndGet();
+  }
+
+  private Map<String, Integer> at(long offset) {
+    return Objects.requireNonNull(past.get(offset), () -> "offset " + offset);
+  }
+
+  private void remember(long offset, Map<String, Integer> prices) {
+    past.put(offset, Map.copyOf(prices));
+  }
+
+  /** The log no longer reaches back to the folder's items: a new replica needs a snapshot. */
+  @Test
+  void retrieve_replicaStartedAfterTheLogWasDropped_isTheSame() throws Exception {
+    long offset = 0;
+    for (int n = 0; n < 10 * CHANGES_A_SNAPSHOT; n++) {
+      int item = random.nextInt(ITEMS);
+      offset =
+          n % 3 == 0
+              ? updates.remove(id(item)).getOffset()
+              : updates.upsert(item(id(item), n % 10)).getOffset();
+    }
+    await().atMost(PATIENCE).until(() -> log.start() > AT_FIRST + 1);
+
+    RetrievalServiceBlockingStub later = replica("later");
+
+    RetrieveRequest request = request("tiger").setMinCatalogOffset(offset).build();
+    assertThat(later.retrieve(request)).isEqualTo(retrieval.retrieve(request));
+    assertThat(
+            catalogue.listSnapshots(ListSnapshotsRequest.getDefaultInstance()).getSnapshotsCount())
+        .isBetween(1, KEPT);
+  }
+
+  @Test
+  void rollBack_offsetWithoutASnapshot_isRefusedWithThoseThereAre() {
+    assertThatThrownBy(
+            () -> catalogue.rollBack(RollBackRequest.newBuilder().setSnapshotOffset(7).build()))
+        .hasMessage("NOT_FOUND: snapshot_offset: 7 (expected: one of [200])");
   }
 
   @Test
