@@ -20,7 +20,8 @@ final class Questions {
   private final List<RetrieveRequest> requests;
 
   Questions(int items, long seed) {
-    Random random = new Random(seed);
+    // Not the arrivals' own numbers.
+    Random random = new Random(~seed);
     this.requests =
         IntStream.range(0, DISTINCT).mapToObj(number -> request(number, items, random)).toList();
   }

@@ -33,7 +33,7 @@ class KneeTest {
 
       assertThat(knee)
           .as("seed %d, service %f ms", seed + round, service)
-          .isBetween(.85 * theory, 1.1 * theory);
+          .isBetween(.8 * theory, 1.2 * theory);
       assertThat(points).anyMatch(point -> point.rate() == knee && point.holds());
       assertThat(points).anyMatch(point -> !point.holds());
     }

@@ -15,7 +15,8 @@ final class SimulatedServer {
 
   SimulatedServer(Duration service, long seed) {
     this.serviceNanos = service.toNanos();
-    this.random = new Random(seed);
+    // Not the arrivals' own numbers, which would make long services follow long gaps.
+    this.random = new Random(~seed);
     this.seed = seed;
   }
 
@@ -26,7 +27,7 @@ final class SimulatedServer {
     Arrays.fill(outcomes, Outcome.OK);
     double free = 0;
     for (int i = 0; i < planned.length; i++) {
-      free = Math.max(free, planned[i]) - Math.log1p(-random.nextDouble()) * serviceNanos;
+      free = Math.max(free, (double) planned[i]) - Math.log1p(-random.nextDouble()) * serviceNanos;
       done[i] = (long) free;
     }
     return new Requests(planned, planned.clone(), done, outcomes, 0);

@@ -12,7 +12,6 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 class FileLogTest extends RecordLogContract {
-  private static final int SEGMENT = 4096;
 
   @TempDir Path folder;
 
@@ -121,7 +120,7 @@ class FileLogTest extends RecordLogContract {
   }
 
   private static FileLog open(PowerlessFiles files) {
-    return FileLog.open(files, () -> {}, 1, SEGMENT);
+    return files.openLog(1);
   }
 
   private static void assertSound(RecordLog log, long from, long to) {

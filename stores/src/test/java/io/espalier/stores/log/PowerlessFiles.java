@@ -12,8 +12,9 @@ import java.util.TreeMap;
  * Files in memory whose power can be cut at any operation. What was not forced by then is there or
  * is not, sector by sector; so are creations and deletions.
  */
-final class PowerlessFiles implements LogFiles {
+public final class PowerlessFiles implements LogFiles {
   private static final int SECTOR = 512;
+  private static final int SEGMENT = 4096;
 
   private final Random random;
   // As programs see them, and as they would be found after a loss of power.
@@ -23,7 +24,7 @@ final class PowerlessFiles implements LogFiles {
   private long bytesLeft = Long.MAX_VALUE;
 
   /** The power went. */
-  static final class PowerCut extends RuntimeException {
+  public static final class PowerCut extends RuntimeException {
     private static final long serialVersionUID = 1;
   }
 
@@ -32,12 +33,18 @@ final class PowerlessFiles implements LogFiles {
     private byte[] forced = new byte[0];
   }
 
-  PowerlessFiles(Random random) {
+  /** No files yet; what a loss of power leaves is drawn from {@code random}. */
+  public PowerlessFiles(Random random) {
     this.random = random;
   }
 
+  /** Opens a log of these files, or begins one, in segments of a few records. */
+  public FileLog openLog(long first) {
+    return FileLog.open(this, () -> {}, first, SEGMENT);
+  }
+
   /** Cuts the power within so many operations. */
-  void cutAfter(int operations) {
+  public void cutAfter(int operations) {
     operationsLeft = operations;
   }
 
@@ -47,7 +54,7 @@ final class PowerlessFiles implements LogFiles {
   }
 
   /** What is found when the power is back. */
-  void restore() {
+  public void restore() {
     operationsLeft = Integer.MAX_VALUE;
     TreeMap<String, Content> found = new TreeMap<>(safe);
     seen.forEach(
