@@ -11,6 +11,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalLong;
 import java.util.Random;
@@ -66,7 +67,9 @@ class CatalogWriterPowerLossTest {
       sent = logged;
       CatalogWriter writer;
       try {
-        writer = CatalogWriter.start(files.openLog(FIRST), Map.of(BUNDLE, new ItemCoder(table)));
+        writer =
+            CatalogWriter.start(
+                files.openLog(FIRST), Map.of(BUNDLE, new ItemCoder(table)), Optional::empty);
       } catch (PowerlessFiles.PowerCut e) {
         return;
       }
@@ -95,7 +98,7 @@ class CatalogWriterPowerLossTest {
           for (LogRecord record : log.read(FIRST + number, 1 << 12)) {
             number++;
             assertThat(record.offset()).isEqualTo(FIRST + number - 1);
-            assertThat(CatalogWriter.read(record))
+            assertThat(ChangeMessages.read(CatalogWriter.message(record)))
                 .as("seed %d, change %d", seed, number)
                 .isEqualTo(complete(number));
           }

@@ -7,28 +7,46 @@ import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** What happened to a served catalogue, and when; by {@link System#nanoTime}. */
+/**
+ * When a snapshot of a served catalogue took the place of another; by {@link System#nanoTime}. An
+ * event lasts from when the server began to make or fetch the snapshot.
+ */
 final class Events {
-  private static final Pattern COMPACTION = Pattern.compile("compacted .* in ([0-9]+) ms");
+  private static final Pattern EXCHANGE =
+      Pattern.compile("a snapshot of .* took the place of the one before after ([0-9]+) ms");
+  private static final Pattern RESTART = Pattern.compile("followed from the snapshot of offset");
 
   private final List<Event> events = new ArrayList<>();
 
-  /** One event. */
-  private record Event(String kind, long start, long end) {}
+  // When the return that is under way was asked for; 0 when none is.
+  private long returning;
+
+  private record Event(Kind kind, long start, long end) {}
+
+  /** What happened. */
+  enum Kind {
+    /** A snapshot of the same catalogue, published or made by the server itself. */
+    EXCHANGE,
+    /** A return to an earlier catalogue. */
+    RETURN
+  }
 
   /** Takes note of what a server says. */
-  void line(String line) {
-    Matcher compaction = COMPACTION.matcher(line);
-    if (compaction.find()) {
-      long end = System.nanoTime();
-      long length = TimeUnit.MILLISECONDS.toNanos(Long.parseLong(compaction.group(1)));
-      add("compaction", end - length, end);
+  synchronized void line(String line) {
+    long now = System.nanoTime();
+    Matcher exchange = EXCHANGE.matcher(line);
+    if (exchange.find()) {
+      long length = TimeUnit.MILLISECONDS.toNanos(Long.parseLong(exchange.group(1)) + 1);
+      events.add(new Event(Kind.EXCHANGE, now - length, now));
+    } else if (returning != 0 && RESTART.matcher(line).find()) {
+      events.add(new Event(Kind.RETURN, returning, now));
+      returning = 0;
     }
   }
 
-  /** Takes note of an event. */
-  synchronized void add(String kind, long start, long end) {
-    events.add(new Event(kind, start, end));
+  /** A return is asked for now; the server says when it has followed it. */
+  synchronized void returnBegins() {
+    returning = System.nanoTime();
   }
 
   /** Forgets what happened so far. */
@@ -36,9 +54,19 @@ final class Events {
     events.clear();
   }
 
-  /** How many there were of a kind. */
-  synchronized int count(String kind) {
-    return Math.toIntExact(events.stream().filter(event -> event.kind().equals(kind)).count());
+  /** How many there were. */
+  synchronized int count() {
+    return events.size();
+  }
+
+  private long count(Kind kind) {
+    return events.stream().filter(event -> event.kind() == kind).count();
+  }
+
+  @Override
+  public synchronized String toString() {
+    return "%d exchanges of snapshots, %d returns"
+        .formatted(count(Kind.EXCHANGE), count(Kind.RETURN));
   }
 
   /** Whether a request was due or on its way while something happened. */

@@ -40,8 +40,20 @@ public final class LiveCatalogueCommand implements Callable<Integer> {
   @Option(names = "--items", description = "Items (default: ${DEFAULT-VALUE}).")
   private int items = 100_000;
 
-  @Option(names = "--events", description = "Compactions to wait for (default: ${DEFAULT-VALUE}).")
+  @Option(
+      names = "--events",
+      description = "Snapshots that take another's place (default: ${DEFAULT-VALUE}).")
   private int events = 200;
+
+  @Option(
+      names = "--rollback-every",
+      description = "The catalogue goes back after so many of them (default: ${DEFAULT-VALUE}).")
+  private int rollbackEvery = 5;
+
+  @Option(
+      names = "--unpublished",
+      description = "No snapshots are published: the server makes its own, and never goes back.")
+  private boolean unpublished;
 
   @Option(names = "--changes", description = "Changes a second (default: ${DEFAULT-VALUE}).")
   private double changes = 1000;
@@ -100,7 +112,7 @@ public final class LiveCatalogueCommand implements Callable<Integer> {
         SyntheticCatalogue.write(out, templates.get(BundleId.parse(TEMPLATE)), items, seed);
     Events happened = new Events();
     try (LiveServers servers =
-        new LiveServers(catalogue, out, serverCpu, serverHeap, happened::line)) {
+        new LiveServers(catalogue, out, !unpublished, serverCpu, serverHeap, happened::line)) {
       return measure(catalogue, servers, happened);
     }
   }
@@ -125,18 +137,20 @@ public final class LiveCatalogueCommand implements Callable<Integer> {
             Duration.ofMillis(probePauseMillis));
     warmUp(load, loaded);
     happened.clear();
-    while (happened.count("compaction") < events) {
+    Rollbacks rollbacks =
+        new Rollbacks(
+            servers.toWriter(), ledger, happened, probe, unpublished ? 0 : rollbackEvery, seed);
+    while (happened.count() < events) {
       runs.add(run(load, loaded));
       report.line(
-          "%d compactions, %d changes, p99 %s",
-          happened.count("compaction"),
-          churn.acknowledged(),
-          Report.millis(runs.getLast().latencies().quantile(.99)));
+          "%s, %d changes, p99 %s",
+          happened, churn.acknowledged(), Report.millis(runs.getLast().latencies().quantile(.99)));
     }
+    rollbacks.stop();
     probe.stop();
     churn.stop();
     report.line("");
-    report.line("%d changes, %d compactions", churn.acknowledged(), happened.count("compaction"));
+    report.line("%d changes, %s", churn.acknowledged(), happened);
     return judge(Requests.join(runs), happened, answers.check(ledger), probe);
   }
 
@@ -181,7 +195,7 @@ public final class LiveCatalogueCommand implements Callable<Integer> {
     Latencies during = requests.latencies(request -> happened.overlap(requests, request));
     Latencies others = requests.latencies(request -> !happened.overlap(requests, request));
     report.run("all requests", requests, Duration.ofMillis(sloMillis));
-    report.latencies("during a compaction", during);
+    report.latencies("during a change", during);
     report.latencies("the others", others);
     report.line(
         "p99 during : others = %.2f (expected: at most 1.2)",

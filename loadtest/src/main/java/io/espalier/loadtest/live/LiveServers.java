@@ -13,25 +13,34 @@ import java.util.function.Consumer;
 /** A catalogue's writer and a retrieval server that follows it, as processes. */
 final class LiveServers implements AutoCloseable {
   private static final String PROGRAM = "io.espalier.cli.Main";
+  private static final String LOGGED = "-Dorg.slf4j.simpleLogger.log.io.espalier.";
 
   private final List<AutoCloseable> open = new ArrayList<>();
+  private final String snapshots;
   private final ServerProcess writer;
   private final ServerProcess retrieval;
 
   /**
    * Starts both.
    *
-   * @param folder the writer's log goes to a new folder in it
+   * @param folder the writer's log and its snapshots go to new folders in it
+   * @param publish whether snapshots are published; else the server makes its own
    * @param cpu the processor that the retrieval server keeps to; empty for all
    * @param heap of the retrieval server, as {@code -Xmx} takes it
    * @param lines is told of each line that the retrieval server prints
    */
   LiveServers(
-      SyntheticCatalogue catalogue, Path folder, String cpu, String heap, Consumer<String> lines)
+      SyntheticCatalogue catalogue,
+      Path folder,
+      boolean publish,
+      String cpu,
+      String heap,
+      Consumer<String> lines)
       throws IOException, InterruptedException {
     try {
       Path log = Files.createTempDirectory(Files.createDirectories(folder), "log-");
-      writer = start("", "1g", catalogue, "catalog", "catalog_log=\"" + log + "\"", line -> {});
+      snapshots = publish ? Files.createTempDirectory(folder, "snapshots-").toString() : "";
+      writer = start("", "2g", catalogue, "catalog", "catalog_log=\"" + log + "\"", line -> {});
       retrieval =
           start(
               cpu,
@@ -61,7 +70,8 @@ final class LiveServers implements AutoCloseable {
             List.of(
                 "--enable-native-access=ALL-UNNAMED",
                 "-Xmx" + heap,
-                "-Dorg.slf4j.simpleLogger.log.io.espalier.retrieval.Catalogue=info"),
+                LOGGED + "retrieval.Catalogue=info",
+                LOGGED + "catalog.CatalogFollower=info"),
             PROGRAM,
             List.of(
                 "serve",
@@ -73,7 +83,9 @@ final class LiveServers implements AutoCloseable {
                 "--model-repo",
                 catalogue.modelRepo().toString(),
                 "--set",
-                setting),
+                setting,
+                "--set",
+                "snapshots.store=\"" + snapshots + "\""),
             lines);
     open.add(process);
     return process;

@@ -64,10 +64,14 @@ final class VisibilityProbe {
       for (int n = 0; !stopping; n++) {
         int item = first + n % (catalogue.size() - first);
         String id = SyntheticCatalogue.id(item);
-        removals.add(seen(UpdateRequest.newBuilder().setRemove(id).build(), item, 0));
-        LockSupport.parkNanos(pause.toNanos());
-        UpdateRequest.Builder upsert = UpdateRequest.newBuilder();
-        upserts.add(seen(upsert.setUpsert(catalogue.item(item, n + 1)).build(), item, 1));
+        UpdateRequest removal = UpdateRequest.newBuilder().setRemove(id).build();
+        UpdateRequest upsert =
+            UpdateRequest.newBuilder().setUpsert(catalogue.item(item, n + 1)).build();
+        synchronized (this) {
+          removals.add(seen(removal, item, 0));
+          LockSupport.parkNanos(pause.toNanos());
+          upserts.add(seen(upsert, item, 1));
+        }
         LockSupport.parkNanos(pause.toNanos());
       }
     } catch (InterruptedException e) {
@@ -95,6 +99,11 @@ final class VisibilityProbe {
       }
     }
     throw new IllegalStateException("not seen in %d s: %s".formatted(PATIENCE.toSeconds(), change));
+  }
+
+  /** Does something while no change of this probe is on its way. */
+  synchronized void whilePaused(Runnable action) {
+    action.run();
   }
 
   private void acknowledged(UpdateRequest change, UpdateResponse response) {
