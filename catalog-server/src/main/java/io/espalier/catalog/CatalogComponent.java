@@ -34,12 +34,14 @@ public final class CatalogComponent implements AutoCloseable {
   private final CatalogWriter writer;
   private final @Nullable SnapshotPublisher snapshots;
   private final CatalogService service;
+  private final RecordLog records;
 
   private CatalogComponent(
       CatalogWriter writer, RecordLog records, @Nullable SnapshotPublisher snapshots) {
     this.writer = writer;
     this.snapshots = snapshots;
     this.service = new CatalogService(writer, records, snapshots);
+    this.records = records;
   }
 
   /**
@@ -136,9 +138,12 @@ public final class CatalogComponent implements AutoCloseable {
     return service;
   }
 
-  /** Adds the service to a server, and what its failures are to a caller. */
+  /** Adds the service to a server, when it is ready, and what its failures are to a caller. */
   public EspalierServer.Builder install(EspalierServer.Builder server) {
-    return server.service(service).exceptionRule(LogException.class, CatalogComponent::unread);
+    return server
+        .service(service)
+        .readiness("the right to write the catalogue", records::isWriter)
+        .exceptionRule(LogException.class, CatalogComponent::unread);
   }
 
   private static RequestException unread(LogException failure) {

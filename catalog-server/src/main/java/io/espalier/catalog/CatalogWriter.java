@@ -7,6 +7,7 @@ import io.espalier.server.RequestException;
 import io.espalier.stores.catalog.CatalogItem;
 import io.espalier.stores.log.LogException;
 import io.espalier.stores.log.LogRecord;
+import io.espalier.stores.log.LostLeaseException;
 import io.espalier.stores.log.RecordLog;
 import java.io.IOException;
 import java.time.Duration;
@@ -203,12 +204,20 @@ final class CatalogWriter implements AutoCloseable {
         long offset = last - batch.size() + 1 + i;
         batch.get(i).done().complete(new Accepted(offset, changes.get(i)));
       }
+    } catch (LostLeaseException e) {
+      refuse(batch, RequestException.failedPrecondition("another writer has this catalogue"), e);
     } catch (RuntimeException e) {
-      log.error("{} changes were not written", batch.size(), e);
-      RequestException refusal =
-          RequestException.unavailable("the catalogue's log cannot be written at present");
-      batch.forEach(waiting -> waiting.done().completeExceptionally(refusal));
+      refuse(
+          batch,
+          RequestException.unavailable("the catalogue's log cannot be written at present"),
+          e);
     }
+  }
+
+  private static void refuse(
+      List<Waiting> batch, RequestException refusal, RuntimeException reason) {
+    log.error("{} changes were not written", batch.size(), reason);
+    batch.forEach(waiting -> waiting.done().completeExceptionally(refusal));
   }
 
   private CatalogChange complete(CatalogChange change) {

@@ -37,6 +37,7 @@ import picocli.CommandLine.Parameters;
       "  ./espalier serve retrieval     at 127.0.0.1:7701",
       "  ./espalier serve ranking       at 127.0.0.1:7702",
       "  ./espalier serve catalog       at 127.0.0.1:7704, its log in ./catalog-log",
+      "  ./espalier serve catalog --catalog-log kafka://127.0.0.1:9092/catalogue",
       "  ./espalier serve retrieval --peer catalog=127.0.0.1:7704   follows that catalogue; so does"
           + " a router",
       "  ./espalier serve catalog --set snapshots.store=catalog-snapshots   publishes snapshots"
@@ -84,6 +85,14 @@ final class ServeCommand implements Callable<Integer> {
       description = "Where a router finds a stage.")
   Map<String, String> peers = new LinkedHashMap<>();
 
+  @Option(
+      names = "--catalog-log",
+      paramLabel = "WHERE",
+      description =
+          "Where a catalogue's writer keeps its log: a folder, or"
+              + " kafka://host:port/topic[?properties=FILE] (default: catalog-log).")
+  @Nullable String catalogLog;
+
   @Option(names = "--set", paramLabel = "KEY=VALUE", description = "Any key of the configuration.")
   Map<String, String> settings = new LinkedHashMap<>();
 
@@ -115,7 +124,7 @@ final class ServeCommand implements Callable<Integer> {
         switch (stage) {
           case REWRITE -> servers.rewrite(read.server()).build();
           case RETRIEVAL -> retrieval(servers, read);
-          case CATALOG -> servers.catalog(read.server(), Path.of(read.catalogLog())).build();
+          case CATALOG -> servers.catalog(read.server(), read.catalogLog()).build();
           case RANKING -> servers.ranking(read.server()).build();
           case ROUTER -> router(servers, read, deployment);
         };
@@ -199,6 +208,9 @@ final class ServeCommand implements Callable<Integer> {
     }
     if (options.repository.directory != null) {
       overrides.put("model_repo", repository.toString());
+    }
+    if (catalogLog != null) {
+      overrides.put("catalog_log", "\"" + catalogLog + "\"");
     }
     peers.forEach((name, target) -> overrides.put("peers." + name, "\"" + target + "\""));
     overrides.putAll(settings);

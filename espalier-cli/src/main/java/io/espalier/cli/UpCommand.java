@@ -101,6 +101,14 @@ final class UpCommand implements Callable<Integer> {
   @Nullable Path state;
 
   @Option(
+      names = "--catalog-log",
+      paramLabel = "WHERE",
+      description =
+          "Where changes of the catalogue are kept: a folder, or"
+              + " kafka://host:port/topic[?properties=FILE] (default: with the state).")
+  @Nullable String catalogLog;
+
+  @Option(
       names = "--rewrite-model-budget",
       paramLabel = "TIME",
       converter = Durations.class,
@@ -146,7 +154,10 @@ final class UpCommand implements Callable<Integer> {
                     SnapshotSettings.defaults()));
     Cluster cluster =
         Cluster.listening(
-            servers, users, new Cluster.Listening(config, catalog, kept.resolve("catalog")));
+            servers, users, new Cluster.Listening(
+                config,
+                catalog,
+                catalogLog != null ? catalogLog : kept.resolve("catalog").toString()));
     Runtime.getRuntime().addShutdownHook(Thread.ofPlatform().unstarted(cluster::close));
     terminal
         .err()

@@ -87,6 +87,24 @@ class ModuleDirectionsTest {
   }
 
   @Test
+  void adaptersOfStores_areKnownToTheProgramAlone() {
+    noClasses()
+        .that()
+        .resideOutsideOfPackages("io.espalier.stores.kafka..", "io.espalier.cli..")
+        .should()
+        .dependOnClassesThat()
+        .resideInAnyPackage("io.espalier.stores.kafka..")
+        .check(CLASSES);
+    noClasses()
+        .that()
+        .resideOutsideOfPackages("io.espalier.stores.kafka..")
+        .should()
+        .dependOnClassesThat()
+        .resideInAnyPackage("org.apache.kafka..")
+        .check(CLASSES);
+  }
+
+  @Test
   void engines_stayInTheirPackages() {
     noClasses()
         .that()

@@ -28,6 +28,8 @@ import io.espalier.retrieval.v1.RetrievalServiceGrpc;
 import io.espalier.retrieval.v1.RetrievalServiceGrpc.RetrievalServiceBlockingStub;
 import io.espalier.retrieval.v1.RetrieveRequest;
 import io.espalier.retrieval.v1.RetrieveResponse;
+import io.espalier.server.EspalierServer;
+import io.espalier.server.ServerConfig;
 import io.espalier.stores.blobs.FolderBlobs;
 import io.espalier.stores.catalog.DataFolder;
 import io.espalier.testing.FunctionRunner;
@@ -85,6 +87,7 @@ class LiveCatalogueTest {
   private ServedStage writer;
   private CatalogServiceBlockingStub catalogue;
   private RetrievalServiceBlockingStub retrieval;
+  private CatalogComponent catalog;
   private Updates updates;
   @TempDir Path dir;
 
@@ -99,7 +102,7 @@ class LiveCatalogueTest {
             .mapToObj(i -> "{\"id\": \"%s\", \"price\": %d}".formatted(id(i), i % 10))
             .toList());
     data = DataFolder.open(items);
-    CatalogComponent catalog =
+    catalog =
         CatalogComponent.start(
             repository,
             List.of(TIGER),
@@ -127,7 +130,7 @@ class LiveCatalogueTest {
   private RetrievalServiceBlockingStub replica(String name) throws IOException {
     RetrievalComponent component =
         RetrievalComponent.open(
-            repository, List.of(TIGER, BundleId.parse("popular@1")), data, runner, store(name));
+            repository, List.of(TIGER, BundleId.parse("popular@1")), data, runner, store(name), null);
     open.add(component);
     component.follow(writer.channel());
     await().atMost(PATIENCE).until(component::isUpToDate);
@@ -315,6 +318,30 @@ class LiveCatalogueTest {
             .map(Candidate::getItemId)
             .toList();
     assertThat(found).contains(id(1)).doesNotContain(id(2));
+  }
+
+  @Test
+  void update_logTakenOver_isRefusedFromThenOnAndTheServerIsNotReady() {
+    EspalierServer server =
+        catalog
+            .install(EspalierServer.builder("catalog", ServerConfig.defaults()))
+            .buildInProcess("taken-over");
+    open.add(server);
+    assertThat(server.unready()).isEmpty();
+    log.take();
+
+    for (int i = 0; i < 3; i++) {
+      assertThatThrownBy(() -> updates.remove(id(1)))
+          .isInstanceOfSatisfying(
+              StatusRuntimeException.class,
+              e -> {
+                assertThat(e.getStatus().getCode()).isEqualTo(Status.Code.FAILED_PRECONDITION);
+                assertThat(e.getStatus().getDescription())
+                    .isEqualTo("another writer has this catalogue");
+              });
+      updates.again();
+    }
+    assertThat(server.unready()).containsExactly("the right to write the catalogue");
   }
 
   @Test

@@ -2,6 +2,7 @@ package io.espalier.testing;
 
 import io.espalier.stores.log.LogException;
 import io.espalier.stores.log.LogRecord;
+import io.espalier.stores.log.LostLeaseException;
 import io.espalier.stores.log.RecordLog;
 import java.nio.ByteBuffer;
 import java.time.Duration;
@@ -14,6 +15,7 @@ public final class MemoryLog implements RecordLog {
   private final List<byte[]> records = new ArrayList<>();
   private long first;
   private boolean failing;
+  private boolean taken;
 
   /** A log whose first record has this offset. */
   public MemoryLog(long first) {
@@ -25,8 +27,21 @@ public final class MemoryLog implements RecordLog {
     failing = fails;
   }
 
+  /** Lets another writer take it over. */
+  public synchronized void take() {
+    taken = true;
+  }
+
+  @Override
+  public synchronized boolean isWriter() {
+    return !taken;
+  }
+
   @Override
   public synchronized long append(List<byte[]> payloads) {
+    if (taken) {
+      throw new LostLeaseException("the fake was taken over");
+    }
     if (failing) {
       throw new LogException("the fake's disk is full");
     }

@@ -9,7 +9,6 @@ import io.espalier.stores.users.UserStateStore;
 import io.grpc.ManagedChannel;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.concurrent.atomic.AtomicLong;
@@ -76,9 +75,9 @@ public final class Cluster implements AutoCloseable {
    *
    * @param router where the router listens
    * @param catalog where the catalogue's writer listens
-   * @param catalogLog the folder of the catalogue's log
+   * @param catalogLog where the catalogue's log is: a folder, or an address of Kafka's
    */
-  public record Listening(ServerConfig router, ServerConfig catalog, Path catalogLog) {}
+  public record Listening(ServerConfig router, ServerConfig catalog, String catalogLog) {}
 
   /** Starts the cluster with its router and the catalogue's writer on TCP addresses. */
   public static Cluster listening(StageServers servers, UserStateStore users, Listening tcp) {

@@ -18,7 +18,8 @@ import org.jspecify.annotations.Nullable;
  * @param modelRepo the model repository
  * @param data the data folder
  * @param state where a router remembers users' events across restarts; empty for memory alone
- * @param catalogLog the folder of the log of a catalogue's writer
+ * @param catalogLog where a catalogue's writer keeps its log: a folder, or {@code
+ *     kafka://host:port/topic}
  * @param snapshots where a catalogue's snapshots are published and fetched
  * @param rewriteTables a folder of rewrite tables that may not lie in the model repository
  * @param rewriteModelBudget how long a rewrite model is waited for

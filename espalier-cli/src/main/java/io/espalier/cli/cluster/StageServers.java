@@ -18,7 +18,6 @@ import io.espalier.server.ConfigException;
 import io.espalier.server.EspalierServer;
 import io.espalier.server.ServerConfig;
 import io.espalier.stores.catalog.CatalogItem;
-import io.espalier.stores.log.FileLog;
 import io.espalier.stores.log.RecordLog;
 import io.espalier.stores.users.UserStateStore;
 import io.grpc.Channel;
@@ -149,17 +148,17 @@ public final class StageServers {
   /**
    * The catalogue's writer.
    *
-   * @param folder where its log is
+   * @param where its log is: a folder, or an address of Kafka's
    */
-  public EspalierServer.Builder catalog(ServerConfig config, Path folder) {
+  public EspalierServer.Builder catalog(ServerConfig config, String where) {
     long first = deployment.data().items().size() + 1L;
-    RecordLog log = FileLog.open(folder, first);
+    RecordLog log = CatalogLogs.open(where, first);
     SnapshotStore snapshots = snapshots("catalog");
     if (snapshots == null && log.start() != first) {
       log.close();
       throw new ConfigException(
           "%s: the log begins at offset %d (expected: %d, after the items of %s)"
-              .formatted(folder, log.start(), first, deployment.data().directory()));
+              .formatted(where, log.start(), first, deployment.data().directory()));
     }
     CatalogComponent component;
     try {

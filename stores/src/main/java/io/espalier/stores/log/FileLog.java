@@ -146,6 +146,12 @@ public final class FileLog implements RecordLog {
     return last;
   }
 
+  /** Always: the lock on the folder goes with this log and not before. */
+  @Override
+  public boolean isWriter() {
+    return true;
+  }
+
   /**
    * Writes records so that they outlive this process, but for a loss of power; {@link #force} makes
    * up for that, and readers see them from then on.

@@ -15,15 +15,26 @@ public interface RecordLog extends AutoCloseable {
    * Appends records, and returns once they would survive a loss of power.
    *
    * @return the offset of the last of them
-   * @throws LogException when they could not be made durable; none of them is in the log then, or
-   *     the log takes no more appends
+   * @throws LostLeaseException when another writer has taken the log over; this log takes no more
+   *     appends
+   * @throws LogException when they could not be made durable. None of them is in the log then; or
+   *     the log takes no more appends, or none until it knows. Where it finds out that they are in
+   *     it, it refuses one append more, so that a writer that looks at {@link #end} after each
+   *     failure misses nothing.
    */
   long append(List<byte[]> records);
+
+  /** Whether no other writer is known to have taken the log over. */
+  boolean isWriter();
 
   /** The offset of the first record that is still kept; {@code end() + 1} when there is none. */
   long start();
 
-  /** The offset of the last durable record; one below the first ever when there is none. */
+  /**
+   * The offset of the last durable record; one below the first ever when there is none.
+   *
+   * @throws LogException when that cannot be known at present
+   */
   long end();
 
   /**
