@@ -3,7 +3,6 @@ package io.espalier.stores.kafka;
 import io.espalier.stores.log.LogException;
 import io.espalier.stores.log.LogRecord;
 import io.espalier.stores.log.RecordLog;
-import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -146,7 +145,7 @@ public final class KafkaLog implements RecordLog {
         if (record.offset() < from || record.offset() > end) {
           continue;
         }
-        bytes += record.payload().length;
+        bytes += record.payload().remaining();
         if (bytes > maxBytes && !records.isEmpty()) {
           return records;
         }
@@ -156,7 +155,7 @@ public final class KafkaLog implements RecordLog {
                   .formatted(address, record.offset(), record.at(), next));
         }
         places.pass(record);
-        records.add(new LogRecord(record.offset(), ByteBuffer.wrap(record.payload())));
+        records.add(new LogRecord(record.offset(), record.payload()));
         next++;
       }
       if (System.nanoTime() > until && next <= end) {

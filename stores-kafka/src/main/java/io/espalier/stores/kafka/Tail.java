@@ -29,7 +29,7 @@ final class Tail implements AutoCloseable {
   private final TopicReader reader;
   private final Places places;
   private final Thread thread;
-  private final ConcurrentSkipListMap<Long, byte[]> newest = new ConcurrentSkipListMap<>();
+  private final ConcurrentSkipListMap<Long, ByteBuffer> newest = new ConcurrentSkipListMap<>();
   private int newestBytes;
   private volatile boolean closed;
   // Guarded by this, as are the three below.
@@ -115,9 +115,9 @@ final class Tail implements AutoCloseable {
 
   private void keep(TopicReader.Placed record) {
     newest.put(record.offset(), record.payload());
-    newestBytes += record.payload().length;
+    newestBytes += record.payload().remaining();
     while (newestBytes > KEPT_BYTES) {
-      newestBytes -= newest.pollFirstEntry().getValue().length;
+      newestBytes -= newest.pollFirstEntry().getValue().remaining();
     }
   }
 
@@ -189,12 +189,12 @@ final class Tail implements AutoCloseable {
     List<LogRecord> records = new ArrayList<>();
     int bytes = 0;
     for (var entry : newest.subMap(from, true, to, true).entrySet()) {
-      bytes += entry.getValue().length;
+      bytes += entry.getValue().remaining();
       // Older ones are let go of meanwhile, from the first on.
       if (entry.getKey() != from + records.size() || (bytes > maxBytes && !records.isEmpty())) {
         break;
       }
-      records.add(new LogRecord(entry.getKey(), ByteBuffer.wrap(entry.getValue())));
+      records.add(new LogRecord(entry.getKey(), entry.getValue()));
     }
     return records;
   }

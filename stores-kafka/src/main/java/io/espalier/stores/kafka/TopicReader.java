@@ -34,7 +34,7 @@ final class TopicReader implements AutoCloseable {
    * @param offset the log's
    * @param at Kafka's, which has gaps where transactions end
    */
-  record Placed(long offset, long at, byte[] payload) {}
+  record Placed(long offset, long at, ByteBuffer payload) {}
 
   TopicReader(KafkaAddress address, Duration patience) {
     this.address = address;
@@ -91,7 +91,10 @@ final class TopicReader implements AutoCloseable {
                 + " value)");
       }
       records.add(
-          new Placed(ByteBuffer.wrap(record.key()).getLong(), record.offset(), record.value()));
+          new Placed(
+              ByteBuffer.wrap(record.key()).getLong(),
+              record.offset(),
+              ByteBuffer.wrap(record.value())));
     }
     return records;
   }

@@ -7,8 +7,10 @@ import java.net.ServerSocket;
 import java.net.Socket;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Objects;
 import java.util.concurrent.TimeUnit;
 import kafka.tools.StorageTool;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A real broker that is its own controller, on loopback. It can be killed, stopped and started.
@@ -21,7 +23,7 @@ final class Broker implements AutoCloseable {
   private final Path folder;
   private final int port;
   private final int authenticated;
-  private Process process;
+  private @Nullable Process process;
 
   private Broker(Path folder, int port, int authenticated) {
     this.folder = folder;
@@ -74,7 +76,7 @@ final class Broker implements AutoCloseable {
   /** Starts it again. */
   void start() throws IOException, InterruptedException {
     Path log = folder.resolve("broker.log");
-    process =
+    Process started =
         new ProcessBuilder(
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                 "-Xmx256m",
@@ -87,10 +89,11 @@ final class Broker implements AutoCloseable {
             .redirectErrorStream(true)
             .redirectOutput(ProcessBuilder.Redirect.appendTo(log.toFile()))
             .start();
+    process = started;
     long until = System.nanoTime() + TimeUnit.SECONDS.toNanos(START_SECONDS);
     while (!listens()) {
-      if (!process.isAlive() || System.nanoTime() > until) {
-        process.destroyForcibly();
+      if (!started.isAlive() || System.nanoTime() > until) {
+        started.destroyForcibly();
         throw new IOException("no broker:\n" + Files.readString(log));
       }
       Thread.sleep(50);
@@ -123,9 +126,13 @@ final class Broker implements AutoCloseable {
         "kafka://127.0.0.1:" + authenticated + "/" + topic + "?properties=" + properties);
   }
 
+  private Process running() {
+    return Objects.requireNonNull(process);
+  }
+
   /** Ends it in the middle of whatever it does. */
   void kill() throws InterruptedException {
-    process.destroyForcibly().waitFor();
+    running().destroyForcibly().waitFor();
   }
 
   /** Makes it stand still until {@link #thaw}. */
@@ -139,7 +146,7 @@ final class Broker implements AutoCloseable {
 
   private void signal(String signal) throws IOException, InterruptedException {
     int code =
-        new ProcessBuilder("kill", signal, Long.toString(process.pid()))
+        new ProcessBuilder("kill", signal, Long.toString(running().pid()))
             .inheritIO()
             .start()
             .waitFor();
@@ -150,6 +157,6 @@ final class Broker implements AutoCloseable {
 
   @Override
   public void close() {
-    process.destroyForcibly();
+    running().destroyForcibly();
   }
 }

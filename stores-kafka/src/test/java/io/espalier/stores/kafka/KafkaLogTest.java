@@ -38,7 +38,7 @@ class KafkaLogTest extends RecordLogContract {
   @TempDir static Path folder;
   private static Broker broker;
 
-  private final KafkaAddress address = broker.address("log-" + TOPICS.incrementAndGet());
+  private final String topic = "log-" + TOPICS.incrementAndGet();
 
   @BeforeAll
   static void startBroker() throws Exception {
@@ -52,7 +52,7 @@ class KafkaLogTest extends RecordLogContract {
 
   @Override
   protected RecordLog open(long first) {
-    return KafkaLog.open(address, first);
+    return KafkaLog.open(broker.address(topic), first);
   }
 
   @Test

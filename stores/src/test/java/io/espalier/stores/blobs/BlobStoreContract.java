@@ -141,7 +141,7 @@ public abstract class BlobStoreContract {
         for (int i = 0; i < 50; i++) {
           blobs.get("k", to);
           assertThat(Files.readAllBytes(to)).isIn(ones, twos);
-          assertThat(blobs.list("")).containsExactly("k");
+          assertThat(blobs.list("")).contains("k");
         }
       } finally {
         done.set(true);
