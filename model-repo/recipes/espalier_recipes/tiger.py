@@ -79,10 +79,13 @@ class Tiger(nn.Module):
 
     def prefill(self, history: torch.Tensor):
         """Codes [B, N, L] to log_probs [B, V] and the state that `step` reads."""
-        present = history[..., 0] >= 0
+        hidden, *state = self.read_history(self.items(history), history[..., 0] >= 0)
+        return self.log_probs(hidden), *state
+
+    def read_history(self, x: torch.Tensor, present: torch.Tensor):
+        """Embeddings [B, N, width] of a history to the hidden state [B, width] at its end, and what `read_codes` reads."""
         positions, mask = layers.left_padded_mask(present)
         cos, sin = layers.rotary(positions[:, 0, :, None], self.decoder.head)  # [B, N, 1, e]
-        x = self.items(history)
         keys, values = [], []
         for number, layer in enumerate(self.decoder.layers):
             # Of the last layer only the last position is read, and all of its keys and values.
@@ -94,11 +97,14 @@ class Tiger(nn.Module):
             q, x, seen = (q[:, :, -1:], x[:, -1:], mask[:, :, -1:]) if last else (q, x, mask)
             x = self.grown(layer, x, layers.attend(q, k, v, seen).transpose(1, 2).flatten(-2))
         length = present.long().sum(-1, keepdim=True)
-        hidden = self.decoder.norm(x[:, -1])
-        return self.log_probs(hidden), torch.stack(keys, 1), torch.stack(values, 1), length
+        return self.decoder.norm(x[:, -1]), torch.stack(keys, 1), torch.stack(values, 1), length
 
     def step(self, keys, values, length, prefix):
         """State and codes so far [B, W, t] to log_probs [B, W, V] of the next code."""
+        return self.log_probs(self.read_codes(keys, values, length, prefix))
+
+    def read_codes(self, keys, values, length, prefix):
+        """State and codes so far [B, W, t] to the hidden states [B, W, width] at the last of them."""
         beams, depth, kept = prefix.shape[1], prefix.shape[2], keys.shape[-2]
         heads, head = keys.shape[2], keys.shape[-1]
         x = self.embed_tokens(prefix + self.offsets[:depth])
@@ -127,7 +133,7 @@ class Tiger(nn.Module):
             seen = seen.reshape(-1, heads, beams, asked, head)
             seen = seen + (own * v[..., None, :, :]).sum(-2)
             x = self.grown(layer, x, seen.permute(0, 2, 3, 1, 4).flatten(-2))
-        return self.log_probs(self.decoder.norm(x[:, :, -1]))
+        return self.decoder.norm(x[:, :, -1])
 
     def _projected(self, layer, x, cos, sin):
         """Queries and keys, turned by their positions, and values: [..., h, e] each."""
@@ -149,14 +155,13 @@ class Tiger(nn.Module):
         ).chunk(2, -1)
         return x + mlp.down_proj(F.silu(gate) * up)
 
-    def training_hidden(self, history: torch.Tensor, written: torch.Tensor, chosen: torch.Tensor):
-        """Hidden states of item positions [B, T, w] and of code positions [B, M, L − 1, w].
+    def training_hidden(self, x: torch.Tensor, written: torch.Tensor, chosen: torch.Tensor):
+        """Hidden states of item positions [B, T, w] and of code positions [B, M, D, w].
 
-        `history` holds codes [B, T, L]; `written` [B, M, L − 1] the targets' first codes at the
-        `chosen` [M] positions. All of it is one pass under one mask.
+        `x` holds the items' embeddings [B, T, w]; `written` [B, M, D] the targets' first codes at
+        the `chosen` [M] positions. All of it is one pass under one mask.
         """
-        count, length, depth = len(chosen), history.shape[1], self.levels - 1
-        x = self.items(history)
+        count, length, depth = len(chosen), x.shape[1], written.shape[2]
         if depth and count:
             tokens = written + self.offsets[:depth]
             x = torch.cat((x, self.embed_tokens(tokens).flatten(1, 2)), 1)
@@ -184,6 +189,15 @@ class Lesson:
     targets: torch.Tensor
     items: torch.Tensor  # [B, T, top]
     weights: torch.Tensor  # [B, T, top]
+
+    def target(self, drawn: float) -> torch.Tensor:
+        """Targets [B, T], a share of them drawn from the teacher; 0 where there is nothing to learn."""
+        target = self.targets.clamp(min=0)
+        if not drawn:
+            return target
+        other = torch.multinomial(self.weights.flatten(0, 1) + 1e-9, 1).view_as(target)
+        other = self.items.gather(-1, other[..., None])[..., 0]
+        return torch.where(torch.rand(target.shape) < drawn, other, target)
 
 
 class Teacher:
@@ -235,24 +249,27 @@ class Teacher:
 
 def loss(model: Tiger, lesson: Lesson, codes: torch.Tensor, teaching: Teaching) -> torch.Tensor:
     """Cross-entropy of every code of every target, against target and teacher."""
-    wanted = lesson.targets >= 0
-    target = lesson.targets.clamp(min=0)
-    if teaching.drawn:
-        drawn = torch.multinomial(lesson.weights.flatten(0, 1) + 1e-9, 1).view_as(target)
-        drawn = lesson.items.gather(-1, drawn[..., None])[..., 0]
-        target = torch.where(torch.rand(target.shape) < teaching.drawn, drawn, target)
-    target_codes = codes[target]  # [B, T, L]
-    length = target.shape[1]
-    count = max(1, int(np.ceil(length * teaching.written)))
-    chosen = torch.randperm(length)[:count].sort().values
+    target = lesson.target(teaching.drawn)
+    chosen = written_positions(target.shape[1], teaching.written)
     history = torch.where(lesson.inputs[..., None] >= 0, codes[lesson.inputs.clamp(min=0)], -1)
     item_hidden, code_hidden = model.training_hidden(
-        history, target_codes[:, chosen, :-1], chosen
+        model.items(history), codes[target[:, chosen]][..., :-1], chosen
     )
+    return code_losses(model, item_hidden, code_hidden, lesson, target, chosen, codes, teaching.soft)
+
+
+def written_positions(length: int, share: float) -> torch.Tensor:
+    """A share of a window's positions, at least one, by chance and ascending."""
+    return torch.randperm(length)[: max(1, int(np.ceil(length * share)))].sort().values
+
+
+def code_losses(model, item_hidden, code_hidden, lesson, target, chosen, codes, soft) -> torch.Tensor:
+    """The levels' losses, summed: the first code's at all positions [B, T, w], the others' at the chosen [B, M, D, w]."""
+    wanted = lesson.targets >= 0
+    target_codes = codes[target]  # [B, T, L]
     teacher_codes, weights = codes[lesson.items], lesson.weights
     total = level_loss(
-        model, item_hidden[wanted], target_codes[wanted], teacher_codes[wanted], weights[wanted],
-        0, teaching.soft,
+        model, item_hidden[wanted], target_codes[wanted], teacher_codes[wanted], weights[wanted], 0, soft
     )
     wanted = wanted[:, chosen]
     target_codes = target_codes[:, chosen][wanted]
@@ -262,8 +279,7 @@ def loss(model: Tiger, lesson: Lesson, codes: torch.Tensor, teaching: Teaching) 
         weights = weights * same
         if len(target_codes):
             total = total + level_loss(
-                model, code_hidden[:, :, level - 1][wanted], target_codes, teacher_codes, weights,
-                level, teaching.soft,
+                model, code_hidden[:, :, level - 1][wanted], target_codes, teacher_codes, weights, level, soft
             )
     return total
 
@@ -314,23 +330,64 @@ def decode(
     A beam's score is the sum of its codes' log-probabilities over the whole vocabulary; equal
     scores go to the lower prefix, and items of one id stand in index order.
     """
-    users = len(histories)
     padded = left_padded(histories, model.shape.history)
     history = np.where(padded[..., None] >= 0, trie.codes[padded.clip(min=0)], -1)
-    log_probs, keys, values, length = model.prefill(torch.from_numpy(history))
-    gone = [np.unique(np.asarray(h)) if seen else np.zeros(0, dtype=np.int64) for h in histories]
+    log_probs, *state = model.prefill(torch.from_numpy(history))
+    gone = taken_out(histories, seen)
+    found = search(trie, gone, beam, log_probs, lambda prefix: model.step(*state, prefix))
+    results = []
+    for row, barred in enumerate(gone):
+        order = torch.sort(found.scores[row], descending=True, stable=True).indices.tolist()
+        items = []
+        barred = set(barred.tolist())
+        for place in order:
+            score = float(found.scores[row, place])
+            if score == -np.inf or len(items) >= k:
+                break
+            for item in trie.leaf_items[int(found.nodes[row, place])]:
+                if int(item) not in barred:
+                    items.append((-score, int(item)))
+        items.sort()
+        items = items[:k]
+        results.append(
+            (
+                np.array([item for _, item in items], dtype=np.int64),
+                np.array([-score for score, _ in items], dtype=np.float64),
+            )
+        )
+    return results
+
+
+def taken_out(histories, seen: bool) -> list[np.ndarray]:
+    """The items of each history, once each; none where `seen` is false."""
+    return [np.unique(np.asarray(h)) if seen else np.zeros(0, dtype=np.int64) for h in histories]
+
+
+@dataclass(frozen=True)
+class Beams:
+    """Finished beams by row of a batch, in the order of their prefixes; a score of −∞ is no beam."""
+
+    scores: torch.Tensor  # [B, W]
+    nodes: torch.Tensor  # [B, W]
+    prefix: torch.Tensor  # [B, W, L]
+
+
+def search(trie: Trie, gone: list[np.ndarray], beam: int, log_probs: torch.Tensor, step) -> Beams:
+    """Beam search over the trie without the items that are `gone`.
+
+    `log_probs` [B, V] are the first level's, `step` gives those [B, W, V] of the level after a
+    prefix [B, W, t].
+    """
+    users, levels = len(gone), trie.codes.shape[1]
     dead = _dead_nodes(trie, gone)
     nodes = torch.zeros(users, 1, dtype=torch.long)
     scores = torch.zeros(users, 1)
     prefix = torch.zeros(users, 1, 0, dtype=torch.long)
-    for level in range(model.levels):
-        if level:
-            log_probs = model.step(keys, values, length, prefix)
-        else:
-            log_probs = log_probs[:, None]
-        offset = 1 + level * model.size
+    for level in range(levels):
+        log_probs = step(prefix) if level else log_probs[:, None]
+        offset = 1 + level * trie.size
         children = torch.from_numpy(trie.children[level])[nodes]  # [B, W, K]
-        grown = scores[..., None] + log_probs[..., offset : offset + model.size]
+        grown = scores[..., None] + log_probs[..., offset : offset + trie.size]
         grown = grown.masked_fill((children < 0) | (scores[..., None] == -torch.inf), -torch.inf)
         flat_children = children.flatten(1)
         flat = grown.flatten(1)
@@ -348,31 +405,11 @@ def decode(
         index, order = index.sort(1)
         scores = found.gather(1, order)
         nodes = flat_children.gather(1, index).clamp(min=0)
-        parent, code = index // model.size, index % model.size
+        parent, code = index // trie.size, index % trie.size
         prefix = torch.cat(
             (prefix.gather(1, parent[..., None].expand(-1, -1, level)), code[..., None]), -1
         )
-    results = []
-    for row in range(users):
-        order = torch.sort(scores[row], descending=True, stable=True).indices.tolist()
-        items, values_ = [], []
-        barred = set(gone[row].tolist())
-        for place in order:
-            score = float(scores[row, place])
-            if score == -np.inf or len(items) >= k:
-                break
-            for item in trie.leaf_items[int(nodes[row, place])]:
-                if int(item) not in barred:
-                    items.append((-score, int(item)))
-        items.sort()
-        items = items[:k]
-        results.append(
-            (
-                np.array([item for _, item in items], dtype=np.int64),
-                np.array([-score for score, _ in items], dtype=np.float64),
-            )
-        )
-    return results
+    return Beams(scores, nodes, prefix)
 
 
 def _top(flat: torch.Tensor, count: int):
@@ -399,11 +436,16 @@ def _dead_nodes(trie: Trie, gone: list[np.ndarray]) -> list[list[np.ndarray]]:
 
 def decode_all(model, trie, histories, beam, k, batch=64, title="decode"):
     """Lists of all histories, those of similar length together."""
+    return in_batches(lambda part: decode(model, trie, part, beam, k), histories, batch, title)
+
+
+def in_batches(decode_some, histories, batch=64, title="decode"):
+    """What `decode_some` makes of all histories, a batch of similar length at a time."""
     order = np.argsort([len(h) for h in histories], kind="stable")
     found = [None] * len(histories)
     for start in tqdm(range(0, len(order), batch), desc=title, unit="batch", disable=len(order) < 5000):
         numbers = order[start : start + batch]
-        lists = decode(model, trie, [histories[i] for i in numbers], beam, k)
+        lists = decode_some([histories[i] for i in numbers])
         for number, result in zip(numbers, lists):
             found[number] = result
     return found

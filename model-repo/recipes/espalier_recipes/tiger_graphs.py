@@ -85,12 +85,19 @@ class Prefill(_Stack):
         self.constant("later", later[:, None].clone())  # [history, 1, history]
 
     def forward(self, history):
+        hidden, *state = self.read(self.model.items(history), history[..., 0] < 0)
+        return self.log_probs(hidden), *state
+
+    def log_probs(self, hidden):
+        return self.model.log_probs(hidden)[:, 1 : 1 + self.model.size]
+
+    def read(self, x, absent):
+        """Embeddings [B, N, width] to the hidden state [B, width] at the end, and what steps read of the history."""
         model = self.model
-        first = self.history - history.shape[1]
+        first = self.history - x.shape[1]
         cos, sin = self.cos[first:], self.sin[first:]
-        blocked = (history[:, None, None, :, 0] < 0).to(torch.float32) * _BLOCKED
+        blocked = absent[:, None, None, :].to(torch.float32) * _BLOCKED
         mask = blocked + self.later[first:, :, first:]  # [B, N, 1, N]
-        x = model.items(history)
         all_keys, all_values = [], []
         for number, layer in enumerate(model.decoder.layers):
             last = number == len(model.decoder.layers) - 1
@@ -106,8 +113,7 @@ class Prefill(_Stack):
             scores = scores.unflatten(-1, (self.heads, -1)) + mask
             seen = torch.matmul(torch.softmax(scores, -1).flatten(-2), values)
             x = model.grown(layer, x, seen)
-        log_probs = model.log_probs(model.decoder.norm(x[:, -1]))[:, 1 : 1 + model.size]
-        return log_probs, torch.stack(all_keys, 1), torch.stack(all_values, 1), blocked
+        return model.decoder.norm(x[:, -1]), torch.stack(all_keys, 1), torch.stack(all_values, 1), blocked
 
 
 class Step(_Stack):
@@ -132,6 +138,16 @@ class Step(_Stack):
         return F.linear(layer.input_layernorm(x), torch.cat((query, key, value)))
 
     def forward(self, state_keys, state_values, state_blocked, code, beam_cache=None):
+        hidden, cache = self.read(state_keys, state_values, state_blocked, code, beam_cache)
+        log_probs = self.log_probs(hidden)
+        return log_probs if self.level == self.model.levels - 1 else (log_probs, cache)
+
+    def log_probs(self, hidden):
+        model = self.model
+        return model.log_probs(hidden).narrow(-1, 1 + self.level * model.size, model.size)
+
+    def read(self, state_keys, state_values, state_blocked, code, beam_cache):
+        """Hidden states [B, W, width] at the new codes, and what later steps read of them."""
         model, level = self.model, self.level
         decoder = model.decoder.layers
         earlier = None if beam_cache is None else beam_cache.split(self.width, -1)
@@ -163,9 +179,7 @@ class Step(_Stack):
                 spread = torch.matmul(weights[..., :level].transpose(2, 3), self.value_spread)
                 seen = seen + (spread * values).sum(2)
             x = model.grown(layer, x, seen)
-        log_probs = model.log_probs(model.decoder.norm(x))
-        log_probs = log_probs.narrow(-1, 1 + level * model.size, model.size)
-        return log_probs if level == model.levels - 1 else (log_probs, torch.cat(cache, -1)[:, :, None])
+        return model.decoder.norm(x), torch.cat(cache, -1)[:, :, None]
 
 
 def cache_width(shape: tiger.Shape) -> int:

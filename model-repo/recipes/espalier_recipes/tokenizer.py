@@ -86,9 +86,14 @@ def _means(points, chosen, centroids, rng):
 
 
 def fit(
-    space: np.ndarray, levels: int = 3, size: int | None = None, slack: float = 1.25, seed: int = 1
+    space: np.ndarray,
+    levels: int = 3,
+    size: int | None = None,
+    slack: float = 1.25,
+    seed: int = 1,
+    distinct: bool = True,
 ) -> SemanticIds:
-    """Codes [n, levels] for items in `space` [n, width]."""
+    """Codes [n, levels] for items in `space` [n, width]; without `distinct` ids are clusters, which items share."""
     rng = np.random.default_rng(seed)
     size = size or codes_a_level(len(space))
     capacity = int(np.ceil(len(space) / size * slack))
@@ -102,7 +107,7 @@ def fit(
         for _ in range(4):
             chosen = _balanced(_distances(left, centroids), capacity)
             centroids = _means(left, chosen, centroids, rng)
-        if level == levels - 1:
+        if distinct and level == levels - 1:
             chosen = _distinct(codes, _distances(left, centroids))
         codes.append(chosen)
         books.append(centroids)

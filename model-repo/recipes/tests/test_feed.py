@@ -271,7 +271,7 @@ def test_tiger_packedTrainingEqualsServedDecode():
     codes = torch.randint(0, 5, (1, 4, 3))
     written = torch.randint(0, 5, (1, 4, 2))
     with torch.no_grad():
-        item_hidden, code_hidden = model.training_hidden(codes, written, torch.arange(4))
+        item_hidden, code_hidden = model.training_hidden(model.items(codes), written, torch.arange(4))
         for length in range(1, 5):
             history = torch.full((1, 6, 3), -1)
             history[:, 6 - length :] = codes[:, :length]

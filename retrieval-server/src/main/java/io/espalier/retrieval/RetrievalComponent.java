@@ -28,9 +28,9 @@ import org.slf4j.LoggerFactory;
  * The retrieval stage of one server: a source for each bundle, over the items of one data folder.
  *
  * <p>The catalogue is the folder's, whose offset is its number of items, and the changes that are
- * followed since. Bundles of the systems TIGER, E4SRec, HeterRec, DenseText, TextIndex, Popularity
- * and ItemToItem are served. The service blocks: it wants a server that runs its calls on virtual
- * threads.
+ * followed since. Bundles of the systems TIGER, COBRA, E4SRec, HeterRec, DenseText, TextIndex,
+ * Popularity and ItemToItem are served. The service blocks: it wants a server that runs its calls
+ * on virtual threads.
  */
 public final class RetrievalComponent implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(RetrievalComponent.class);
@@ -60,7 +60,15 @@ public final class RetrievalComponent implements AutoCloseable {
 
   /** The systems whose bundles are sources here. */
   public static final Set<String> SYSTEMS =
-      Set.of("TIGER", "E4SRec", "HeterRec", "DenseText", "TextIndex", "Popularity", "ItemToItem");
+      Set.of(
+          "TIGER",
+          "COBRA",
+          "E4SRec",
+          "HeterRec",
+          "DenseText",
+          "TextIndex",
+          "Popularity",
+          "ItemToItem");
 
   /**
    * The models that bundles need, those of the text encoders that they name among them: what the

@@ -55,6 +55,7 @@ final class RetrieverFactory {
           closeables.add(tiger);
           yield tiger;
         }
+        case "COBRA" -> CobraRetriever.open(bundle, catalogue, calls);
         case "E4SRec" -> {
           ItemIds ids = ids(bundle);
           E4SRecEncoder encoder = new E4SRecEncoder(bundle, calls);
@@ -98,8 +99,8 @@ final class RetrieverFactory {
                     + bundle.id()
                     + ": system: "
                     + bundle.system()
-                    + " (expected: TIGER, E4SRec, HeterRec, DenseText, TextIndex, Popularity or"
-                    + " ItemToItem)");
+                    + " (expected: TIGER, COBRA, E4SRec, HeterRec, DenseText, TextIndex, Popularity"
+                    + " or ItemToItem)");
       };
     } catch (IOException | IllegalArgumentException e) {
       throw new BundleException("bundle " + bundle.id() + ": " + e.getMessage(), e);

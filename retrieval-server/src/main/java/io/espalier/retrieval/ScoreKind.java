@@ -8,5 +8,7 @@ enum ScoreKind {
   SIMILARITY,
   BM25,
   /** Count of past interactions. */
-  POPULARITY
+  POPULARITY,
+  /** Natural logarithm of a product of softmaxes over what one answer considered. */
+  BEAM_FUSION
 }

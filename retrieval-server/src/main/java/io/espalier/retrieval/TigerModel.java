@@ -23,9 +23,21 @@ final class TigerModel {
   private final int levels;
   private final int codes;
   private final int cacheWidth;
+  // The last level whose step also gives what a further step reads of its codes.
+  private final int lastKept;
 
   TigerModel(Bundle bundle, ModelCalls calls) {
+    this(bundle, calls, bundle.parameters().size("levels") - 2);
+  }
+
+  /** The models of a bundle that has a step of its own after the last code. */
+  static TigerModel withFurtherStep(Bundle bundle, ModelCalls calls) {
+    return new TigerModel(bundle, calls, bundle.parameters().size("levels") - 1);
+  }
+
+  private TigerModel(Bundle bundle, ModelCalls calls, int lastKept) {
     this.calls = calls;
+    this.lastKept = lastKept;
     this.prefill = bundle.model("prefill");
     this.levels = bundle.parameters().size("levels");
     this.steps = new String[levels - 1];
@@ -85,18 +97,28 @@ final class TigerModel {
    * @param codes {@code places × levels} codes, left-padded with −1
    */
   StepModel start(long[] codes, long deadlineNanos) {
-    return new Request(codes, deadlineNanos);
+    return start(
+        Map.of("history", Tensor.ofLongs(codes, 1, codes.length / levels, levels)), deadlineNanos);
   }
 
-  private final class Request implements StepModel {
-    private final long[] history;
+  /**
+   * The model for one request.
+   *
+   * @param inputs what prefill takes
+   */
+  Request start(Map<String, Tensor> inputs, long deadlineNanos) {
+    return new Request(inputs, deadlineNanos);
+  }
+
+  final class Request implements StepModel {
+    private final Map<String, Tensor> history;
     private final long deadlineNanos;
     private final Map<String, Tensor> states = new HashMap<>();
     // Of the rows of the last step: what it was given, and what it made of the newest position.
     private ByteBuffer cache = Tensor.allocate(DataType.FP32, 0);
     private ByteBuffer newest = cache;
 
-    Request(long[] history, long deadlineNanos) {
+    private Request(Map<String, Tensor> history, long deadlineNanos) {
       this.history = history;
       this.deadlineNanos = deadlineNanos;
     }
@@ -108,15 +130,19 @@ final class TigerModel {
 
     @Override
     public FloatBuffer logProbs(int level, int[] prefixes, int[] parents, int rows) {
-      return level == 0 ? prefill() : step(level, prefixes, parents, rows);
+      if (level == 0) {
+        return prefill();
+      }
+      String step = steps[level - 1];
+      Map<String, Tensor> outputs = step(step, level, prefixes, parents, rows);
+      if (level <= lastKept) {
+        newest = ModelCalls.output(outputs, step, "beam_new", 1, rows, 1, cacheWidth).data();
+      }
+      return ModelCalls.output(outputs, step, "log_probs", 1, rows, codes).floats();
     }
 
     private FloatBuffer prefill() {
-      Map<String, Tensor> outputs =
-          calls.infer(
-              prefill,
-              Map.of("history", Tensor.ofLongs(history, 1, history.length / levels, levels)),
-              deadlineNanos);
+      Map<String, Tensor> outputs = calls.infer(prefill, history, deadlineNanos);
       outputs.forEach(
           (name, tensor) -> {
             if (name.startsWith("state_")) {
@@ -126,8 +152,8 @@ final class TigerModel {
       return ModelCalls.output(outputs, prefill, "log_probs", 1, codes).floats();
     }
 
-    private FloatBuffer step(int level, int[] prefixes, int[] parents, int rows) {
-      String step = steps[level - 1];
+    /** Runs a step on prefixes that continue the last step's rows, as in {@link #logProbs}. */
+    Map<String, Tensor> step(String step, int level, int[] prefixes, int[] parents, int rows) {
       ByteBuffer last = Tensor.allocate(DataType.INT64, 1, rows);
       for (int row = 0; row < rows; row++) {
         last.putLong(prefixes[row * level + level - 1]);
@@ -138,11 +164,7 @@ final class TigerModel {
         cache = follow(level - 1, parents, rows);
         inputs.put("beam_cache", Tensor.wrap(DataType.FP32, cache, 1, rows, level - 1, cacheWidth));
       }
-      Map<String, Tensor> outputs = calls.infer(step, inputs, deadlineNanos);
-      if (level < levels - 1) {
-        newest = ModelCalls.output(outputs, step, "beam_new", 1, rows, 1, cacheWidth).data();
-      }
-      return ModelCalls.output(outputs, step, "log_probs", 1, rows, codes).floats();
+      return calls.infer(step, inputs, deadlineNanos);
     }
 
     /** Each row's parent's positions, then the one that the last step added to the parent. */

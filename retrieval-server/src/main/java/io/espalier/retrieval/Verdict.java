@@ -1,5 +1,7 @@
 package io.espalier.retrieval;
 
+import java.util.Arrays;
+
 /**
  * What a source did with one item.
  *
@@ -22,6 +24,17 @@ record Verdict(Fate fate, String detail, int level, int rank) {
 
   static Verdict of(Fate fate, String detail) {
     return new Verdict(fate, detail, 0, 0);
+  }
+
+  /** The fate of an item whose semantic id left the beam search. */
+  static Verdict pruned(int[] semanticId, BeamSearch.Pruned where, int width) {
+    String prefix = Arrays.toString(Arrays.copyOf(semanticId, where.level() + 1));
+    return new Verdict(
+        Fate.PRUNED,
+        "prefix %s ranked %d at level %d of beams %d"
+            .formatted(prefix, where.rank(), where.level(), width),
+        where.level(),
+        where.rank());
   }
 
   /** The fate of an item at a place of the source's order, of which k items are taken. */

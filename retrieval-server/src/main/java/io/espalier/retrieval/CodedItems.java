@@ -1,0 +1,163 @@
+package io.espalier.retrieval;
+
+import com.github.benmanes.caffeine.cache.Cache;
+import com.github.benmanes.caffeine.cache.Caffeine;
+import io.espalier.bundles.Bundle;
+import io.espalier.bundles.BundleException;
+import io.espalier.bundles.BundleId;
+import io.espalier.index.ItemIds;
+import io.espalier.index.filter.ItemFilter;
+import io.espalier.index.live.LiveItems;
+import io.espalier.index.trie.Constraint;
+import io.espalier.index.trie.LegalLeaves;
+import io.espalier.index.trie.LiveTrie;
+import io.espalier.index.trie.SemanticIdTrie;
+import io.espalier.index.trie.SemanticIds;
+import io.espalier.retrieval.Verdict.Fate;
+import io.espalier.server.RequestException;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import org.roaringbitmap.RoaringBitmap;
+
+/**
+ * A bundle's semantic ids beside the catalogue's items: what a history is to the bundle's model,
+ * and which ids a question may be answered with.
+ */
+final class CodedItems {
+  private static final int CACHED_FILTERS = 256;
+
+  private final BundleId bundle;
+  private final int levels;
+  // What the bundle was trained on: a history may name items that the catalogue no longer has.
+  private final ItemIds trained;
+  // levels codes an item.
+  private final int[] trainedCodes;
+  private final Cache<RoaringBitmap, LegalLeaves> filters =
+      Caffeine.newBuilder().weakKeys().maximumSize(CACHED_FILTERS).build();
+
+  private CodedItems(BundleId bundle, int levels, ItemIds trained, int[] trainedCodes) {
+    this.bundle = bundle;
+    this.levels = levels;
+    this.trained = trained;
+    this.trainedCodes = trainedCodes;
+  }
+
+  /**
+   * Reads a bundle's semantic ids and adds them to the catalogue.
+   *
+   * @param codes codes of a level
+   */
+  static CodedItems open(Bundle bundle, Catalogue catalogue, int levels, int codes) {
+    ItemIds trained = ItemIds.of(bundle.readItems().ids());
+    int[] trainedCodes = read(bundle, trained, levels, codes);
+    catalogue.add(bundle.id(), () -> trie(catalogue.ids(), trained, trainedCodes, levels));
+    return new CodedItems(bundle.id(), levels, trained, trainedCodes);
+  }
+
+  private static int[] read(Bundle bundle, ItemIds ids, int levels, int codes) {
+    int[] ofItems;
+    try {
+      ofItems = SemanticIds.read(bundle.file("semantic_ids"), ids, levels);
+    } catch (IOException e) {
+      throw new BundleException("bundle " + bundle.id() + ": files.semantic_ids", e);
+    }
+    for (int i = 0; i < ofItems.length; i++) {
+      if (ofItems[i] >= codes) {
+        throw new BundleException(
+            "bundle "
+                + bundle.id()
+                + ": semantic_ids: code "
+                + ofItems[i]
+                + " of "
+                + ids.id(i / levels)
+                + " (expected: < "
+                + codes
+                + ")");
+      }
+    }
+    return ofItems;
+  }
+
+  /** The ids of the catalogue's items, those without one left out. */
+  private static SemanticIdTrie trie(ItemIds items, ItemIds trained, int[] codes, int levels) {
+    int[] ofItems = new int[Math.multiplyExact(items.size(), levels)];
+    for (int item = 0; item < items.size(); item++) {
+      int row = trained.indexOf(items.id(item));
+      if (row < 0) {
+        ofItems[item * levels] = -1;
+      } else {
+        System.arraycopy(codes, row * levels, ofItems, item * levels, levels);
+      }
+    }
+    return SemanticIdTrie.build(levels, ofItems);
+  }
+
+  /** The items that the bundle was trained on, in the order of its tables. */
+  ItemIds trained() {
+    return trained;
+  }
+
+  /**
+   * An event of a history that has a semantic id.
+   *
+   * @param row of the item in the bundle's tables; −1 for one that it was not trained on
+   * @param codes its semantic id
+   */
+  record Event(int row, List<Integer> codes) {}
+
+  /** The history's items that have a semantic id, oldest first. */
+  List<Event> known(Question question) {
+    if (question.history().isEmpty()) {
+      throw RequestException.invalidArgument(
+          "history: empty (expected: at least one event for this source)");
+    }
+    LiveItems items = question.catalogue().items();
+    LiveTrie trie = question.catalogue().trie(bundle);
+    List<Event> known = new ArrayList<>(question.history().size());
+    for (String id : question.history()) {
+      int item = items.indexOf(id);
+      int row = trained.indexOf(id);
+      if (item >= 0 && trie.contains(item)) {
+        known.add(new Event(row, Arrays.stream(trie.semanticId(item)).boxed().toList()));
+      } else if (row >= 0 && trainedCodes[row * levels] >= 0) {
+        int from = row * levels;
+        known.add(
+            new Event(row, Arrays.stream(trainedCodes, from, from + levels).boxed().toList()));
+      }
+    }
+    return known;
+  }
+
+  /** Which ids, and which items of them, a question may be answered with. */
+  Constraint constraint(Question question) {
+    LiveItems items = question.catalogue().items();
+    LiveTrie trie = question.catalogue().trie(bundle);
+    int[] excluded =
+        question.exclude().stream().mapToInt(items::indexOf).filter(item -> item >= 0).toArray();
+    ItemFilter filter = question.filter();
+    if (filter == null) {
+      return trie.constraint(trie.snapshot().legal(), item -> true, excluded);
+    }
+    LegalLeaves ofSnapshot =
+        filters.get(items.matchingInSnapshot(filter), matching -> trie.snapshot().legal(matching));
+    return trie.constraint(ofSnapshot, items.matchingInDelta(filter)::contains, excluded);
+  }
+
+  /** Why a question cannot be answered with an item; empty when it can, by its semantic id. */
+  Optional<Verdict> unreachable(Question question, String id) {
+    Optional<Verdict> barred = SourceItems.barred(question, id);
+    if (barred.isEmpty()
+        && !question.catalogue().trie(bundle).contains(question.catalogue().items().indexOf(id))) {
+      return Optional.of(Verdict.of(Fate.NOT_INDEXED, "the item has no semantic id"));
+    }
+    return barred;
+  }
+
+  /** The semantic id of an item that is not {@link #unreachable}. */
+  int[] semanticId(Question question, String id) {
+    return question.catalogue().trie(bundle).semanticId(question.catalogue().items().indexOf(id));
+  }
+}
