@@ -1,6 +1,7 @@
 package io.espalier.retrieval;
 
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What a source found.
@@ -9,15 +10,24 @@ import java.util.List;
  * @param shortList whether there are fewer hits than were wanted
  * @param historyUsed events of the history that the bundle knows
  * @param fused whether one model call was the whole search
+ * @param narrowed when load made the search narrower than it was asked to be
  */
-record Answer(List<Hit> hits, boolean shortList, int historyUsed, boolean fused) {
+record Answer(
+    List<Hit> hits,
+    boolean shortList,
+    int historyUsed,
+    boolean fused,
+    @Nullable Narrowed narrowed) {
   Answer {
     hits = List.copyOf(hits);
   }
 
   Answer(List<Hit> hits, boolean shortList, int historyUsed) {
-    this(hits, shortList, historyUsed, false);
+    this(hits, shortList, historyUsed, false, null);
   }
+
+  /** Beams asked for, and the fewer that were searched with. */
+  record Narrowed(int asked, int searched) {}
 
   /**
    * An item that was found.
@@ -25,6 +35,11 @@ record Answer(List<Hit> hits, boolean shortList, int historyUsed, boolean fused)
    * @param id external id
    * @param score the source's
    * @param semanticId of the beam that ended in it; empty for sources without beams
+   * @param unseen whether it was added for the share of unseen items
    */
-  record Hit(String id, double score, List<Integer> semanticId) {}
+  record Hit(String id, double score, List<Integer> semanticId, boolean unseen) {
+    Hit(String id, double score, List<Integer> semanticId) {
+      this(id, score, semanticId, false);
+    }
+  }
 }

@@ -41,6 +41,10 @@ final class BeamHeap {
     return score[slots[i]];
   }
 
+  int tie(int i) {
+    return tie[slots[i]];
+  }
+
   int beam(int i) {
     return beam[slots[i]];
   }
@@ -76,6 +80,15 @@ final class BeamHeap {
     } else {
       siftUp(size++, slot);
     }
+  }
+
+  /** Offers every candidate to another heap and is empty then. */
+  void moveTo(BeamHeap other) {
+    for (int i = 0; i < size; i++) {
+      int slot = slots[i];
+      other.offer(score[slot], tie[slot], beam[slot], code[slot], state[slot]);
+    }
+    clear();
   }
 
   /** Orders the candidates best first; the next use is {@link #clear}. */

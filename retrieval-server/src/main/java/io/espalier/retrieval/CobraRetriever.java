@@ -72,7 +72,7 @@ final class CobraRetriever implements Retriever {
     if (known.isEmpty()) {
       return new Answer(List.of(), true, 0);
     }
-    Constraint constraint = coded.constraint(question);
+    Constraint constraint = coded.legal(question).constraint();
     CobraModel.Request request = start(question, known);
     List<Beam> beams = new BeamSearch(constraint, request, width(question)).run();
     LiveItems items = question.catalogue().items();
@@ -97,7 +97,7 @@ final class CobraRetriever implements Retriever {
     if (known.isEmpty()) {
       return Verdict.of(Fate.NOT_RUN, "the bundle knows no item of the history");
     }
-    Constraint constraint = coded.constraint(question);
+    Constraint constraint = coded.legal(question).constraint();
     CobraModel.Request request = start(question, known);
     BeamSearch search = new BeamSearch(constraint, request, width(question));
     int[] semanticId = coded.semanticId(question, id);

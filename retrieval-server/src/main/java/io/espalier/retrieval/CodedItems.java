@@ -8,7 +8,7 @@ import io.espalier.bundles.BundleId;
 import io.espalier.index.ItemIds;
 import io.espalier.index.filter.ItemFilter;
 import io.espalier.index.live.LiveItems;
-import io.espalier.index.trie.Constraint;
+import io.espalier.index.trie.LegalItems;
 import io.espalier.index.trie.LegalLeaves;
 import io.espalier.index.trie.LiveTrie;
 import io.espalier.index.trie.SemanticIdTrie;
@@ -54,6 +54,10 @@ final class CodedItems {
     ItemIds trained = ItemIds.of(bundle.readItems().ids());
     int[] trainedCodes = read(bundle, trained, levels, codes);
     catalogue.add(bundle.id(), () -> trie(catalogue.ids(), trained, trainedCodes, levels));
+    int ofSnapshot = catalogue.view().trie(bundle.id()).levels();
+    if (ofSnapshot != levels) {
+      throw bundle.parameters().wrong("levels", levels, ofSnapshot + ", as the snapshot has");
+    }
     return new CodedItems(bundle.id(), levels, trained, trainedCodes);
   }
 
@@ -115,7 +119,7 @@ final class CodedItems {
           "history: empty (expected: at least one event for this source)");
     }
     LiveItems items = question.catalogue().items();
-    LiveTrie trie = question.catalogue().trie(bundle);
+    LiveTrie trie = trie(question);
     List<Event> known = new ArrayList<>(question.history().size());
     for (String id : question.history()) {
       int item = items.indexOf(id);
@@ -131,26 +135,31 @@ final class CodedItems {
     return known;
   }
 
+  /** The catalogue's ids as a question sees them. */
+  LiveTrie trie(Question question) {
+    return question.catalogue().trie(bundle);
+  }
+
   /** Which ids, and which items of them, a question may be answered with. */
-  Constraint constraint(Question question) {
+  LegalItems legal(Question question) {
     LiveItems items = question.catalogue().items();
-    LiveTrie trie = question.catalogue().trie(bundle);
+    LiveTrie trie = trie(question);
     int[] excluded =
         question.exclude().stream().mapToInt(items::indexOf).filter(item -> item >= 0).toArray();
     ItemFilter filter = question.filter();
     if (filter == null) {
-      return trie.constraint(trie.snapshot().legal(), item -> true, excluded);
+      return trie.legal(trie.snapshot().legal(), item -> true, excluded);
     }
     LegalLeaves ofSnapshot =
         filters.get(items.matchingInSnapshot(filter), matching -> trie.snapshot().legal(matching));
-    return trie.constraint(ofSnapshot, items.matchingInDelta(filter)::contains, excluded);
+    return trie.legal(ofSnapshot, items.matchingInDelta(filter)::contains, excluded);
   }
 
   /** Why a question cannot be answered with an item; empty when it can, by its semantic id. */
   Optional<Verdict> unreachable(Question question, String id) {
     Optional<Verdict> barred = SourceItems.barred(question, id);
     if (barred.isEmpty()
-        && !question.catalogue().trie(bundle).contains(question.catalogue().items().indexOf(id))) {
+        && !trie(question).contains(question.catalogue().items().indexOf(id))) {
       return Optional.of(Verdict.of(Fate.NOT_INDEXED, "the item has no semantic id"));
     }
     return barred;
@@ -158,6 +167,6 @@ final class CodedItems {
 
   /** The semantic id of an item that is not {@link #unreachable}. */
   int[] semanticId(Question question, String id) {
-    return question.catalogue().trie(bundle).semanticId(question.catalogue().items().indexOf(id));
+    return trie(question).semanticId(question.catalogue().items().indexOf(id));
   }
 }

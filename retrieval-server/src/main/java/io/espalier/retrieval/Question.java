@@ -15,6 +15,7 @@ import org.jspecify.annotations.Nullable;
  * @param filter which items may be returned; null for all
  * @param exclude external ids that may not
  * @param catalogue the catalogue that is searched
+ * @param control how a generative source chooses its beams
  * @param deadlineNanos the {@link System#nanoTime()} after which nobody waits for the answer
  */
 record Question(
@@ -25,6 +26,7 @@ record Question(
     @Nullable ItemFilter filter,
     Set<String> exclude,
     CatalogueView catalogue,
+    Control control,
     long deadlineNanos) {
   static final int MAX_K = 1000;
   static final int MAX_BEAM_WIDTH = 512;

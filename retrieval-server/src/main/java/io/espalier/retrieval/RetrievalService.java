@@ -5,6 +5,7 @@ import io.espalier.retrieval.v1.Candidate;
 import io.espalier.retrieval.v1.ExplainRequest;
 import io.espalier.retrieval.v1.ExplainResponse;
 import io.espalier.retrieval.v1.Fate;
+import io.espalier.retrieval.v1.NarrowedBeams;
 import io.espalier.retrieval.v1.RetrievalServiceGrpc;
 import io.espalier.retrieval.v1.RetrieveRequest;
 import io.espalier.retrieval.v1.RetrieveResponse;
@@ -41,7 +42,7 @@ final class RetrievalService extends RetrievalServiceGrpc.RetrievalServiceImplBa
   @Override
   public void retrieve(RetrieveRequest request, StreamObserver<RetrieveResponse> responses) {
     Retriever retriever = retriever(request);
-    Question question = question(request);
+    Question question = question(request, retriever);
     requireItems(question);
     Answer answer = retriever.retrieve(question);
     RetrieveResponse.Builder response =
@@ -56,7 +57,14 @@ final class RetrievalService extends RetrievalServiceGrpc.RetrievalServiceImplBa
           Candidate.newBuilder()
               .setItemId(hit.id())
               .setScore(hit.score())
-              .addAllSemanticId(hit.semanticId()));
+              .addAllSemanticId(hit.semanticId())
+              .setUnseen(hit.unseen()));
+    }
+    if (answer.narrowed() != null) {
+      response.setNarrowed(
+          NarrowedBeams.newBuilder()
+              .setAsked(answer.narrowed().asked())
+              .setSearched(answer.narrowed().searched()));
     }
     responses.onNext(response.build());
     responses.onCompleted();
@@ -68,7 +76,7 @@ final class RetrievalService extends RetrievalServiceGrpc.RetrievalServiceImplBa
       throw RequestException.invalidArgument("item_id: empty (expected: an external id)");
     }
     Retriever retriever = retriever(request.getRequest());
-    Question question = question(request.getRequest());
+    Question question = question(request.getRequest(), retriever);
     requireItems(question);
     Verdict verdict = retriever.explain(question, request.getItemId());
     responses.onNext(
@@ -98,7 +106,7 @@ final class RetrievalService extends RetrievalServiceGrpc.RetrievalServiceImplBa
     return retriever;
   }
 
-  private Question question(RetrieveRequest request) {
+  private Question question(RetrieveRequest request, Retriever retriever) {
     int k = request.getK();
     if (k < 1 || k > Question.MAX_K) {
       throw RequestException.invalidArgument("k: " + k + " (expected: 1.." + Question.MAX_K + ")");
@@ -116,6 +124,10 @@ final class RetrievalService extends RetrievalServiceGrpc.RetrievalServiceImplBa
               + MAX_QUERY_CHARS
               + ")");
     }
+    if (request.hasDecoding() && !retriever.isControlled()) {
+      throw RequestException.invalidArgument(
+          "decoding: given (expected: none for a source without beams that it could choose)");
+    }
     long deadlineNanos = System.nanoTime() + Deadlines.remaining().orElse(PATIENCE).toNanos();
     return new Question(
         k,
@@ -125,6 +137,7 @@ final class RetrievalService extends RetrievalServiceGrpc.RetrievalServiceImplBa
         request.hasFilter() ? FilterReader.read(request.getFilter()) : null,
         new HashSet<>(request.getExcludeList()),
         catalogueAt(request.getMinCatalogOffset(), deadlineNanos),
+        request.hasDecoding() ? ControlReader.read(request.getDecoding()) : Control.NONE,
         deadlineNanos);
   }
 

@@ -5,6 +5,11 @@ interface Retriever {
 
   ScoreKind scoreKind();
 
+  /** Whether the source has beams that a {@link Control} can choose otherwise. */
+  default boolean isControlled() {
+    return false;
+  }
+
   /** The best legal items for a question; blocks while the source's models run. */
   Answer retrieve(Question question);
 

@@ -27,6 +27,7 @@ final class RetrieverFactory {
   private final Catalogue catalogue;
   private final ModelCalls calls;
   private final @Nullable Decoder decoder;
+  private final SearchLoad load = new SearchLoad(Runtime.getRuntime().availableProcessors());
   private final List<AutoCloseable> closeables = new ArrayList<>();
 
   RetrieverFactory(
@@ -51,7 +52,7 @@ final class RetrieverFactory {
     try {
       return switch (bundle.system()) {
         case "TIGER" -> {
-          TigerRetriever tiger = TigerRetriever.open(bundle, catalogue, calls, decoder);
+          TigerRetriever tiger = TigerRetriever.open(bundle, catalogue, calls, load, decoder);
           closeables.add(tiger);
           yield tiger;
         }

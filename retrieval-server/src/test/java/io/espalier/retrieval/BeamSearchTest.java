@@ -113,11 +113,11 @@ class BeamSearchTest {
     assertThatThrownBy(() -> search.trace(new int[] {1})).hasMessageContaining("target: [1]");
   }
 
-  private interface Check {
+  interface Check {
     void accept(Instance instance);
   }
 
-  private static void forEachInstance(Check check) {
+  static void forEachInstance(Check check) {
     long seed = System.nanoTime();
     for (int n = 0; n < INSTANCES; n++) {
       Instance instance = Instance.draw(seed + n);
@@ -131,7 +131,7 @@ class BeamSearchTest {
   }
 
   /** A random catalogue, filter and model. */
-  private record Instance(
+  record Instance(
       Random random, int levels, List<int[]> all, BitSet legal, GridModel model) {
 
     static Instance draw(long seed) {
@@ -279,7 +279,7 @@ class BeamSearchTest {
       return item + " " + Arrays.toString(codes) + " " + score(codes);
     }
 
-    private double score(int[] prefix) {
+    double score(int[] prefix) {
       double sum = 0;
       for (int d = 0; d < prefix.length; d++) {
         sum += model.value(Arrays.copyOf(prefix, d), prefix[d]);
@@ -288,7 +288,7 @@ class BeamSearchTest {
     }
 
     /** The candidates of a level, in order; each with the legal items under it. */
-    private List<int[]> candidates(List<int[]> beams, int level) {
+    List<int[]> candidates(List<int[]> beams, int level) {
       TreeMap<int[], Integer> firstItem = new TreeMap<>(Arrays::compare);
       legal.stream()
           .forEach(

@@ -108,6 +108,7 @@ class DenseTextTest {
         new ItemFilter.Range("price", 0, 0),
         Set.of(),
         catalogue.view(),
+        Control.NONE,
         System.nanoTime() + TimeUnit.SECONDS.toNanos(60));
   }
 

@@ -11,9 +11,13 @@ import io.espalier.catalog.v1.Operands;
 import io.espalier.catalog.v1.Range;
 import io.espalier.catalog.v1.Value;
 import io.espalier.inference.Tensor;
+import io.espalier.retrieval.v1.Decoding;
 import io.espalier.retrieval.v1.ExplainRequest;
+import io.espalier.retrieval.v1.LoadWidth;
+import io.espalier.retrieval.v1.PrefixQuota;
 import io.espalier.retrieval.v1.RetrievalServiceGrpc;
 import io.espalier.retrieval.v1.RetrieveRequest;
+import io.espalier.retrieval.v1.Sampling;
 import io.espalier.stores.catalog.DataFolder;
 import io.espalier.testing.FunctionRunner;
 import io.espalier.testing.ServedStage;
@@ -86,6 +90,14 @@ class MutatedRequestsTest {
             .addAllHistory(List.of("a", "b", "\u0000"))
             .setQuery("nail \uD83D\uDC85 comb")
             .addExclude("b");
+    if (random.nextInt(4) == 0) {
+      request.setDecoding(
+          Decoding.newBuilder()
+              .setSampling(Sampling.newBuilder().setTemperature(0.5))
+              .addQuotas(PrefixQuota.newBuilder().setLength(1).setMost(2))
+              .setUnseenShare(0.1)
+              .setLoadWidth(LoadWidth.newBuilder().setLeast(3)));
+    }
     if (random.nextBoolean()) {
       request.setFilter(filter(random, 3));
     }

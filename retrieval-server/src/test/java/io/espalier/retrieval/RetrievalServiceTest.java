@@ -17,6 +17,7 @@ import io.espalier.catalog.v1.Value;
 import io.espalier.inference.ModelException;
 import io.espalier.inference.Tensor;
 import io.espalier.retrieval.v1.Candidate;
+import io.espalier.retrieval.v1.Decoding;
 import io.espalier.retrieval.v1.ExplainRequest;
 import io.espalier.retrieval.v1.ExplainResponse;
 import io.espalier.retrieval.v1.Fate;
@@ -234,6 +235,11 @@ class RetrievalServiceTest {
         stub, request("tiger").setBeamWidth(-1), Status.Code.INVALID_ARGUMENT, "beam_width: -1");
     refused(stub, request("tiger").clearHistory(), Status.Code.INVALID_ARGUMENT, "history: empty");
     refused(stub, request("e4srec").clearHistory(), Status.Code.INVALID_ARGUMENT, "history: empty");
+    refused(
+        stub,
+        request("e4srec").setDecoding(Decoding.getDefaultInstance()),
+        Status.Code.INVALID_ARGUMENT,
+        "decoding: given (expected: none for a source without beams");
     refused(stub, request("text"), Status.Code.INVALID_ARGUMENT, "query: empty");
     refused(stub, request("text").setQuery(" \t"), Status.Code.INVALID_ARGUMENT, "query: empty");
     refused(
