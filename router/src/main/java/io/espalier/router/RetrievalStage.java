@@ -1,5 +1,6 @@
 package io.espalier.router;
 
+import io.espalier.retrieval.v1.NarrowedBeams;
 import io.espalier.retrieval.v1.RetrievalServiceGrpc.RetrievalServiceFutureStub;
 import io.espalier.retrieval.v1.RetrieveRequest;
 import io.espalier.retrieval.v1.RetrieveResponse;
@@ -106,6 +107,9 @@ final class RetrievalStage {
             .addAllExclude(excluded)
             .setMinCatalogOffset(question.options().getMinCatalogOffset());
     question.filter().ifPresent(request::setFilter);
+    if (source.decoding() != null) {
+      request.setDecoding(source.decoding().message());
+    }
     RetrieveRequest built = request.build();
     if (rewrite.isEmpty()) {
       requests.put(index, built);
@@ -186,6 +190,13 @@ final class RetrievalStage {
           anyAnswered = true;
           run.tookPart(source.bundle());
           outcomes.putIfAbsent(one.source(), "OK");
+          if (answered.value().hasNarrowed()) {
+            NarrowedBeams narrowed = answered.value().getNarrowed();
+            run.degraded(
+                one.call().stage(),
+                DegradationReason.DEGRADATION_REASON_LOAD,
+                "%d beams instead of %d".formatted(narrowed.getSearched(), narrowed.getAsked()));
+          }
           lists.add(
               Retrieved.of(
                   one.source(),

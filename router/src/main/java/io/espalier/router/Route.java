@@ -242,7 +242,8 @@ record Route(
       Budget budget,
       When when,
       boolean useRewrites,
-      boolean optional) {
+      boolean optional,
+      @Nullable SourceDecoding decoding) {
     Source {
       inRange("k", k, 1, 1000);
       inRange("beam", beam, 0, 512);

@@ -41,6 +41,8 @@ final class RouteFile {
       defaults(
           "{k: 100, beam: 0, rewrite_k: 0, budget: {share: 0.7, max: 24h}, when: always,"
               + " use_rewrites: false, optional: true}");
+  private static final ObjectNode DECODING = defaults("{quotas: [], unseen_share: 0}");
+  private static final ObjectNode LOAD_WIDTH = defaults("{searches: 0}");
   private static final ObjectNode CALIBRATION =
       defaults("{scale: 1, offset: 0, floor: -20, weight: 1}");
   private static final ObjectNode RANKING =
@@ -98,6 +100,14 @@ final class RouteFile {
     }
     fillEach(filled.get("rewriters"), REWRITER);
     fillEach(filled.get("sources"), SOURCE);
+    for (JsonNode entry : filled.path("sources")) {
+      if (entry instanceof ObjectNode asked) {
+        fill(asked, "decoding", DECODING);
+        if (asked.get("decoding") instanceof ObjectNode decoding) {
+          fill(decoding, "load_width", LOAD_WIDTH);
+        }
+      }
+    }
     fillEach(filled.get("ladder"), STEP);
     if (filled.get("ranking") instanceof ObjectNode ranking) {
       filled.set("ranking", ConfigFile.merge(RANKING, ranking));

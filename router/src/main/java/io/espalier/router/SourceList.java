@@ -1,6 +1,7 @@
 package io.espalier.router;
 
 import io.espalier.catalog.v1.ScoreKind;
+import io.espalier.retrieval.v1.Candidate;
 import io.espalier.retrieval.v1.RetrieveResponse;
 
 /**
@@ -26,7 +27,12 @@ record SourceList(
   record Retrieved(SourceList list, RetrieveResponse response) {
     static Retrieved of(
         int source, String bundle, String rewrite, double weight, RetrieveResponse response) {
-      double best = response.getCandidatesCount() == 0 ? 0 : response.getCandidates(0).getScore();
+      // Not the first one's: draws come in the order drawn.
+      double best =
+          response.getCandidatesList().stream()
+              .mapToDouble(Candidate::getScore)
+              .max()
+              .orElse(0);
       return new Retrieved(
           new SourceList(source, bundle, rewrite, weight, response.getScoreKind(), best), response);
     }

@@ -18,7 +18,12 @@ import io.espalier.ranking.v1.RankRequest;
 import io.espalier.ranking.v1.RankResponse;
 import io.espalier.ranking.v1.SourceScore;
 import io.espalier.retrieval.v1.Fate;
+import io.espalier.retrieval.v1.Decoding;
+import io.espalier.retrieval.v1.LoadWidth;
+import io.espalier.retrieval.v1.NarrowedBeams;
+import io.espalier.retrieval.v1.PrefixQuota;
 import io.espalier.retrieval.v1.RetrieveRequest;
+import io.espalier.retrieval.v1.Sampling;
 import io.espalier.retrieval.v1.RetrieveResponse;
 import io.espalier.router.v1.Degradation;
 import io.espalier.router.v1.DegradationReason;
@@ -490,6 +495,69 @@ class RouterTest {
     assertThat(page.getDegradationsList())
         .extracting(Degradation::getReason)
         .containsOnly(DegradationReason.DEGRADATION_REASON_LADDER);
+  }
+
+  @Test
+  void recommend_decoding_isPassedOnAndNarrowedBeamsAreADegradation() {
+    RunningRouter router =
+        started(
+            new RunningRouter(
+                """
+                name: feed
+                kind: feed
+                deadline: 60s
+                sources:
+                  - bundle: tiger@1
+                    beam: 50
+                    decoding:
+                      sampling: {temperature: 0.5, seed: 7}
+                      quotas: [{length: 2, most: 3}]
+                      unseen_share: 0.1
+                      load_width: {least: 10}
+                """));
+    router.stages.sources.put(
+        "tiger@1",
+        request ->
+            FakeStages.list(request, List.of("a", "b")).toBuilder()
+                .setNarrowed(NarrowedBeams.newBuilder().setAsked(50).setSearched(20))
+                .build());
+
+    ResultPage page = page(router, "x");
+
+    assertThat(router.stages.retrievals.getFirst().getDecoding())
+        .isEqualTo(
+            Decoding.newBuilder()
+                .setSampling(Sampling.newBuilder().setTemperature(0.5).setSeed(7))
+                .addQuotas(PrefixQuota.newBuilder().setLength(2).setMost(3))
+                .setUnseenShare(0.1)
+                .setLoadWidth(LoadWidth.newBuilder().setLeast(10))
+                .build());
+    assertThat(page.getDegradationsList())
+        .containsExactly(
+            Degradation.newBuilder()
+                .setStage("retrieval/tiger")
+                .setReason(DegradationReason.DEGRADATION_REASON_LOAD)
+                .setDetail("20 beams instead of 50")
+                .build());
+  }
+
+  @Test
+  void recommend_samplingWithoutASeed_drawsOneForEachRequest() {
+    RunningRouter router =
+        started(
+            new RunningRouter(
+                """
+                {name: feed, kind: feed, deadline: 60s,
+                 sources: [{bundle: tiger@1, decoding: {sampling: {temperature: 1}}}]}
+                """));
+    router.stages.source("tiger@1", "a");
+
+    page(router, "x");
+    page(router, "x");
+
+    assertThat(router.stages.retrievals)
+        .extracting(request -> request.getDecoding().getSampling().getSeed())
+        .doesNotHaveDuplicates();
   }
 
   @Test
