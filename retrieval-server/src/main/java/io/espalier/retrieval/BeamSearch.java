@@ -248,8 +248,7 @@ final class BeamSearch {
     }
   }
 
-  private void offer(
-      BeamHeap into, int level, double score, int beam, int code, long state) {
+  private void offer(BeamHeap into, int level, double score, int beam, int code, long state) {
     if (Double.isNaN(score)) {
       throw RequestException.unavailable("model: NaN among the log-probabilities");
     }

@@ -71,7 +71,6 @@ final class ControlReader {
   }
 
   private static RequestException invalid(String value, String expected) {
-    return RequestException.invalidArgument(
-        "decoding: " + value + " (expected: " + expected + ")");
+    return RequestException.invalidArgument("decoding: " + value + " (expected: " + expected + ")");
   }
 }

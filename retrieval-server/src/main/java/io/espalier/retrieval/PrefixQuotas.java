@@ -38,8 +38,7 @@ final class PrefixQuotas {
     for (int q = active - 1; q >= 0 && beam > 0; q--) {
       int before = (beam - 1) * level;
       int now = beam * level;
-      if (!Arrays.equals(
-          prefixes, before, before + lengths[q], prefixes, now, now + lengths[q])) {
+      if (!Arrays.equals(prefixes, before, before + lengths[q], prefixes, now, now + lengths[q])) {
         heaps[q].moveTo(q == 0 ? all : heaps[q - 1]);
       }
     }

@@ -19,8 +19,7 @@ final class QuotaCounts {
   Optional<Quota> full(List<Integer> codes) {
     return quotas.stream()
         .filter(quota -> quota.length() <= codes.size())
-        .filter(
-            quota -> taken.getOrDefault(codes.subList(0, quota.length()), 0) >= quota.most())
+        .filter(quota -> taken.getOrDefault(codes.subList(0, quota.length()), 0) >= quota.most())
         .findFirst();
   }
 

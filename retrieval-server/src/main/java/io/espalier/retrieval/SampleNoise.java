@@ -106,8 +106,7 @@ final class SampleNoise {
     freeKeys[beam] = key(keys[parent], code);
     freeShares[beam] = share;
     freeVariables[beam] =
-        conditioned(
-            share + gumbel(keys[parent], code), greatest[parent], variables[parent]);
+        conditioned(share + gumbel(keys[parent], code), greatest[parent], variables[parent]);
   }
 
   void commit() {
@@ -142,8 +141,7 @@ final class SampleNoise {
       }
       for (int i = 0; i < items.length; i++) {
         double variable = conditioned(drawn[i], most, variables[b]);
-        all.add(
-            new Drawn(new BeamItem(items[i], beam), beam.score() + scaled(variable, share)));
+        all.add(new Drawn(new BeamItem(items[i], beam), beam.score() + scaled(variable, share)));
       }
     }
     all.sort(

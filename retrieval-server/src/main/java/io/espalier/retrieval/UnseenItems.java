@@ -48,9 +48,7 @@ final class UnseenItems {
       return new Listed(found, 0);
     }
     Set<BeamItem> makingRoom = new HashSet<>();
-    for (int i = found.size() - 1;
-        i >= 0 && found.size() - makingRoom.size() + wanted > k;
-        i--) {
+    for (int i = found.size() - 1; i >= 0 && found.size() - makingRoom.size() + wanted > k; i--) {
       if (!unseen.test(found.get(i).item())) {
         makingRoom.add(found.get(i));
       }

@@ -131,8 +131,7 @@ class BeamSearchTest {
   }
 
   /** A random catalogue, filter and model. */
-  record Instance(
-      Random random, int levels, List<int[]> all, BitSet legal, GridModel model) {
+  record Instance(Random random, int levels, List<int[]> all, BitSet legal, GridModel model) {
 
     static Instance draw(long seed) {
       Random random = new Random(seed);

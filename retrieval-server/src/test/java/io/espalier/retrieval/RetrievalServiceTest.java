@@ -50,15 +50,20 @@ class RetrievalServiceTest {
   private static final List<String> ITEMS =
       List.of(
           """
-          {"id": "a", "title": "Red nail polish", "brand": "Gloss", "category": ["Beauty", "Nails"], "price": 5, "stock": 3}""",
+          {"id": "a", "title": "Red nail polish", "brand": "Gloss", "category": ["Beauty", "Nails"], "price": 5, "stock": 3}\
+          """,
           """
-          {"id": "b", "title": "Blue nail polish", "brand": "Gloss", "category": ["Beauty", "Nails"], "price": 6, "stock": 0}""",
+          {"id": "b", "title": "Blue nail polish", "brand": "Gloss", "category": ["Beauty", "Nails"], "price": 6, "stock": 0}\
+          """,
           """
-          {"id": "c", "title": "Shampoo", "brand": "Wash", "category": ["Beauty", "Hair"], "price": 9, "attributes": {"vegan": true}}""",
+          {"id": "c", "title": "Shampoo", "brand": "Wash", "category": ["Beauty", "Hair"], "price": 9, "attributes": {"vegan": true}}\
+          """,
           """
-          {"id": "d", "title": "Hair dryer", "category": ["Beauty", "Hair"], "price": 40}""",
+          {"id": "d", "title": "Hair dryer", "category": ["Beauty", "Hair"], "price": 40}\
+          """,
           """
-          {"id": "e", "title": "Comb", "category": ["Beauty", "Hair"], "price": 2}""");
+          {"id": "e", "title": "Comb", "category": ["Beauty", "Hair"], "price": 2}\
+          """);
   private static final List<String> BUNDLE_ITEMS = List.of("a", "b", "c", "d", "f");
 
   // Long enough for any machine: the condition ends the wait.

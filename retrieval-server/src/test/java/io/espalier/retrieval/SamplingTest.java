@@ -78,8 +78,7 @@ class SamplingTest {
       int[] ids = new int[instance.items() * instance.levels()];
       Arrays.fill(ids, -1);
       for (int item : legal) {
-        System.arraycopy(
-            instance.codes(item), 0, ids, item * instance.levels(), instance.levels());
+        System.arraycopy(instance.codes(item), 0, ids, item * instance.levels(), instance.levels());
       }
       SemanticIdTrie trie = SemanticIdTrie.build(instance.levels(), ids);
       double[] weights =
@@ -111,8 +110,7 @@ class SamplingTest {
         ids[2 * item] = item / codes;
         ids[2 * item + 1] = item % codes;
         weights[item] =
-            Math.exp(
-                model.value(0, item / codes) + model.value(1 + item / codes, item % codes));
+            Math.exp(model.value(0, item / codes) + model.value(1 + item / codes, item % codes));
       }
       SemanticIdTrie trie = SemanticIdTrie.build(2, ids);
       requirePairs(
@@ -149,7 +147,9 @@ class SamplingTest {
       firsts.merge("" + drawn.get(0), 1, Integer::sum);
       pairs.merge(drawn.get(0) + " " + drawn.get(1), 1, Integer::sum);
     }
-    assertThat(deviations(firsts, expected, false)).as(what + ", first").isLessThan(MOST_DEVIATIONS);
+    assertThat(deviations(firsts, expected, false))
+        .as(what + ", first")
+        .isLessThan(MOST_DEVIATIONS);
     assertThat(deviations(pairs, expected, true)).as(what + ", pairs").isLessThan(MOST_DEVIATIONS);
   }
 

@@ -54,14 +54,13 @@ class UnseenItemsTest {
           assertThat(found.stream().filter(item -> unseen.get(item.item())).toList())
               .isEqualTo(kept.stream().filter(item -> unseen.get(item.item())).toList());
           List<BeamItem> eligible = eligible(instance, beams, found, unseen);
-          assertThat(eligible.stream().map(BeamItem::item)).containsAll(
-              added.stream().map(BeamItem::item).toList());
+          assertThat(eligible.stream().map(BeamItem::item))
+              .containsAll(added.stream().map(BeamItem::item).toList());
           for (BeamItem item : added) {
             assertThat(item.beam().score()).isEqualTo(instance.score(instance.codes(item.item())));
           }
           assertThat(added)
-              .isSortedAccordingTo(
-                  (a, b) -> Double.compare(b.beam().score(), a.beam().score()));
+              .isSortedAccordingTo((a, b) -> Double.compare(b.beam().score(), a.beam().score()));
           long there = items.stream().filter(item -> unseen.get(item.item())).count();
           if (!added.isEmpty()) {
             cases[0]++;
@@ -107,8 +106,7 @@ class UnseenItemsTest {
         .filter(item -> found.stream().noneMatch(other -> other.item() == item))
         .forEach(
             item -> {
-              List<Integer> codes =
-                  Arrays.stream(instance.codes(item)).boxed().toList();
+              List<Integer> codes = Arrays.stream(instance.codes(item)).boxed().toList();
               if (beams.stream()
                   .anyMatch(b -> b.codes().subList(0, above).equals(codes.subList(0, above)))) {
                 eligible.add(new BeamItem(item, new Beam(codes, 0, 0)));

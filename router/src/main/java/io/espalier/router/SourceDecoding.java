@@ -70,8 +70,7 @@ record SourceDecoding(
       decoding.setSampling(sampling.message());
     }
     for (Quota quota : quotas) {
-      decoding.addQuotas(
-          PrefixQuota.newBuilder().setLength(quota.length()).setMost(quota.most()));
+      decoding.addQuotas(PrefixQuota.newBuilder().setLength(quota.length()).setMost(quota.most()));
     }
     if (loadWidth != null) {
       decoding.setLoadWidth(

@@ -29,10 +29,7 @@ record SourceList(
         int source, String bundle, String rewrite, double weight, RetrieveResponse response) {
       // Not the first one's: draws come in the order drawn.
       double best =
-          response.getCandidatesList().stream()
-              .mapToDouble(Candidate::getScore)
-              .max()
-              .orElse(0);
+          response.getCandidatesList().stream().mapToDouble(Candidate::getScore).max().orElse(0);
       return new Retrieved(
           new SourceList(source, bundle, rewrite, weight, response.getScoreKind(), best), response);
     }

@@ -111,13 +111,11 @@ class RouteFileTest {
     broken.put(
         decoding.formatted("sampling: {temperature: 0}"),
         "sources[0].decoding.sampling: temperature: 0.0 (expected: 0.001..100.0)");
-    broken.put(
-        decoding.formatted("quotas: [{length: 1, most: 0}]"), "most: 0 (expected: 1..1000)");
+    broken.put(decoding.formatted("quotas: [{length: 1, most: 0}]"), "most: 0 (expected: 1..1000)");
     broken.put(
         decoding.formatted("quotas: [{length: 1, most: 2}, {length: 1, most: 3}]"),
         "quotas: length 1 twice");
-    broken.put(
-        decoding.formatted("unseen_share: 1.5"), "unseen_share: 1.5 (expected: 0.0..1.0)");
+    broken.put(decoding.formatted("unseen_share: 1.5"), "unseen_share: 1.5 (expected: 0.0..1.0)");
     broken.put(decoding.formatted("load_width: {least: 0}"), "least: 0 (expected: 1..512)");
     broken.put(
         decoding.formatted("unseen: 0.1"), "unseen: unknown key (nearest known key: quotas)");
