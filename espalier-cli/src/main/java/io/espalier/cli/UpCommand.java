@@ -154,7 +154,9 @@ final class UpCommand implements Callable<Integer> {
                     SnapshotSettings.defaults()));
     Cluster cluster =
         Cluster.listening(
-            servers, users, new Cluster.Listening(
+            servers,
+            users,
+            new Cluster.Listening(
                 config,
                 catalog,
                 catalogLog != null ? catalogLog : kept.resolve("catalog").toString()));

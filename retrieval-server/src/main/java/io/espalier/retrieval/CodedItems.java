@@ -158,8 +158,7 @@ final class CodedItems {
   /** Why a question cannot be answered with an item; empty when it can, by its semantic id. */
   Optional<Verdict> unreachable(Question question, String id) {
     Optional<Verdict> barred = SourceItems.barred(question, id);
-    if (barred.isEmpty()
-        && !trie(question).contains(question.catalogue().items().indexOf(id))) {
+    if (barred.isEmpty() && !trie(question).contains(question.catalogue().items().indexOf(id))) {
       return Optional.of(Verdict.of(Fate.NOT_INDEXED, "the item has no semantic id"));
     }
     return barred;

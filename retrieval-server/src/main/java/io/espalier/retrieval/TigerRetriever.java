@@ -30,11 +30,7 @@ final class TigerRetriever implements Retriever, AutoCloseable {
   private final @Nullable FusedModel fused;
 
   private TigerRetriever(
-      TigerModel model,
-      int beam,
-      CodedItems coded,
-      SearchLoad load,
-      @Nullable FusedModel fused) {
+      TigerModel model, int beam, CodedItems coded, SearchLoad load, @Nullable FusedModel fused) {
     this.model = model;
     this.beam = beam;
     this.coded = coded;
@@ -99,8 +95,7 @@ final class TigerRetriever implements Retriever, AutoCloseable {
       Optional<List<Beam>> atOnce = searchFused(question, known, legal, constraint, width);
       UnseenItems.Listed listed;
       if (atOnce.isPresent()) {
-        listed =
-            new UnseenItems.Listed(BeamItem.best(atOnce.get(), constraint, question.k()), 0);
+        listed = new UnseenItems.Listed(BeamItem.best(atOnce.get(), constraint, question.k()), 0);
       } else {
         BeamSearch search = search(question, known, constraint, width);
         search.run();

@@ -72,10 +72,9 @@ class ControlTest {
         "generate",
         "{history: 2, history_sizes: [2], levels: 2, codes: 4, cache_width: 1, beam: 4}",
         Map.of("prefill", "prefill", "step1", "step1"),
-        Map.of(
-            "items", TestRepository.lines(ids), "semantic_ids", TestRepository.lines(TRAINED)));
-    Catalogue catalogue = new Catalogue(
-            CatalogState.of(ids.stream().map(ControlTest::item).toList()), null, c -> {});
+        Map.of("items", TestRepository.lines(ids), "semantic_ids", TestRepository.lines(TRAINED)));
+    Catalogue catalogue =
+        new Catalogue(CatalogState.of(ids.stream().map(ControlTest::item).toList()), null, c -> {});
     RetrievalService service =
         new RetrievalService(
             Map.of(
@@ -89,8 +88,7 @@ class ControlTest {
             catalogue);
     catalogue.changed(
         List.of(
-            new LoggedChange(
-                6, new CatalogChange.Upsert(item("n"), Map.of(BUNDLE, List.of(0, 3)))),
+            new LoggedChange(6, new CatalogChange.Upsert(item("n"), Map.of(BUNDLE, List.of(0, 3)))),
             new LoggedChange(
                 7, new CatalogChange.Upsert(item("m"), Map.of(BUNDLE, List.of(1, 3))))));
     ServedStage stage = ServedStage.of("retrieval", service);
@@ -116,8 +114,7 @@ class ControlTest {
 
     assertThat(stub.retrieve(request(Decoding.newBuilder()).build()))
         .isEqualTo(stub.retrieve(plain));
-    assertThat(lines(stub.retrieve(plain)))
-        .containsExactly("a -2.0", "b -3.0", "d -3.0", "c -4.0");
+    assertThat(lines(stub.retrieve(plain))).containsExactly("a -2.0", "b -3.0", "d -3.0", "c -4.0");
   }
 
   @Test
@@ -180,8 +177,7 @@ class ControlTest {
     assertThat(explain(request, "n").getFate()).isEqualTo(Fate.FATE_KEPT);
     assertThat(explain(request, "n").getDetail()).isEqualTo("rank 3 of 4, added as unseen");
     assertThat(explain(request, "c").getFate()).isEqualTo(Fate.FATE_OUTRANKED);
-    assertThat(explain(request, "c").getDetail())
-        .isEqualTo("rank 3, made room for unseen items");
+    assertThat(explain(request, "c").getDetail()).isEqualTo("rank 3, made room for unseen items");
     assertThat(explain(request, "m").getFate()).isEqualTo(Fate.FATE_PRUNED);
     assertThat(explain(request, "m").getRank()).isEqualTo(6);
     assertThat(lines(stub.retrieve(request.addExclude("n").build())))
@@ -222,7 +218,8 @@ class ControlTest {
         Decoding.newBuilder().setSampling(Sampling.newBuilder().setTemperature(Double.NaN)),
         "decoding: sampling.temperature: NaN");
     refused(
-        Decoding.newBuilder().addQuotas(quota(0, 1)), "decoding: quotas: length 0 (expected: >= 1)");
+        Decoding.newBuilder().addQuotas(quota(0, 1)),
+        "decoding: quotas: length 0 (expected: >= 1)");
     refused(
         Decoding.newBuilder().addQuotas(quota(3, 1)),
         "decoding: quotas: length 3 (expected: 1..2, the bundle's levels)");

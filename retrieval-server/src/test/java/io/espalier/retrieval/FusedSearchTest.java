@@ -196,10 +196,9 @@ class FusedSearchTest {
       Bundle bundle = repository.get(FUSED);
       bundle.verify();
       this.model = new TigerModel(bundle, calls);
-      this.stepwise = TigerRetriever.open(
-              repository.get(STEPWISE), catalogue, calls, new SearchLoad(1), null);
-      this.fused = TigerRetriever.open(
-              bundle, catalogue, calls, new SearchLoad(1), Decoder.FUSED);
+      this.stepwise =
+          TigerRetriever.open(repository.get(STEPWISE), catalogue, calls, new SearchLoad(1), null);
+      this.fused = TigerRetriever.open(bundle, catalogue, calls, new SearchLoad(1), Decoder.FUSED);
     }
 
     private BundleRepository repository(Path root) throws IOException {

@@ -130,7 +130,12 @@ class LiveCatalogueTest {
   private RetrievalServiceBlockingStub replica(String name) throws IOException {
     RetrievalComponent component =
         RetrievalComponent.open(
-            repository, List.of(TIGER, BundleId.parse("popular@1")), data, runner, store(name), null);
+            repository,
+            List.of(TIGER, BundleId.parse("popular@1")),
+            data,
+            runner,
+            store(name),
+            null);
     open.add(component);
     component.follow(writer.channel());
     await().atMost(PATIENCE).until(component::isUpToDate);
