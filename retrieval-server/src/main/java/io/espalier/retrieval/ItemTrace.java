@@ -7,13 +7,25 @@ import java.util.Optional;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
-/**
- * Follows one item through a beam search.
- *
- * @param item its index
- * @param width the search's beams
- */
-record ItemTrace(Question question, int item, int[] semanticId, int width) {
+/** Follows one item through a beam search. */
+final class ItemTrace {
+  private final Question question;
+  private final int item;
+  private final int[] semanticId;
+  private final int width;
+
+  /**
+   * Of an item.
+   *
+   * @param item its index
+   * @param width the search's beams
+   */
+  ItemTrace(Question question, int item, int[] semanticId, int width) {
+    this.question = question;
+    this.item = item;
+    this.semanticId = semanticId;
+    this.width = width;
+  }
 
   /**
    * What becomes of the item.

@@ -89,7 +89,7 @@ final class TigerRetriever implements Retriever, AutoCloseable {
     }
     LegalItems legal = coded.legal(question);
     Constraint constraint = legal.constraint();
-    try (SearchLoad.Search begun = load.begin()) {
+    try (SearchLoad.Search _ = load.begin()) {
       int width = width(question);
       Narrowed narrowed = width < asked(question) ? new Narrowed(asked(question), width) : null;
       Optional<List<Beam>> atOnce = searchFused(question, known, legal, constraint, width);
@@ -158,7 +158,7 @@ final class TigerRetriever implements Retriever, AutoCloseable {
       return Verdict.of(Fate.NOT_RUN, "the bundle knows no item of the history");
     }
     Constraint constraint = coded.legal(question).constraint();
-    try (SearchLoad.Search begun = load.begin()) {
+    try (SearchLoad.Search _ = load.begin()) {
       int width = width(question);
       BeamSearch search = search(question, known, constraint, width);
       int item = question.catalogue().items().indexOf(id);
