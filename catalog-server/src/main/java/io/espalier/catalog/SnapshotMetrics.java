@@ -5,6 +5,7 @@ import io.opentelemetry.api.common.Attributes;
 import io.opentelemetry.api.metrics.LongCounter;
 import io.opentelemetry.api.metrics.Meter;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.LongSupplier;
 
 /** What is counted of snapshots, by those who publish and those who use them. */
 final class SnapshotMetrics {
@@ -13,9 +14,17 @@ final class SnapshotMetrics {
   private final LongCounter published;
   private final LongCounter opened;
   private final LongCounter failures;
+  private final LongCounter swapped;
+  private final Meter meter;
   private final AtomicLong failed = new AtomicLong();
 
   SnapshotMetrics(Meter meter) {
+    this.meter = meter;
+    this.swapped =
+        meter
+            .counterBuilder("espalier.catalog.snapshots.swaps")
+            .setDescription("Times that a snapshot took the place of the one that was searched.")
+            .build();
     this.published =
         meter
             .counterBuilder("espalier.catalog.snapshots.published")
@@ -39,6 +48,27 @@ final class SnapshotMetrics {
 
   void opened() {
     opened.add(1);
+  }
+
+  void swapped() {
+    swapped.add(1);
+  }
+
+  /** Watches how far behind a follower is, and how old the newest snapshot. */
+  void observe(LongSupplier lag, LongSupplier publishedMillis) {
+    meter
+        .gaugeBuilder("espalier.catalog.lag")
+        .ofLongs()
+        .setDescription(
+            "Changes between the log's end and what was taken; -1 before any was heard.")
+        .buildWithCallback(gauge -> gauge.record(lag.getAsLong()));
+    meter
+        .gaugeBuilder("espalier.catalog.snapshot.age")
+        .setUnit("s")
+        .setDescription("Since the newest snapshot that is used was published.")
+        .buildWithCallback(
+            gauge ->
+                gauge.record((System.currentTimeMillis() - publishedMillis.getAsLong()) / 1000.0));
   }
 
   void failed(String step) {

@@ -22,6 +22,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.UUID;
+import java.util.function.LongSupplier;
 import java.util.function.Predicate;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -44,6 +45,8 @@ public final class SnapshotStore {
   private final SnapshotMetrics metrics;
   // Manifests by key: they never change. Those that are bad, so that each is told of once.
   private final Map<String, Optional<SnapshotManifest>> known = new HashMap<>();
+  // When the newest snapshot that was opened was published.
+  private volatile long newestUsed;
 
   /**
    * The snapshots of a store.
@@ -60,6 +63,20 @@ public final class SnapshotStore {
 
   SnapshotMetrics metrics() {
     return metrics;
+  }
+
+  /** Counts that a snapshot took the place of the one that was searched. */
+  public void swapped() {
+    metrics.swapped();
+  }
+
+  /**
+   * Watches a follower.
+   *
+   * @param lag changes that it is behind; −1 when it does not know
+   */
+  public void observe(LongSupplier lag) {
+    metrics.observe(lag, () -> newestUsed);
   }
 
   /** How often something could not be published, read or opened. */
@@ -169,6 +186,7 @@ public final class SnapshotStore {
           trie.getKey(), LiveTrie.of(fetched(trie.getValue(), file -> SemanticIdTrie.open(file))));
     }
     metrics.opened();
+    newestUsed = Math.max(newestUsed, manifest.publishedMillis());
     return new Snapshot(
         manifest, new CatalogState(manifest.offset(), LiveItems.of(items), tries), this);
   }
@@ -264,8 +282,10 @@ public final class SnapshotStore {
     }
     Set<String> used =
         kept.stream().flatMap(SnapshotManifest::parts).map(Part::key).collect(Collectors.toSet());
+    // Later ones may be those of a snapshot that another writer is about to publish.
+    String end = PARTS + "%020d".formatted(kept.getFirst().offset());
     for (String key : blobs.list(PARTS)) {
-      if (!used.contains(key)) {
+      if (!used.contains(key) && key.compareTo(end) < 0) {
         blobs.delete(key);
       }
     }

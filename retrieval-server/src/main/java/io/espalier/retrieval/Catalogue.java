@@ -18,6 +18,7 @@ import java.util.Optional;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -45,7 +46,7 @@ final class Catalogue implements CatalogFollower.Listener {
   private final @Nullable SnapshotStore snapshots;
   private final List<SnapshotListener> listeners = new CopyOnWriteArrayList<>();
   private volatile CatalogueView view;
-  private volatile long swaps;
+  private final AtomicLong swaps = new AtomicLong();
   // The offset of the snapshot under the view, and what was followed since.
   private long snapshotOffset;
   private List<LoggedChange> tail = new ArrayList<>();
@@ -113,7 +114,7 @@ final class Catalogue implements CatalogFollower.Listener {
 
   /** How often a snapshot took the place of the one before. */
   long swaps() {
-    return swaps;
+    return swaps.get();
   }
 
   /**
@@ -207,7 +208,7 @@ final class Catalogue implements CatalogFollower.Listener {
           view = now.after(since(now));
           tail = since(made);
           snapshotOffset = made.offset();
-          swaps++;
+          countSwap();
           log.info(
               "a snapshot of {} items, offset {}, took the place of the one before after {} ms; {}"
                   + " changes came since",
@@ -226,6 +227,13 @@ final class Catalogue implements CatalogFollower.Listener {
       synchronized (this) {
         rebuilding = false;
       }
+    }
+  }
+
+  private void countSwap() {
+    swaps.incrementAndGet();
+    if (snapshots != null) {
+      snapshots.swapped();
     }
   }
 
@@ -256,7 +264,7 @@ final class Catalogue implements CatalogFollower.Listener {
     listeners.forEach(listener -> listener.coming(now));
     synchronized (this) {
       restarts++;
-      swaps++;
+      countSwap();
       view = now;
       snapshotOffset = now.offset();
       tail = new ArrayList<>();

@@ -42,6 +42,7 @@ public final class RetrievalComponent implements AutoCloseable {
   private final Catalogue catalogue;
   private final Set<String> models;
   private final ModelCalls calls;
+  private final @Nullable SnapshotStore snapshots;
   private final List<AutoCloseable> closeables;
   private @Nullable CatalogFollower follower;
 
@@ -50,7 +51,9 @@ public final class RetrievalComponent implements AutoCloseable {
       Catalogue catalogue,
       Set<String> models,
       ModelCalls calls,
+      @Nullable SnapshotStore snapshots,
       List<AutoCloseable> closeables) {
+    this.snapshots = snapshots;
     this.service = service;
     this.catalogue = catalogue;
     this.models = models;
@@ -140,6 +143,7 @@ public final class RetrievalComponent implements AutoCloseable {
         catalogue,
         models(repository, bundles),
         calls,
+        snapshots,
         factory.closeables());
   }
 
@@ -179,12 +183,21 @@ public final class RetrievalComponent implements AutoCloseable {
    * @param catalog a channel to the catalogue's writer
    */
   public void follow(Channel catalog) {
-    follower = CatalogFollower.start(catalog, catalogue.view().offset(), catalogue);
+    CatalogFollower started = CatalogFollower.start(catalog, catalogue.view().offset(), catalogue);
+    if (snapshots != null) {
+      snapshots.observe(started::lag);
+    }
+    follower = started;
   }
 
   /** Whether the catalogue is followed closely enough; true when it is not followed at all. */
   public boolean isUpToDate() {
     return follower == null || follower.isWithin(MAX_LAG);
+  }
+
+  /** How often a snapshot took the place of the one that was searched. */
+  public long swaps() {
+    return catalogue.swaps();
   }
 
   /** Whether every model of the sources is ready. */

@@ -1,0 +1,142 @@
+package io.espalier.catalog;
+
+import io.espalier.bundles.BundleId;
+import io.espalier.index.trie.LiveTrie;
+import io.espalier.index.trie.SemanticIdTrie;
+import io.espalier.stores.blobs.FolderBlobs;
+import io.espalier.stores.catalog.AttributeValue;
+import io.espalier.stores.catalog.CatalogItem;
+import io.opentelemetry.api.OpenTelemetry;
+import java.io.IOException;
+import java.lang.management.ManagementFactory;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Objects;
+import java.util.OptionalDouble;
+import java.util.OptionalLong;
+import java.util.Random;
+
+/**
+ * What a catalogue takes: {@code MemoryBenchmark ITEMS FOLDER}. Prints how long a snapshot takes to
+ * be built, written and mapped, and bytes an item by part, mapped and on the heap.
+ *
+ * <p>Items have a brand, two categories, a price, a stock, a group of three variants, a colour and
+ * a flag, and semantic ids of 8 levels of 2,048 codes.
+ */
+public final class MemoryBenchmark {
+  private static final BundleId BUNDLE = BundleId.parse("tiger@1");
+  private static final int LEVELS = 8;
+  private static final int CODES = 2048;
+  private static final int STEP = 500_000;
+  private static final int CHANGES = 5_000;
+
+  private final Random random = new Random(1);
+  private long offset;
+
+  private MemoryBenchmark() {}
+
+  /** Runs it. */
+  public static void main(String[] args) throws IOException {
+    new MemoryBenchmark().run(Integer.parseInt(args[0]), Path.of(args[1]));
+  }
+
+  private void run(int items, Path folder) throws IOException {
+    SnapshotStore store =
+        new SnapshotStore(
+            FolderBlobs.open(Files.createDirectories(folder.resolve("store"))),
+            folder.resolve("cache"),
+            OpenTelemetry.noop().getMeter("benchmark"));
+    Snapshot snapshot = first(store, items);
+    for (int round = 0; round < 3; round++) {
+      List<LoggedChange> changes = new ArrayList<>();
+      for (int n = 0; n < CHANGES; n++) {
+        changes.add(upsert(random.nextInt(items)));
+      }
+      long start = System.nanoTime();
+      long processor = ManagementFactory.getThreadMXBean().getCurrentThreadCpuTime();
+      SnapshotManifest manifest =
+          new SnapshotFiles(store, offset, () -> {})
+              .write(snapshot.state().after(changes), snapshot, changes, 0);
+      long written = System.nanoTime();
+      long used = ManagementFactory.getThreadMXBean().getCurrentThreadCpuTime() - processor;
+      snapshot = store.open(manifest);
+      long opened = System.nanoTime();
+      store.keepOnly(snapshot);
+      System.out.printf(
+          Locale.ROOT,
+          "%,d items, %,d changes: built and written in %.2f s (%.2f s of a processor), verified"
+              + " and mapped in %.2f s%n",
+          items,
+          CHANGES,
+          (written - start) / 1e9,
+          used / 1e9,
+          (opened - written) / 1e9);
+    }
+    print(snapshot, items);
+  }
+
+  /** Made in steps, so that it never is on the heap as a whole. */
+  private Snapshot first(SnapshotStore store, int items) throws IOException {
+    CatalogState state =
+        CatalogState.of(List.of())
+            .with(BUNDLE, LiveTrie.of(SemanticIdTrie.build(LEVELS, new int[0])));
+    for (int from = 0; from < items; from += STEP) {
+      List<LoggedChange> changes = new ArrayList<>();
+      for (int n = from; n < Math.min(items, from + STEP); n++) {
+        changes.add(upsert(n));
+      }
+      state = state.after(changes).compacted();
+    }
+    return store.open(new SnapshotFiles(store, offset, () -> {}).write(state, List.of(), 0));
+  }
+
+  private static void print(Snapshot snapshot, int items) {
+    SemanticIdTrie.Bytes trie =
+        Objects.requireNonNull(snapshot.state().tries().get(BUNDLE)).snapshot().bytes();
+    long ids = snapshot.state().items().snapshotIds().byteSize();
+    long attributes = snapshot.state().items().snapshot().byteSize();
+    line("trie", trie.ids(), items);
+    line("trie, from leaf to item and back", trie.items(), items);
+    line("external ids", ids, items);
+    line("attributes", attributes, items);
+    line("mapped in all", trie.ids() + trie.items() + ids + attributes, items);
+    System.gc();
+    Runtime runtime = Runtime.getRuntime();
+    line("heap after a collection", runtime.totalMemory() - runtime.freeMemory(), items);
+    // What was measured is still there.
+    System.out.println(snapshot.offset());
+  }
+
+  private static void line(String part, long bytes, int items) {
+    System.out.printf(
+        Locale.ROOT,
+        "%-34s %8.2f bytes an item %10.1f MB%n",
+        part,
+        (double) bytes / items,
+        bytes / 1e6);
+  }
+
+  private LoggedChange upsert(int n) {
+    CatalogItem item =
+        new CatalogItem(
+            "item-%08d".formatted(n),
+            "",
+            "brand-" + random.nextInt(10_000),
+            List.of("category-" + random.nextInt(100), "shelf-" + random.nextInt(2_000)),
+            "",
+            OptionalDouble.of(random.nextInt(20_000) / 100.0),
+            Map.of(
+                "colour", new AttributeValue.Text("colour-" + random.nextInt(20)),
+                "used", new AttributeValue.Flag(random.nextInt(10) == 0)),
+            "group-" + n / 3,
+            OptionalLong.of(random.nextInt(100)));
+    return new LoggedChange(
+        ++offset,
+        new CatalogChange.Upsert(
+            item, Map.of(BUNDLE, random.ints(LEVELS, 0, CODES).boxed().toList())));
+  }
+}
