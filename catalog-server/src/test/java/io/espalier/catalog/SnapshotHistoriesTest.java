@@ -58,7 +58,7 @@ class SnapshotHistoriesTest {
     long seed = System.nanoTime();
     System.out.println("seed: " + seed);
     int[] counts = new int[4];
-    for (int round = 0; round < Integer.getInteger("espalier.histories", 1000); round++) {
+    for (int round = 0; round < Integer.getInteger("espalier.histories", 200); round++) {
       Path folder = Files.createDirectory(dir.resolve("round-" + round));
       new History(new Random(seed + round), folder).run(counts);
       delete(folder);
