@@ -293,6 +293,7 @@ class FusedSearchTest {
           filter,
           excluded,
           catalogue.view(),
+          Control.NONE,
           System.nanoTime() + TimeUnit.MINUTES.toNanos(5));
     }
 
