@@ -3,13 +3,12 @@
     PYTHONPATH=model-repo/recipes python benchmarks/t5-vs-generate/prepare.py --folder DIR [--items 12000]
 
 DIR/data is a data folder, DIR/model-repo holds the bundles `t5` (fp32) and `t5-int8` of the same weights, each with its fused
-graphs; `histories.npy` numbers the items of requests, `requests.jsonl` are the same for a load driver.
+graph; users' sequences are the requests, `histories.npy` the same.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
@@ -34,15 +33,12 @@ def main() -> None:
     histories = rng.integers(0, options.items, (options.requests, history))
     with (data / "sequences.tsv").open("w") as out:
         out.writelines(f"u{u}\t{' '.join(map(str, row))}\n" for u, row in enumerate(histories.tolist()))
-    for name, precision in (("t5", "fp32"), ("t5-int8", "int8")):
-        repository = bundle.Repository.of(root, load(data), "random", "made up")
-        tiger_t5.write_random(repository, name, codes, CODES)
-        fused_models.add(root, name, 1, precision)
+    repository = bundle.Repository.of(root, load(data), "random", "made up")
+    tiger_t5.write_random(repository, "t5", codes, CODES)
+    fused_models.add(root, "t5", 1, "fp32")
+    fused_models.add(root, "t5", 1, "int8", into="t5-int8")
     np.save(options.folder / "codes.npy", codes)
     np.save(options.folder / "histories.npy", histories)
-    with (options.folder / "requests.jsonl").open("w") as out:
-        for row in histories.tolist():
-            out.write(json.dumps({"history": [f"i{item}" for item in row]}) + "\n")
 
 
 if __name__ == "__main__":

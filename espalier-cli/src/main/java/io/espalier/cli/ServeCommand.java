@@ -3,6 +3,7 @@ package io.espalier.cli;
 import io.espalier.bundles.BundleRepository;
 import io.espalier.cli.cluster.Deployment;
 import io.espalier.cli.cluster.ServeConfig;
+import io.espalier.cli.cluster.SnapshotBlobs;
 import io.espalier.cli.cluster.SnapshotFolders;
 import io.espalier.cli.cluster.Stage;
 import io.espalier.cli.cluster.StageServers;
@@ -11,7 +12,6 @@ import io.espalier.router.StageChannels;
 import io.espalier.server.ClientChannels;
 import io.espalier.server.EspalierServer;
 import io.espalier.server.ServerConfig;
-import io.espalier.stores.blobs.FolderBlobs;
 import io.espalier.stores.catalog.DataFolder;
 import io.grpc.ManagedChannel;
 import java.io.IOException;
@@ -138,8 +138,7 @@ final class ServeCommand implements Callable<Integer> {
   private static SnapshotFolders folders(ServeConfig.Snapshots snapshots) throws IOException {
     Path cache =
         snapshots.cache().isEmpty() ? TemporaryFolder.create() : Path.of(snapshots.cache());
-    return new SnapshotFolders(
-        FolderBlobs.open(Path.of(snapshots.store())), cache, snapshots.publish());
+    return new SnapshotFolders(SnapshotBlobs.open(snapshots.store()), cache, snapshots.publish());
   }
 
   private static String token(ServeConfig config) {

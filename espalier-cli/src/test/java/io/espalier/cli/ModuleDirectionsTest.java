@@ -90,10 +90,11 @@ class ModuleDirectionsTest {
   void adaptersOfStores_areKnownToTheProgramAlone() {
     noClasses()
         .that()
-        .resideOutsideOfPackages("io.espalier.stores.kafka..", "io.espalier.cli..")
+        .resideOutsideOfPackages(
+            "io.espalier.stores.kafka..", "io.espalier.stores.s3..", "io.espalier.cli..")
         .should()
         .dependOnClassesThat()
-        .resideInAnyPackage("io.espalier.stores.kafka..")
+        .resideInAnyPackage("io.espalier.stores.kafka..", "io.espalier.stores.s3..")
         .check(CLASSES);
     noClasses()
         .that()

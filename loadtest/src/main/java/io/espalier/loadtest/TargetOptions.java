@@ -57,6 +57,9 @@ final class TargetOptions {
   @Option(names = "--k", description = "Items asked for (default: ${DEFAULT-VALUE}).")
   private int k = 20;
 
+  @Option(names = "--beams", description = "Beams of retrieve; 0: the bundle's own (default: 0).")
+  private int beams;
+
   @Option(names = "--deadline-ms", description = "Of a request (default: ${DEFAULT-VALUE}).")
   private int deadlineMillis = 2000;
 
@@ -119,6 +122,7 @@ final class TargetOptions {
         .setBundle(source.name())
         .setBundleVersion(source.version())
         .setK(k)
+        .setBeamWidth(beams)
         .addAllHistory(history)
         .addAllExclude(history)
         .build();

@@ -58,7 +58,8 @@ public record ServeConfig(
   /**
    * Where a catalogue's snapshots are, and when a writer publishes them.
    *
-   * @param store the folder that they are published in, shared by all servers; empty where none are
+   * @param store where they are published, shared by all servers: a folder, or {@code
+   *     s3://bucket[/prefix][?endpoint=URL][&region=NAME]}; empty where none are
    * @param cache a folder of this server's own for what it fetches; empty for a temporary one
    * @param publish when, and how many are kept
    */
