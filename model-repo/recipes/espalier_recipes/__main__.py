@@ -38,7 +38,9 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--max-time", type=seconds, default=seconds("170m"), help="default 170m")
     train.add_argument("--name", type=label, help="first part of the bundles' names")
     train.add_argument("--seed", type=int, default=1)
-    train.add_argument("--only", choices=("feed", "search"))
+    train.add_argument(
+        "--only", choices=("feed", "search", "cobra"), help="cobra: SASRec and that bundle of the feed's"
+    )
     train.add_argument("--version", type=int, default=1, help="version of the bundles, default 1")
     train.add_argument("--threads", type=int, default=0, help="default: all cores")
     train.add_argument("--epochs", type=float, default=1.0, help="multiplies every model's epochs")
@@ -150,7 +152,7 @@ def main(arguments: list[str] | None = None) -> int:
     name = options.name or folder_label(options.data)
     options.out.mkdir(parents=True, exist_ok=True)
     with_feed = options.only != "search" and feed.trainable(folder)
-    with_search = options.only != "feed" and searchable(options.data, folder)
+    with_search = options.only in (None, "search") and searchable(options.data, folder)
     if not with_feed and not with_search:
         print(
             f"{options.data}: nothing to train on (expected: sequences.tsv for feed;"
@@ -188,6 +190,7 @@ def main(arguments: list[str] | None = None) -> int:
                 backbone=options.backbone,
                 text=options.text,
                 test_users=options.test_users,
+                only=options.only or "",
             ),
         )
         print(

@@ -31,7 +31,7 @@ from .tokenizer import SemanticIds
 class Shape:
     history: int = 20
     grown: int = 1  # layers above SASRec's own
-    dropout: float = 0.4
+    dropout: float = 0.3
     id_dropout: float = 0.2
 
 
@@ -99,6 +99,17 @@ class Cobra(tiger.Tiger):
     def vector(self, hidden: torch.Tensor) -> torch.Tensor:
         """Hidden states after a last code to the vectors meant, of unit length."""
         return F.normalize(self.dense(hidden), dim=-1)
+
+
+def codes_a_level(items: int) -> int:
+    """Enough codes that two levels of them name clusters of about a dozen items.
+
+    Where nearly every item has an id of its own, the dense vector has nothing left to choose.
+    """
+    size = 4
+    while size * size * 12 < items:
+        size *= 2
+    return size
 
 
 def shown(items: torch.Tensor, codes: torch.Tensor, vectors: torch.Tensor):

@@ -1,4 +1,4 @@
-"""The feed's recipe: SASRec → ids → TIGER, E4SRec, HeterRec, neighbours, popularity → fusion."""
+"""The feed's recipe: SASRec → ids → TIGER, COBRA, E4SRec, HeterRec, neighbours, popularity → fusion."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import torch
 import yaml
 from scipy import sparse
 
-from . import compact, e4srec, features, fusion, heterrec, layers, metrics, neighbours, new_items, sasrec
-from . import tiger, tiger_graphs, tokenizer, trainer
+from . import cobra, cobra_graphs, compact, e4srec, features, fusion, heterrec, layers, metrics
+from . import neighbours, new_items, sasrec, tiger, tiger_graphs, tokenizer, trainer
 from .bundle import Repository, Writer
 from .data import Cases, Folder, Split, left_padded
 from .export import Exported, Port
@@ -40,10 +40,13 @@ class Options:
     text: str = "minilm"
     text_weight: float = 0.5
     test_users: int = 0  # 0: all; fewer where a table is wanted sooner
+    only: str = ""  # "cobra": that bundle alone, beside those that are there
 
 
 # Shares of the time budget, about what each needs for the size of Amazon Beauty on one core.
-_SHARES = {"sasrec": 0.36, "tiger": 0.32, "e4srec": 0.18, "heterrec": 0.09, "assign": 0.02, "finish": 0.03}
+_SHARES = {
+    "sasrec": 0.31, "tiger": 0.28, "cobra": 0.12, "e4srec": 0.16, "heterrec": 0.08, "assign": 0.02, "finish": 0.03,
+}
 
 
 def trainable(folder: Folder) -> bool:
@@ -62,6 +65,18 @@ def train(folder: Folder, options: Options) -> list[tuple[str, str, dict[str, fl
     budget = trainer.Budget(options.seconds, _SHARES)
     known = features.build(folder, work, options.text)
     return _Run(folder, split, known, options, repository, budget, work, key).all()
+
+
+def _examples(histories, decoded) -> list[dict]:
+    """What was decoded for histories, as a parity fixture holds it; more may have been decoded."""
+    return [
+        {
+            "history": history.tolist(),
+            "items": items[:_PARITY_K].tolist(),
+            "scores": [round(float(score), 6) for score in scores[:_PARITY_K]],
+        }
+        for history, (items, scores) in zip(histories, decoded)
+    ]
 
 
 class _Run:
@@ -87,7 +102,11 @@ class _Run:
             self.table, self.bias = teacher.tower().clone(), teacher.bias.detach().clone()
         self.note("sasrec", self.sasrec_ranks(teacher))
         self.teacher_key = trainer.key_of(self.key, trainer.bytes_of(teacher))
+        if self.options.only == "cobra":
+            self.cobra(teacher)
+            return self.rows
         self.popularity()
+        self.cobra(teacher)
         sources = {
             "neighbours": self.neighbours(),
             "e4srec": self.e4srec(teacher),
@@ -155,14 +174,7 @@ class _Run:
             {p: tiger.ranks_of(lists[p], cases.targets) for p, cases in self.cases().items()},
         )
         writer = self.writer(name, "TIGER", "generate")
-        writer.lines(
-            "semantic_ids",
-            "semantic_ids.tsv",
-            (
-                f"{item.id}\t{' '.join(map(str, codes))}"
-                for item, codes in zip(self.folder.items, ids.codes)
-            ),
-        )
+        self.semantic_ids(writer, ids)
         self.export_tiger(writer, model, ids, shape)
         histories = self.parity_histories()
         if len(self.reported_on):
@@ -170,15 +182,7 @@ class _Run:
             decoded = lists["test"][: len(histories)]
         else:
             decoded = tiger.decode_all(model, trie, histories, beam, _PARITY_K)
-        examples = [
-            {
-                "history": history.tolist(),
-                "items": items[:_PARITY_K].tolist(),
-                "scores": [round(float(score), 6) for score in scores[:_PARITY_K]],
-            }
-            for history, (items, scores) in zip(histories, decoded)
-        ]
-        writer.examples("parity", "parity.jsonl.gz", examples)
+        writer.examples("parity", "parity.jsonl.gz", _examples(histories, decoded))
         writer.parameters(
             history=shape.history,
             history_sizes=tiger_graphs.sizes(shape),
@@ -208,6 +212,66 @@ class _Run:
                 items[row, : len(row_items)], scores[row, : len(row_items)] = row_items, row_scores
             found[part] = (items, scores)
         return found
+
+    def semantic_ids(self, writer: Writer, ids: tokenizer.SemanticIds) -> None:
+        writer.lines(
+            "semantic_ids",
+            "semantic_ids.tsv",
+            (
+                f"{item.id}\t{' '.join(map(str, codes))}"
+                for item, codes in zip(self.folder.items, ids.codes)
+            ),
+        )
+
+    def cobra(self, teacher) -> None:
+        name = "cobra"
+        shape, coefficients, teaching = cobra.Shape(), cobra.Fusion(), cobra.Teaching()
+        space = tokenizer.item_space(
+            self.known.text, self.table.numpy(), self.options.text_weight
+        )
+        size = cobra.codes_a_level(len(space))
+        ids = tokenizer.fit(
+            space, levels=2, size=size, seed=self.options.seed, distinct=False
+        )
+        model, _ = cobra.fit(
+            self.split, self.known, ids, teacher, shape, coefficients, teaching,
+            self.settings(12, patience=4), self.work, self.budget.take(name), self.teacher_key,
+        )
+        compact.round_weights(model)
+        with torch.no_grad():
+            stored = model.vectors().half()
+        vectors, trie, beam = stored.float(), tiger.Trie(ids.codes, ids.size), self.options.beam
+
+        def decoded(histories, title: str):
+            return tiger.in_batches(
+                lambda part: cobra.decode(model, trie, vectors, part, beam, beam, coefficients), histories, title=title
+            )
+
+        lists = {part: decoded(cases.histories, f"cobra {part}") for part, cases in self.cases().items()}
+        self.note(name, {p: tiger.ranks_of(lists[p], cases.targets) for p, cases in self.cases().items()})
+        writer = self.writer(name, "COBRA", "generate")
+        self.semantic_ids(writer, ids)
+        writer.array("item_vectors", "item_vectors.npy", stored.numpy())
+        cobra_graphs.add_models(writer, model, torch.from_numpy(ids.codes), vectors, beam)
+        histories = self.parity_histories()
+        found = lists["test"] if len(self.reported_on) else decoded(histories, "cobra parity")
+        writer.examples("parity", "parity.jsonl.gz", _examples(histories, found))
+        writer.parameters(
+            history=shape.history,
+            history_sizes=tiger_graphs.sizes(model.shape),
+            levels=ids.levels,
+            codes=ids.size,
+            cache_width=tiger_graphs.cache_width(model.shape),
+            width=stored.shape[1],
+            tau=coefficients.beams,
+            psi=coefficients.items,
+            beam=beam,
+            parity_beam=beam,
+            parity_k=_PARITY_K,
+            parity_mask_seen=True,
+        )
+        self.measured(writer, name)
+        writer.finish()
 
     def export_tiger(self, writer: Writer, model: tiger.Tiger, ids, shape: tiger.Shape) -> None:
         from safetensors.torch import save_file

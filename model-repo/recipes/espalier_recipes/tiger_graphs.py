@@ -194,73 +194,96 @@ def sizes(shape: tiger.Shape) -> list[int]:
 
 def add_models(writer: Writer, model: tiger.Tiger, codes: torch.Tensor, beam: int) -> None:
     """Writes `prefill` and the steps, each checked against PyTorch on histories of items with these codes."""
-    shape = model.shape
-    state = [
-        Port("state_keys", torch.float32, (shape.layers, -1, shape.width)),
-        Port("state_values", torch.float32, (shape.layers, -1, shape.width)),
-        Port("state_blocked", torch.float32, (1, 1, -1)),
-    ]
-    of_state = {"state_keys": {2: "events"}, "state_values": {2: "events"}, "state_blocked": {3: "events"}}
-    prefill = Prefill(model).eval()
 
-    def padded(batch: int, events: int) -> torch.Tensor:
-        torch.manual_seed(batch)
-        shown = codes[torch.randint(len(codes), (batch, events))]
-        absent = torch.arange(events) < torch.randint(events, (batch, 1))
-        return torch.where(absent[..., None], -1, shown)
+    def histories(batch: int, events: int) -> dict[str, torch.Tensor]:
+        items = left_padded_items(len(codes), batch, events)
+        return {"history": torch.where(items[..., None] >= 0, codes[items], -1)}
 
-    # What is traced has sizes that no other dimension has.
-    traced = shape.history - 1 if shape.history > 2 else shape.history
-    batches = [(batch, events) for batch in (1, 8) for events in sizes(shape)]
-    compact.add_model(
-        writer,
-        "prefill",
-        prefill,
-        {"history": padded(3, traced)},
-        Exported(
-            [Port("history", torch.int64, (-1, model.levels))],
-            [Port("log_probs", torch.float32, (model.size,)), *state],
-            warm=[{"history": (events, model.levels)} for events in sizes(shape)],
-        ),
-        {"history": {1: "events"}},
-        [{"history": padded(batch, events)} for batch, events in batches],
-    )
-    width = cache_width(shape)
+    graphs = Graphs(writer, model, beam, Prefill(model), histories, state(model))
+    graphs.add_prefill([Port("history", torch.int64, (-1, model.levels))])
     for level in range(1, model.levels):
-        cached = level > 1
-
-        def given(batch: int, events: int, beams: int, before: int) -> dict[str, torch.Tensor]:
-            with torch.no_grad():
-                states = prefill(padded(batch, events))[1:]
-            found = {port.name: value for port, value in zip(state, states)}
-            found["code"] = torch.randint(model.size, (batch, beams))
-            return found | ({"beam_cache": torch.randn(batch, beams, before, width)} if before else {})
-
-        inputs = [*state, Port("code", torch.int64, (-1,))]
         outputs = [Port("log_probs", torch.float32, (-1, model.size))]
-        if cached:
-            inputs.append(Port("beam_cache", torch.float32, (-1, level - 1, width)))
         if level < model.levels - 1:
-            outputs.append(Port("beam_new", torch.float32, (-1, 1, width)))
+            outputs.append(graphs.kept)
+        graphs.add_step(f"step{level}", Step(model, level), outputs)
+
+
+def left_padded_items(count: int, batch: int, events: int) -> torch.Tensor:
+    """Histories [B, N] of 1 to N of `count` items by chance, −1 before the first."""
+    torch.manual_seed(batch)
+    shown = torch.randint(count, (batch, events))
+    return torch.where(torch.arange(events) < torch.randint(events, (batch, 1)), -1, shown)
+
+
+def state(model: tiger.Tiger) -> dict[Port, dict[int, str]]:
+    """What steps read of prefill, in its order, each with the dimensions that vary."""
+    shape = model.shape
+    return {
+        Port("state_keys", torch.float32, (shape.layers, -1, shape.width)): {2: "events"},
+        Port("state_values", torch.float32, (shape.layers, -1, shape.width)): {2: "events"},
+        Port("state_blocked", torch.float32, (1, 1, -1)): {3: "events"},
+    }
+
+
+class Graphs:
+    """Writes `prefill` and steps, each checked against PyTorch on what `histories(batch, events)` gives."""
+
+    def __init__(self, writer: Writer, model: tiger.Tiger, beam: int, prefill: Prefill, histories, state):
+        self.writer, self.model, self.beam = writer, model, beam
+        self.prefill, self.histories, self.state = prefill.eval(), histories, state
+        self.sizes, self.cache = sizes(model.shape), cache_width(model.shape)
+        self.checked = [(batch, events) for batch in (1, 8) for events in self.sizes]
+        # What is traced has sizes that no other dimension has.
+        history = model.shape.history
+        self.traced = history - 1 if history > 2 else history
+        self.kept = Port("beam_new", torch.float32, (-1, 1, self.cache))
+
+    def add_prefill(self, inputs: list[Port]) -> None:
         compact.add_model(
-            writer,
-            f"step{level}",
-            Step(model, level).eval(),
-            given(3, traced, 5, level - 1),
+            self.writer,
+            "prefill",
+            self.prefill,
+            self.histories(3, self.traced),
             Exported(
                 inputs,
-                outputs,
-                warm=[
-                    {
-                        "state_keys": (shape.layers, events, shape.width),
-                        "state_values": (shape.layers, events, shape.width),
-                        "state_blocked": (1, 1, events),
-                        "code": (beam,),
-                        **({"beam_cache": (beam, level - 1, width)} if cached else {}),
-                    }
-                    for events in sizes(shape)
-                ],
+                [Port("log_probs", torch.float32, (self.model.size,)), *self.state],
+                warm=[{port.name: (events, *port.dims[1:]) for port in inputs} for events in self.sizes],
             ),
-            of_state | {"code": {1: "beams"}} | ({"beam_cache": {1: "beams"}} if cached else {}),
-            [given(batch, events, beams, level - 1) for batch, events in batches for beams in (1, 20, 50)],
+            {port.name: {1: "events"} for port in inputs},
+            [self.histories(batch, events) for batch, events in self.checked],
+        )
+
+    def add_step(self, part: str, step: Step, outputs: list[Port]) -> None:
+        before = step.level - 1
+        inputs = [*self.state, Port("code", torch.int64, (-1,))]
+        varying = {port.name: dims for port, dims in self.state.items()} | {"code": {1: "beams"}}
+        if before:
+            inputs.append(Port("beam_cache", torch.float32, (-1, before, self.cache)))
+            varying["beam_cache"] = {1: "beams"}
+
+        def given(batch: int, events: int, beams: int) -> dict[str, torch.Tensor]:
+            with torch.no_grad():
+                states = self.prefill(*self.histories(batch, events).values())[1:]
+            found = {port.name: value for port, value in zip(self.state, states)}
+            found["code"] = torch.randint(self.model.size, (batch, beams))
+            return found | ({"beam_cache": torch.randn(batch, beams, before, self.cache)} if before else {})
+
+        def warm(events: int) -> dict[str, tuple[int, ...]]:
+            found = {}
+            for port in inputs:
+                own = varying[port.name]
+                sized = {"events": events, "beams": self.beam}
+                found[port.name] = tuple(
+                    sized[own[axis]] if axis in own else size for axis, size in enumerate(port.dims, 1)
+                )
+            return found
+
+        compact.add_model(
+            self.writer,
+            part,
+            step.eval(),
+            given(3, self.traced, 5),
+            Exported(inputs, outputs, warm=[warm(events) for events in self.sizes]),
+            varying,
+            [given(batch, events, beams) for batch, events in self.checked for beams in (1, 20, 50)],
         )

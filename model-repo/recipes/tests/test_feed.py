@@ -55,7 +55,7 @@ def test_train_writes_every_bundle_with_right_checksums(trained):
 
     _, out, _ = trained
     names = {path.name for path in (out / "bundles").iterdir()}
-    systems = ("tiger", "e4srec", "heterrec", "popularity", "neighbours", "fusion")
+    systems = ("tiger", "cobra", "e4srec", "heterrec", "popularity", "neighbours", "fusion")
     assert names == {f"my-data-{system}" for system in systems}
     for name in names:
         folder = out / "bundles" / name / "1"

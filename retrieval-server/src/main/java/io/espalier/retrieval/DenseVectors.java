@@ -6,17 +6,17 @@ import io.espalier.index.vector.FloatMatrix;
 final class DenseVectors {
   private final FloatMatrix stored;
   // By row.
-  private final float[] lengths;
+  private final double[] lengths;
 
   DenseVectors(FloatMatrix stored) {
     this.stored = stored;
-    this.lengths = new float[stored.rows()];
+    this.lengths = new double[stored.rows()];
     for (int row = 0; row < lengths.length; row++) {
       double squares = 0;
       for (int d = 0; d < stored.width(); d++) {
         squares += (double) stored.get(row, d) * stored.get(row, d);
       }
-      lengths[row] = (float) Math.sqrt(squares);
+      lengths[row] = Math.sqrt(squares);
     }
   }
 
