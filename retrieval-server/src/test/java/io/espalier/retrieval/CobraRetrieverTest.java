@@ -7,6 +7,8 @@ import io.espalier.bundles.Bundle;
 import io.espalier.bundles.BundleException;
 import io.espalier.bundles.BundleId;
 import io.espalier.catalog.CatalogChange;
+import io.espalier.catalog.CatalogState;
+import io.espalier.catalog.LoggedChange;
 import io.espalier.catalog.v1.Filter;
 import io.espalier.catalog.v1.Range;
 import io.espalier.retrieval.Verdict.Fate;
@@ -81,7 +83,7 @@ class CobraRetrieverTest {
             () ->
                 CobraRetriever.open(
                     bundle,
-                    new Catalogue(List.of(), Runnable::run),
+                    new Catalogue(CatalogState.of(List.of()), null, Runnable::run),
                     new ModelCalls(new FunctionRunner())))
         .isInstanceOf(BundleException.class)
         .hasMessageContaining("width: 9 (expected: 2, as item_vectors)");
@@ -145,7 +147,7 @@ class CobraRetrieverTest {
         }
       }
       repository = new TestRepository(dir);
-      catalogue = new Catalogue(atFirst, Runnable::run);
+      catalogue = new Catalogue(CatalogState.of(atFirst), null, Runnable::run);
       offset = atFirst.size();
       retriever =
           CobraRetriever.open(
@@ -181,11 +183,11 @@ class CobraRetrieverTest {
 
     /** A batch of changes; some bring items with a semantic id and no vector. */
     void change() {
-      List<CatalogChange> changes = new ArrayList<>();
+      List<LoggedChange> changes = new ArrayList<>();
       for (int n = random.nextInt(8); n > 0; n--) {
         String id = anyId();
         if (random.nextInt(3) == 0) {
-          changes.add(new CatalogChange.Removal(id));
+          changes.add(new LoggedChange(++offset, new CatalogChange.Removal(id)));
           items.remove(id);
         } else {
           int price = random.nextInt(4);
@@ -196,13 +198,14 @@ class CobraRetrieverTest {
                 default -> someCodes();
               };
           changes.add(
-              new CatalogChange.Upsert(
-                  item(id, price), codes.isEmpty() ? Map.of() : Map.of(ID, codes)));
+              new LoggedChange(
+                  ++offset,
+                  new CatalogChange.Upsert(
+                      item(id, price), codes.isEmpty() ? Map.of() : Map.of(ID, codes))));
           items.put(id, new Known(price, codes));
         }
       }
-      offset += changes.size();
-      catalogue.changed(changes, offset);
+      catalogue.changed(changes);
     }
 
     Asked ask() {
@@ -232,6 +235,7 @@ class CobraRetrieverTest {
               least == 0 ? null : FilterReader.read(filter),
               exclude,
               view,
+              Control.NONE,
               Long.MAX_VALUE);
       return new Asked(k, width == 0 ? 3 : width, history, least, exclude, question);
     }
@@ -247,15 +251,7 @@ class CobraRetrieverTest {
 
     private static CatalogItem item(String id, int price) {
       return new CatalogItem(
-          id,
-          "",
-          "",
-          List.of(),
-          "",
-          OptionalDouble.of(price),
-          Map.of(),
-          "",
-          OptionalLong.empty());
+          id, "", "", List.of(), "", OptionalDouble.of(price), Map.of(), "", OptionalLong.empty());
     }
   }
 
@@ -383,8 +379,7 @@ class CobraRetrieverTest {
     }
 
     private static double cosine(float[] a, float[] b) {
-      double lengths =
-          Math.sqrt(a[0] * a[0] + a[1] * a[1]) * Math.sqrt(b[0] * b[0] + b[1] * b[1]);
+      double lengths = Math.sqrt(a[0] * a[0] + a[1] * a[1]) * Math.sqrt(b[0] * b[0] + b[1] * b[1]);
       return lengths == 0 ? 0 : (a[0] * b[0] + a[1] * b[1]) / lengths;
     }
 
@@ -409,7 +404,11 @@ class CobraRetrieverTest {
         }
       }
       Predicate<String> own = line -> line.startsWith(id + " ");
-      int rank = IntStream.range(0, lines.size()).filter(i -> own.test(lines.get(i))).findFirst().orElseThrow();
+      int rank =
+          IntStream.range(0, lines.size())
+              .filter(i -> own.test(lines.get(i)))
+              .findFirst()
+              .orElseThrow();
       return (rank < asked.k() ? Fate.KEPT : Fate.OUTRANKED) + " " + rank;
     }
   }
