@@ -4,6 +4,7 @@ import io.espalier.catalog.v1.CatalogServiceGrpc;
 import io.espalier.catalog.v1.Change;
 import io.espalier.catalog.v1.UpdateRequest;
 import io.espalier.catalog.v1.UpdateResponse;
+import io.espalier.catalog.v1.WithoutId;
 import io.grpc.Channel;
 import io.grpc.StatusException;
 import io.grpc.stub.BlockingClientCall;
@@ -27,10 +28,13 @@ public final class CatalogClient {
    * @param lastOffset the offset at which all that were accepted are durable; 0 when none was
    * @param accepted how many were
    * @param refused what is wrong with the others, each with the item's id
+   * @param withoutId which accepted items have no semantic id in which bundle, and why
    */
-  public record Outcome(long lastOffset, int accepted, List<String> refused) {
+  public record Outcome(
+      long lastOffset, int accepted, List<String> refused, List<String> withoutId) {
     public Outcome {
       refused = List.copyOf(refused);
+      withoutId = List.copyOf(withoutId);
     }
   }
 
@@ -45,6 +49,7 @@ public final class CatalogClient {
     long last = 0;
     int answered = 0;
     List<String> refused = new ArrayList<>();
+    List<String> withoutId = new ArrayList<>();
     for (int sent = 0; answered < changes.size(); ) {
       if (sent < changes.size() && sent - answered < IN_FLIGHT) {
         call.write(request(changes.get(sent++)));
@@ -62,11 +67,20 @@ public final class CatalogClient {
       if (!response.getError().isEmpty()) {
         refused.add(response.getItemId() + ": " + response.getError());
       }
+      for (WithoutId without : response.getWithoutIdList()) {
+        withoutId.add(
+            "%s: no semantic id in %s@%d: %s"
+                .formatted(
+                    response.getItemId(),
+                    without.getBundle(),
+                    without.getVersion(),
+                    without.getReason()));
+      }
     }
     if (changes.isEmpty()) {
       call.halfClose();
     }
-    return new Outcome(last, answered - refused.size(), refused);
+    return new Outcome(last, answered - refused.size(), refused, withoutId);
   }
 
   private static UpdateRequest request(CatalogChange change) {

@@ -6,12 +6,17 @@ import io.espalier.bundles.BundleId;
 import io.espalier.bundles.BundleRepository;
 import io.espalier.index.ItemIds;
 import io.espalier.index.trie.SemanticIds;
+import io.espalier.inference.ModelRunner;
 import io.espalier.server.EspalierServer;
 import io.espalier.server.RequestException;
 import io.espalier.stores.catalog.CatalogItem;
 import io.espalier.stores.log.LogException;
 import io.espalier.stores.log.RecordLog;
 import io.grpc.BindableService;
+import io.opentelemetry.api.common.AttributeKey;
+import io.opentelemetry.api.common.Attributes;
+import io.opentelemetry.api.metrics.Meter;
+import io.opentelemetry.api.metrics.ObservableDoubleGauge;
 import java.io.IOException;
 import java.util.Arrays;
 import java.util.Collection;
@@ -20,6 +25,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
+import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -31,17 +38,33 @@ import org.slf4j.LoggerFactory;
 public final class CatalogComponent implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(CatalogComponent.class);
 
+  private static final String ASSIGN = "assign";
+  private static final AttributeKey<String> BUNDLE = AttributeKey.stringKey("bundle");
+
   private final CatalogWriter writer;
   private final @Nullable SnapshotPublisher snapshots;
   private final CatalogService service;
   private final RecordLog records;
+  private final ObservableDoubleGauge driftGauge;
 
   private CatalogComponent(
-      CatalogWriter writer, RecordLog records, @Nullable SnapshotPublisher snapshots) {
+      CatalogWriter writer, RecordLog records, @Nullable SnapshotPublisher snapshots, Meter meter) {
     this.writer = writer;
     this.snapshots = snapshots;
     this.service = new CatalogService(writer, records, snapshots);
     this.records = records;
+    this.driftGauge =
+        meter
+            .gaugeBuilder("espalier.catalog.code_drift")
+            .setDescription("Stability index of new items' codes against those of training")
+            .buildWithCallback(
+                gauge ->
+                    writer
+                        .drift()
+                        .forEach(
+                            (bundle, figures) ->
+                                gauge.record(
+                                    figures.index(), Attributes.of(BUNDLE, bundle.toString()))));
   }
 
   /**
@@ -59,14 +82,16 @@ public final class CatalogComponent implements AutoCloseable {
    *
    * @param bundles the versions that items get semantic ids for; those without any are passed over
    * @param records the log; stays the caller's to close, after this component
-   * @throws BundleException when a bundle's table of ids cannot be read
+   * @param runner has the {@link #models}; stays the caller's to close, after this component
+   * @throws BundleException when a bundle's ids or codebooks cannot be read
    */
   public static CatalogComponent start(
-      BundleRepository repository, Collection<BundleId> bundles, RecordLog records) {
-    Map<BundleId, ItemCoder> coders = new LinkedHashMap<>();
-    codes(repository, bundles).forEach((id, c) -> coders.put(id, new ItemCoder(c.table())));
-    return new CatalogComponent(
-        CatalogWriter.start(records, coders, Optional::empty), records, null);
+      BundleRepository repository,
+      Collection<BundleId> bundles,
+      RecordLog records,
+      ModelRunner runner,
+      Meter meter) {
+    return start(repository, codes(repository, bundles), records, runner, null, meter);
   }
 
   /**
@@ -74,7 +99,8 @@ public final class CatalogComponent implements AutoCloseable {
    *
    * @param bundles the versions that items get semantic ids for; those without any are passed over
    * @param records the log; stays the caller's to close, after this component
-   * @throws BundleException when a bundle's table of ids cannot be read
+   * @param runner has the {@link #models}; stays the caller's to close, after this component
+   * @throws BundleException when a bundle's ids or codebooks cannot be read
    * @throws IOException when the snapshot store cannot be used
    * @throws LogException when log and snapshots do not belong together
    */
@@ -82,21 +108,42 @@ public final class CatalogComponent implements AutoCloseable {
       BundleRepository repository,
       Collection<BundleId> bundles,
       RecordLog records,
-      Publishing publishing)
+      ModelRunner runner,
+      Publishing publishing,
+      Meter meter)
       throws IOException {
     Map<BundleId, SnapshotPublisher.Codes> codes = codes(repository, bundles);
     SnapshotPublisher snapshots =
         SnapshotPublisher.start(
             records, publishing.store(), publishing.settings(), publishing.items(), codes);
     try {
-      Map<BundleId, ItemCoder> coders = new LinkedHashMap<>();
-      codes.forEach((id, c) -> coders.put(id, new ItemCoder(c.table())));
-      return new CatalogComponent(
-          CatalogWriter.start(records, coders, () -> Optional.of(snapshots.last())),
-          records,
-          snapshots);
+      return start(repository, codes, records, runner, snapshots, meter);
     } catch (RuntimeException e) {
       snapshots.close();
+      throw e;
+    }
+  }
+
+  private static CatalogComponent start(
+      BundleRepository repository,
+      Map<BundleId, SnapshotPublisher.Codes> codes,
+      RecordLog records,
+      ModelRunner runner,
+      @Nullable SnapshotPublisher snapshots,
+      Meter meter) {
+    Map<BundleId, ItemCoder> coders = new LinkedHashMap<>();
+    try {
+      codes.forEach(
+          (id, c) -> {
+            ItemCoder.NewItems newItems = newItems(repository.get(id), c.table(), runner);
+            coders.put(id, new ItemCoder(c.table(), newItems));
+          });
+      CatalogWriter writer =
+          CatalogWriter.start(
+              records, coders, () -> Optional.ofNullable(snapshots).map(SnapshotPublisher::last));
+      return new CatalogComponent(writer, records, snapshots, meter);
+    } catch (RuntimeException e) {
+      coders.values().forEach(ItemCoder::close);
       throw e;
     }
   }
@@ -114,7 +161,27 @@ public final class CatalogComponent implements AutoCloseable {
     return codes;
   }
 
-  private static Map<String, List<Integer>> table(Bundle bundle) {
+  /** The models that give items ids which these bundles were not trained on. */
+  public static Set<String> models(BundleRepository repository, Collection<BundleId> bundles) {
+    Set<String> models = new TreeSet<>();
+    for (BundleId id : bundles) {
+      if (repository.get(id).hasModel(ASSIGN)) {
+        models.add(repository.get(id).model(ASSIGN));
+      }
+    }
+    return models;
+  }
+
+  private static ItemCoder.@Nullable NewItems newItems(
+      Bundle bundle, Map<String, List<Integer>> table, ModelRunner runner) {
+    if (!bundle.hasModel(ASSIGN)) {
+      return null;
+    }
+    CodeBook book = CodeBook.read(bundle, table.values());
+    return new ItemCoder.NewItems(TextVectors.open(bundle, runner, book.width()), book);
+  }
+
+  static Map<String, List<Integer>> table(Bundle bundle) {
     List<String> ids = bundle.readItems().ids();
     int levels = bundle.parameters().size("levels");
     int[] codes;
@@ -154,6 +221,7 @@ public final class CatalogComponent implements AutoCloseable {
   /** Writes what is queued, and stops. */
   @Override
   public void close() {
+    driftGauge.close();
     writer.close();
     if (snapshots != null) {
       snapshots.close();

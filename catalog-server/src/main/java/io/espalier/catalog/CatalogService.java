@@ -1,7 +1,10 @@
 package io.espalier.catalog;
 
 import io.espalier.bundles.BundleId;
+import io.espalier.catalog.v1.BundleDrift;
 import io.espalier.catalog.v1.CatalogServiceGrpc;
+import io.espalier.catalog.v1.DriftRequest;
+import io.espalier.catalog.v1.DriftResponse;
 import io.espalier.catalog.v1.FollowRequest;
 import io.espalier.catalog.v1.FollowResponse;
 import io.espalier.catalog.v1.ListSnapshotsRequest;
@@ -13,6 +16,7 @@ import io.espalier.catalog.v1.RollBackResponse;
 import io.espalier.catalog.v1.SnapshotInfo;
 import io.espalier.catalog.v1.UpdateRequest;
 import io.espalier.catalog.v1.UpdateResponse;
+import io.espalier.catalog.v1.WithoutId;
 import io.espalier.server.RequestException;
 import io.espalier.stores.log.LogRecord;
 import io.espalier.stores.log.RecordLog;
@@ -138,7 +142,33 @@ final class CatalogService extends CatalogServiceGrpc.CatalogServiceImplBase {
     if (accepted.change() instanceof CatalogChange.Upsert upsert) {
       response.addAllSemanticIds(ChangeMessages.semanticIds(upsert));
     }
+    accepted
+        .withoutId()
+        .forEach(
+            (bundle, reason) ->
+                response.addWithoutId(
+                    WithoutId.newBuilder()
+                        .setBundle(bundle.name())
+                        .setVersion(bundle.version())
+                        .setReason(reason)));
     return response.build();
+  }
+
+  @Override
+  public void drift(DriftRequest request, StreamObserver<DriftResponse> responses) {
+    DriftResponse.Builder response = DriftResponse.newBuilder();
+    writer
+        .drift()
+        .forEach(
+            (bundle, figures) ->
+                response.addBundles(
+                    BundleDrift.newBuilder()
+                        .setBundle(bundle.name())
+                        .setVersion(bundle.version())
+                        .setItems(figures.items())
+                        .setIndex(figures.index())));
+    responses.onNext(response.build());
+    responses.onCompleted();
   }
 
   @Override

@@ -3,6 +3,7 @@ package io.espalier.catalog;
 import com.google.protobuf.InvalidProtocolBufferException;
 import io.espalier.bundles.BundleId;
 import io.espalier.catalog.v1.Change;
+import io.espalier.inference.ModelException;
 import io.espalier.server.RequestException;
 import io.espalier.stores.catalog.CatalogItem;
 import io.espalier.stores.log.LogException;
@@ -17,6 +18,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.TreeMap;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
@@ -44,6 +46,7 @@ final class CatalogWriter implements AutoCloseable {
   private final BlockingQueue<Waiting> queue = new ArrayBlockingQueue<>(QUEUED);
   private final Thread thread;
   private volatile boolean closed;
+  private volatile Map<BundleId, CodeDrift.Figures> drift = Map.of();
   // Whether the coders may know of changes that did not reach the log.
   private boolean stale;
 
@@ -54,8 +57,12 @@ final class CatalogWriter implements AutoCloseable {
    *
    * @param offset its place in the log
    * @param change the change with the ids that it was given
+   * @param withoutId the bundles that could give it none, and why
    */
-  record Accepted(long offset, CatalogChange change) {}
+  record Accepted(long offset, CatalogChange change, Map<BundleId, String> withoutId) {}
+
+  /** A change with the ids that its item was given, and why some bundles could give it none. */
+  private record Coded(CatalogChange change, Map<BundleId, String> withoutId) {}
 
   private CatalogWriter(
       RecordLog records,
@@ -79,6 +86,7 @@ final class CatalogWriter implements AutoCloseable {
       Supplier<Optional<Snapshot>> newestSnapshot) {
     CatalogWriter writer = new CatalogWriter(records, new LinkedHashMap<>(coders), newestSnapshot);
     writer.replay();
+    writer.drift = writer.figures();
     writer.thread.start();
     return writer;
   }
@@ -128,10 +136,9 @@ final class CatalogWriter implements AutoCloseable {
   private void learn(CatalogChange change) {
     for (Map.Entry<BundleId, ItemCoder> coder : coders.entrySet()) {
       if (change instanceof CatalogChange.Upsert upsert) {
-        List<Integer> codes = upsert.semanticIds().get(coder.getKey());
-        if (codes != null) {
-          coder.getValue().learn(upsert.item(), codes);
-        }
+        coder
+            .getValue()
+            .learn(upsert.item(), upsert.semanticIds().getOrDefault(coder.getKey(), List.of()));
       } else {
         coder.getValue().forget(change.id());
       }
@@ -185,27 +192,37 @@ final class CatalogWriter implements AutoCloseable {
   }
 
   private synchronized void write(List<Waiting> batch) {
-    List<CatalogChange> changes = new ArrayList<>();
+    List<Coded> changes = new ArrayList<>();
     List<byte[]> payloads = new ArrayList<>();
     try {
       if (stale) {
         replay();
+        stale = false;
       }
+      prepare(batch);
       stale = true;
       for (Waiting waiting : batch) {
-        CatalogChange change = complete(waiting.change());
-        learn(change);
-        changes.add(change);
-        payloads.add(ChangeMessages.write(change).toByteArray());
+        Coded coded = code(waiting.change());
+        learn(coded.change());
+        changes.add(coded);
+        payloads.add(ChangeMessages.write(coded.change()).toByteArray());
       }
       long last = records.append(payloads);
       stale = false;
+      drift = figures();
       for (int i = 0; i < batch.size(); i++) {
         long offset = last - batch.size() + 1 + i;
-        batch.get(i).done().complete(new Accepted(offset, changes.get(i)));
+        Coded coded = changes.get(i);
+        batch.get(i).done().complete(new Accepted(offset, coded.change(), coded.withoutId()));
       }
     } catch (LostLeaseException e) {
       refuse(batch, RequestException.failedPrecondition("another writer has this catalogue"), e);
+    } catch (ModelException e) {
+      refuse(
+          batch,
+          RequestException.unavailable(
+              "the models that give items their ids cannot be run at present"),
+          e);
     } catch (RuntimeException e) {
       refuse(
           batch,
@@ -220,15 +237,43 @@ final class CatalogWriter implements AutoCloseable {
     batch.forEach(waiting -> waiting.done().completeExceptionally(refusal));
   }
 
-  private CatalogChange complete(CatalogChange change) {
-    if (!(change instanceof CatalogChange.Upsert upsert)) {
-      return change;
+  private void prepare(List<Waiting> batch) {
+    List<CatalogItem> items = new ArrayList<>();
+    for (Waiting waiting : batch) {
+      if (waiting.change() instanceof CatalogChange.Upsert upsert) {
+        items.add(upsert.item());
+      }
     }
-    CatalogItem item = upsert.item();
+    coders.values().forEach(coder -> coder.prepare(items));
+  }
+
+  private Coded code(CatalogChange change) {
+    if (!(change instanceof CatalogChange.Upsert upsert)) {
+      return new Coded(change, Map.of());
+    }
     Map<BundleId, List<Integer>> ids = HashMap.newHashMap(coders.size());
+    Map<BundleId, String> without = new TreeMap<>();
     coders.forEach(
-        (bundle, coder) -> coder.assign(item).ifPresent(codes -> ids.put(bundle, codes)));
-    return new CatalogChange.Upsert(item, ids);
+        (bundle, coder) -> {
+          ItemCoder.Coding coding = coder.assign(upsert.item());
+          if (coding.codes().isEmpty()) {
+            without.put(bundle, coding.reason());
+          } else {
+            ids.put(bundle, coding.codes());
+          }
+        });
+    return new Coded(new CatalogChange.Upsert(upsert.item(), ids), without);
+  }
+
+  private Map<BundleId, CodeDrift.Figures> figures() {
+    Map<BundleId, CodeDrift.Figures> figures = new TreeMap<>();
+    coders.forEach((bundle, coder) -> figures.put(bundle, coder.drift()));
+    return figures;
+  }
+
+  /** How the codes of new items differ from those of training, as of the last batch. */
+  Map<BundleId, CodeDrift.Figures> drift() {
+    return drift;
   }
 
   /** Writes what is queued, and stops. */
@@ -240,5 +285,6 @@ final class CatalogWriter implements AutoCloseable {
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }
+    coders.values().forEach(ItemCoder::close);
   }
 }

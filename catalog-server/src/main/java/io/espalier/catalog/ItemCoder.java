@@ -1,32 +1,74 @@
 package io.espalier.catalog;
 
 import io.espalier.stores.catalog.CatalogItem;
+import java.util.Collection;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Gives items their semantic ids in one version of a bundle: the bundle's own for the items that it
- * was trained on. An item that it does not know has none.
+ * was trained on, for others one that their text says, where the bundle can tell. No item moves for
+ * another's sake, and one whose text stays keeps its id.
  */
-final class ItemCoder {
+final class ItemCoder implements AutoCloseable {
   private final Map<String, List<Integer>> table;
-  private final Map<String, List<Integer>> assigned = new HashMap<>();
+  private final @Nullable NewItems newItems;
+  private final Map<String, Known> assigned = new HashMap<>();
+  // How many of the assigned items have an id.
+  private final Map<List<Integer>, Integer> uses = new HashMap<>();
+  private final Set<List<Integer>> trained;
+  private final CodeDrift drift;
+  private Map<String, float[]> vectors = Map.of();
+
+  /**
+   * What tells the ids of items that a bundle was not trained on.
+   *
+   * @param vectors where an item lies, by its text
+   * @param book what codes that is
+   */
+  record NewItems(TextVectors vectors, CodeBook book) {}
+
+  private record Known(List<Integer> codes, String text) {}
+
+  /**
+   * An item's codes.
+   *
+   * @param codes one a level; empty when the bundle cannot give the item any
+   * @param reason why not; empty when it can
+   */
+  record Coding(List<Integer> codes, String reason) {}
 
   /**
    * Codes items.
    *
    * @param table the bundle's own codes, by external id
+   * @param newItems null when the bundle cannot tell the ids of other items
    */
-  ItemCoder(Map<String, List<Integer>> table) {
+  ItemCoder(Map<String, List<Integer>> table, @Nullable NewItems newItems) {
     this.table = table;
+    this.newItems = newItems;
+    this.trained = new HashSet<>(table.values());
+    this.drift = new CodeDrift(table.values());
   }
 
-  /** The item's codes; empty when this bundle cannot give it any. */
-  Optional<List<Integer>> assign(CatalogItem item) {
-    List<Integer> known = assigned.get(item.id());
-    return Optional.ofNullable(known != null ? known : table.get(item.id()));
+  /** Gets ready to code items, with one run of the model for all of them. */
+  void prepare(Collection<CatalogItem> items) {
+    vectors = Map.of();
+    if (newItems != null) {
+      Set<String> texts = new HashSet<>();
+      for (CatalogItem item : items) {
+        String text = TextVectors.text(item);
+        Known known = assigned.get(item.id());
+        if (!table.containsKey(item.id()) && (known == null || !known.text().equals(text))) {
+          texts.add(text);
+        }
+      }
+      vectors = newItems.vectors().encode(texts);
+    }
   }
 
   /** Whether the bundle was trained on an item: nothing has to be known of it. */
@@ -34,20 +76,86 @@ final class ItemCoder {
     return table.containsKey(id);
   }
 
-  /** Takes note of an item's codes. */
+  /** The codes of an item that was among those last prepared for. */
+  Coding assign(CatalogItem item) {
+    List<Integer> own = table.get(item.id());
+    if (own != null) {
+      return new Coding(own, "");
+    }
+    if (newItems == null) {
+      return new Coding(List.of(), "it was not trained on the item, and has no model for others");
+    }
+    String text = TextVectors.text(item);
+    if (text.isEmpty()) {
+      return new Coding(List.of(), "the item has no text (expected: title, brand or category)");
+    }
+    Known known = assigned.get(item.id());
+    if (known != null && known.text().equals(text)) {
+      return new Coding(known.codes(), "");
+    }
+    float[] vector = vectors.get(text);
+    if (vector == null) {
+      // An earlier change of the same batch may have taken the text that the item had before.
+      vector = newItems.vectors().encode(List.of(text)).get(text);
+    }
+    return vector == null
+        ? new Coding(List.of(), "it knows no word of the item's text")
+        : new Coding(code(newItems.book(), vector, known), "");
+  }
+
+  private List<Integer> code(CodeBook book, float[] vector, @Nullable Known before) {
+    CodeBook.Place place = book.place(vector);
+    int last = place.prefix().size();
+    if (before != null && before.codes().subList(0, last).equals(place.prefix())) {
+      return before.codes();
+    }
+    Integer[] codes = place.prefix().toArray(new Integer[last + 1]);
+    codes[last] =
+        book.last(
+            place,
+            code -> {
+              codes[last] = code;
+              List<Integer> id = List.of(codes);
+              return !trained.contains(id) && !uses.containsKey(id);
+            });
+    return List.of(codes);
+  }
+
+  /** Takes note of an item's codes; empty ones are none. */
   void learn(CatalogItem item, List<Integer> codes) {
-    if (!codes.equals(table.get(item.id()))) {
-      assigned.put(item.id(), codes);
+    forget(item.id());
+    if (!codes.isEmpty() && !table.containsKey(item.id())) {
+      assigned.put(item.id(), new Known(codes, TextVectors.text(item)));
+      uses.merge(codes, 1, Integer::sum);
+      drift.add(codes);
     }
   }
 
   /** The item is gone. */
   void forget(String id) {
-    assigned.remove(id);
+    Known known = assigned.remove(id);
+    if (known != null) {
+      uses.computeIfPresent(known.codes(), (codes, n) -> n == 1 ? null : n - 1);
+      drift.remove(known.codes());
+    }
   }
 
   /** Forgets all items. */
   void clear() {
     assigned.clear();
+    uses.clear();
+    drift.clear();
+  }
+
+  /** How the codes of the items that it was not trained on differ from the others'. */
+  CodeDrift.Figures drift() {
+    return drift.figures();
+  }
+
+  @Override
+  public void close() {
+    if (newItems != null) {
+      newItems.vectors().close();
+    }
   }
 }

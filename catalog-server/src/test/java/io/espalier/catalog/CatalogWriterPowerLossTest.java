@@ -69,7 +69,7 @@ class CatalogWriterPowerLossTest {
       try {
         writer =
             CatalogWriter.start(
-                files.openLog(FIRST), Map.of(BUNDLE, new ItemCoder(table)), Optional::empty);
+                files.openLog(FIRST), Map.of(BUNDLE, new ItemCoder(table, null)), Optional::empty);
       } catch (PowerlessFiles.PowerCut e) {
         return;
       }

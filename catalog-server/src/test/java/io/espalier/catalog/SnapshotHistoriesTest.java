@@ -34,14 +34,17 @@ import org.junit.jupiter.api.io.TempDir;
 
 /**
  * Random histories of a catalogue: changes, snapshots, restarts of the writer, returns, and files
- * that rot. What a snapshot and the log after it say is always the catalogue built afresh.
+ * that rot. What a snapshot and the log after it say is always the catalogue built afresh, and new
+ * items' ids are given as if the writer had always known it.
  */
 class SnapshotHistoriesTest {
   private static final BundleId BUNDLE = BundleId.parse("tiger@1");
   private static final BundleId NEWER = BundleId.parse("tiger@2");
   private static final int LEVELS = 2;
+  private static final int CODES = 6;
   private static final int IDS = 30;
   private static final int KEPT = 3;
+  private static final AddedTokens ADDED = new AddedTokens();
 
   @TempDir Path dir;
 
@@ -144,8 +147,12 @@ class SnapshotHistoriesTest {
           new SnapshotSettings(KEPT, Integer.MAX_VALUE - 100, Duration.ofDays(1), 1);
       publisher = SnapshotPublisher.start(log, store("writer"), settings, items, codes);
       Map<BundleId, ItemCoder> coders = new TreeMap<>();
-      codes.forEach((bundle, c) -> coders.put(bundle, new ItemCoder(c.table())));
+      codes.forEach((bundle, c) -> coders.put(bundle, coder(c.table())));
       writer = CatalogWriter.start(log, coders, () -> Optional.of(publisher.last()));
+    }
+
+    private static ItemCoder coder(Map<String, List<Integer>> table) {
+      return new ItemCoder(table, ADDED.newItems(LEVELS, CODES, table.values(), Map.of()));
     }
 
     private void close() {
@@ -187,12 +194,47 @@ class SnapshotHistoriesTest {
                 : new CatalogChange.Upsert(item(id), Map.of());
         CatalogWriter.Accepted accepted = writer.submit(change).get();
         if (accepted.change() instanceof CatalogChange.Upsert upsert) {
+          codes.forEach((bundle, c) -> checkId(bundle, c.table(), upsert));
           truth.items().put(id, upsert);
         } else {
           truth.items().remove(id);
         }
         past.put(accepted.offset(), truth.copy());
       }
+    }
+
+    /** A new item keeps what it can of its id, and shares one only where none is free. */
+    private void checkId(
+        BundleId bundle, Map<String, List<Integer>> table, CatalogChange.Upsert after) {
+      List<Integer> id = id(bundle, after);
+      CatalogChange.Upsert before = truth.items().get(after.id());
+      List<Integer> old = before == null ? List.of() : id(bundle, before);
+      if (table.containsKey(after.id())) {
+        assertThat(id).isEqualTo(table.get(after.id()));
+      } else if (before != null && !old.isEmpty() && text(before).equals(text(after))) {
+        assertThat(id).isEqualTo(old);
+      } else if (!old.isEmpty() && old.getFirst().equals(id.getFirst())) {
+        assertThat(id).isEqualTo(old);
+      } else {
+        List<List<Integer>> taken = new ArrayList<>(table.values());
+        truth.items().values().stream()
+            .filter(other -> !other.id().equals(after.id()))
+            .forEach(other -> taken.add(id(bundle, other)));
+        assertThat(id).hasSize(LEVELS);
+        if (taken.contains(id)) {
+          assertThat(taken)
+              .containsAll(
+                  IntStream.range(0, CODES).mapToObj(c -> List.of(id.getFirst(), c)).toList());
+        }
+      }
+    }
+
+    private static List<Integer> id(BundleId bundle, CatalogChange.Upsert item) {
+      return item.semanticIds().getOrDefault(bundle, List.of());
+    }
+
+    private static String text(CatalogChange.Upsert item) {
+      return TextVectors.text(item.item());
     }
 
     private boolean rollBack() throws IOException {
@@ -304,7 +346,8 @@ class SnapshotHistoriesTest {
     }
 
     private CatalogItem item(String id) {
-      return SnapshotHistoriesTest.item(id, random.nextInt(4), "text " + random.nextInt());
+      return SnapshotHistoriesTest.item(
+          id, random.nextInt(4), AddedTokens.WORDS.get(random.nextInt(8)));
     }
   }
 

@@ -25,6 +25,7 @@ final class CatalogOptions {
     try {
       CatalogClient.Outcome outcome = new CatalogClient(channel).send(changes);
       outcome.refused().forEach(line -> terminal.err().println(line));
+      outcome.withoutId().forEach(line -> terminal.err().println(line));
       terminal.err().flush();
       terminal
           .out()

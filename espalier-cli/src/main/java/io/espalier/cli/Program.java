@@ -57,6 +57,7 @@ final class Program {
             .addSubcommand(new UpsertCommand(terminal))
             .addSubcommand(new RemoveCommand(terminal))
             .addSubcommand(new SnapshotsCommand(terminal))
+            .addSubcommand(new DriftCommand(terminal))
             .addSubcommand(new ReadyCommand(terminal))
             .addSubcommand(new EvalCommand(terminal, home))
             .addSubcommand(new ValidateCommand(terminal, home))

@@ -20,6 +20,7 @@ import io.espalier.catalog.v1.RollBackRequest;
 import io.espalier.catalog.v1.SnapshotInfo;
 import io.espalier.catalog.v1.UpdateRequest;
 import io.espalier.catalog.v1.UpdateResponse;
+import io.espalier.inference.ModelException;
 import io.espalier.inference.Tensor;
 import io.espalier.retrieval.v1.Candidate;
 import io.espalier.retrieval.v1.ExplainRequest;
@@ -72,6 +73,9 @@ class LiveCatalogueTest {
   private static final BundleId TIGER = BundleId.parse("tiger@1");
   private static final int KEPT = 4;
   private static final int CHANGES_A_SNAPSHOT = 40;
+  // Items that the bundle was not trained on: their texts say their ids.
+  private static final int STRANGERS = 40;
+  private static final List<String> WORDS = List.of("coffee", "storage", "camera", "garden");
   private static final Duration PATIENCE = Duration.ofMinutes(2);
 
   private final FunctionRunner runner = new FunctionRunner();
@@ -108,10 +112,12 @@ class LiveCatalogueTest {
             repository,
             List.of(TIGER),
             log,
+            runner,
             new CatalogComponent.Publishing(
                 store("writer"),
                 new SnapshotSettings(KEPT, CHANGES_A_SNAPSHOT, Duration.ofDays(1), 1),
-                data.items()));
+                data.items()),
+            OpenTelemetry.noop().getMeter("test"));
     open.add(catalog);
     writer = ServedStage.of("catalog", catalog.service());
     open.add(writer);
@@ -191,6 +197,7 @@ class LiveCatalogueTest {
                 .filter(e -> !filtered || (e.getValue() >= low && e.getValue() <= low + 2))
                 .map(Map.Entry::getKey)
                 .filter(id -> !id.equals(excluded))
+                .filter(id -> source.equals("tiger") || !id.startsWith("new-"))
                 .toList();
         // Wide enough for everything: what comes back is every legal item, and nothing else.
         assertThat(response.getCandidatesList().stream().map(Candidate::getItemId))
@@ -214,7 +221,8 @@ class LiveCatalogueTest {
     Map<String, Integer> prices = new HashMap<>(at(AT_FIRST));
     try {
       while (!stop.get()) {
-        String id = id(changes.nextInt(ITEMS));
+        int number = changes.nextInt(ITEMS + STRANGERS);
+        String id = number < ITEMS ? id(number) : "new-" + number;
         if (changes.nextInt(100) == 0) {
           rollBack(changes, prices);
         } else if (changes.nextInt(3) == 0) {
@@ -222,8 +230,10 @@ class LiveCatalogueTest {
           remember(updates.remove(id).getOffset(), prices);
         } else {
           int price = changes.nextInt(10);
+          String title = number < ITEMS ? "" : WORDS.get(changes.nextInt(4)) + " " + number % 5;
           prices.put(id, price);
-          remember(updates.upsert(item(id, price)).getOffset(), prices);
+          Item item = item(id, price).toBuilder().setTitle(title).build();
+          remember(updates.upsert(item).getOffset(), prices);
         }
       }
     } catch (InterruptedException e) {
@@ -319,14 +329,7 @@ class LiveCatalogueTest {
     long offset = updates.remove(id(2)).getOffset();
 
     assertThat(offset).isEqualTo(AT_FIRST + 1);
-    List<String> found =
-        retrieval
-            .retrieve(request("tiger").setMinCatalogOffset(offset).build())
-            .getCandidatesList()
-            .stream()
-            .map(Candidate::getItemId)
-            .toList();
-    assertThat(found).contains(id(1)).doesNotContain(id(2));
+    assertThat(found(offset)).contains(id(1)).doesNotContain(id(2));
   }
 
   @Test
@@ -375,6 +378,43 @@ class LiveCatalogueTest {
   }
 
   @Test
+  void update_itemsThatTheBundleDoesNotKnow_areFoundUntilRemovedOrSaidToHaveNoId()
+      throws InterruptedException {
+    UpdateResponse first = updates.upsert(item("new-1", 1).toBuilder().setTitle("coffee").build());
+    UpdateResponse second = updates.upsert(item("new-2", 1).toBuilder().setTitle("coffee").build());
+    UpdateResponse silent = updates.upsert(item("new-3", 1));
+    assertThat(found(second.getOffset())).contains("new-1", "new-2");
+    UpdateResponse removed = updates.remove("new-1");
+
+    assertThat(first.getSemanticIds(0).getCodesList()).hasSize(LEVELS);
+    assertThat(second.getSemanticIds(0)).isNotEqualTo(first.getSemanticIds(0));
+    assertThat(silent.getSemanticIdsList()).isEmpty();
+    assertThat(silent.getWithoutId(0).getReason())
+        .isEqualTo("the item has no text (expected: title, brand or category)");
+    assertThat(found(removed.getOffset())).contains("new-2").doesNotContain("new-1", "new-3");
+  }
+
+  @Test
+  void update_modelFails_nothingChangesAndItIsSaid() {
+    runner.failing("assign", ModelException.Reason.FAILED);
+
+    assertThatThrownBy(() -> updates.upsert(item("new-1", 1).toBuilder().setTitle("tea").build()))
+        .isInstanceOfSatisfying(
+            StatusRuntimeException.class,
+            e -> assertThat(e.getStatus().getCode()).isEqualTo(Status.Code.UNAVAILABLE));
+    assertThat(log.end()).isEqualTo(AT_FIRST);
+  }
+
+  private List<String> found(long offset) {
+    return retrieval
+        .retrieve(request("tiger").setMinCatalogOffset(offset).build())
+        .getCandidatesList()
+        .stream()
+        .map(Candidate::getItemId)
+        .toList();
+  }
+
+  @Test
   void retrieve_historyOfARemovedItem_isStillUnderstood() throws InterruptedException {
     long offset = updates.remove(id(0)).getOffset();
 
@@ -412,6 +452,7 @@ class LiveCatalogueTest {
   }
 
   private void models() {
+    runner.model("assign", LiveCatalogueTest::assign);
     float[] even = new float[CODES];
     runner.model(
         "prefill",
@@ -436,6 +477,25 @@ class LiveCatalogueTest {
     }
   }
 
+  /** A text's vector: the sum of its tokens, from 0 to 15. */
+  private static Map<String, Tensor> assign(Map<String, Tensor> inputs) {
+    Tensor ids = inputs.getOrDefault("input_ids", Tensor.ofLongs(new long[0], 0, 0));
+    LongBuffer tokens = ids.longs();
+    float[] sums = new float[ids.dim(0)];
+    for (int i = 0; tokens.hasRemaining(); i++) {
+      sums[i / ids.dim(1)] += tokens.get() % 16;
+    }
+    return Map.of("vector", Tensor.ofFloats(sums, sums.length, 1));
+  }
+
+  private static byte[] codebooks() {
+    float[][] rows = new float[LEVELS * CODES][1];
+    for (int row = 0; row < rows.length; row++) {
+      rows[row][0] = row % CODES;
+    }
+    return TestRepository.npy(rows);
+  }
+
   private BundleRepository repository(Path dir) throws IOException {
     TestRepository repository = new TestRepository(dir.resolve("repository"));
     List<String> ids = IntStream.range(0, ITEMS).mapToObj(LiveCatalogueTest::id).toList();
@@ -443,11 +503,20 @@ class LiveCatalogueTest {
         "tiger",
         "TIGER",
         "generate",
-        "{history: 2, history_sizes: [2], levels: 3, codes: 8, cache_width: 1, beam: 4}",
-        Map.of("prefill", "prefill", "step1", "step1", "step2", "step2"),
+        "{history: 2, history_sizes: [2], levels: 3, codes: 8, cache_width: 1, beam: 4,"
+            + " assign: {max_tokens: 16, unknown: 1}}",
+        Map.of("prefill", "prefill", "step1", "step1", "step2", "step2", "assign", "assign"),
         Map.of(
             "items",
             TestRepository.lines(ids),
+            "codebooks",
+            codebooks(),
+            "last_codes",
+            TestRepository.lines(List.of("0 0\t7 6", "1 0\t")),
+            "assign_tokenizer",
+            Files.readAllBytes(
+                Path.of(System.getProperty("espalier.root", ".."))
+                    .resolve("model-repo/bundles/shop-tiger/1/assign_tokenizer.json")),
             "semantic_ids",
             TestRepository.lines(
                 IntStream.range(0, ITEMS)

@@ -39,7 +39,8 @@ public final class Cluster implements AutoCloseable {
       start(servers.rewrite(inside, runner, nothing).buildInProcess(name + "-rewrite"));
       ManagedChannel catalog = null;
       if (tcp != null) {
-        EspalierServer writer = servers.catalog(tcp.catalog(), tcp.catalogLog()).build();
+        EspalierServer writer =
+            servers.catalog(tcp.catalog(), tcp.catalogLog(), runner, nothing).build();
         start(writer);
         this.catalogTarget = writer.target();
         catalog = open(writer.target());

@@ -23,6 +23,7 @@ import io.espalier.stores.users.UserStateStore;
 import io.grpc.Channel;
 import io.grpc.ManagedChannel;
 import io.opentelemetry.api.OpenTelemetry;
+import io.opentelemetry.api.metrics.Meter;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -115,13 +116,17 @@ public final class StageServers {
   }
 
   private EmbeddedModelRunner runner(Collection<BundleId> bundles) {
+    return runner(bundles, BundleModels.of(deployment.repository(), bundles));
+  }
+
+  private EmbeddedModelRunner runner(Collection<BundleId> bundles, Set<String> models) {
     BundleRepository repository = deployment.repository();
     EmbeddedModelRunner runner =
         new EmbeddedModelRunner(repository.models(), telemetry.getMeter("io.espalier.inference"));
     try {
       // No byte of a model reaches the engine's native code before its checksum has been looked at.
       bundles.forEach(id -> repository.get(id).verify());
-      BundleModels.of(repository, bundles).forEach(runner::load);
+      models.forEach(runner::load);
       return runner;
     } catch (RuntimeException e) {
       runner.close();
@@ -146,11 +151,25 @@ public final class StageServers {
   }
 
   /**
-   * The catalogue's writer.
+   * The catalogue's writer on the models alone that give new items their ids.
    *
    * @param where its log is: a folder, or an address of Kafka's
    */
   public EspalierServer.Builder catalog(ServerConfig config, String where) {
+    EmbeddedModelRunner runner =
+        runner(
+            deployment.sources(),
+            CatalogComponent.models(deployment.repository(), deployment.sources()));
+    try {
+      return catalog(config, where, runner, runner);
+    } catch (RuntimeException e) {
+      runner.close();
+      throw e;
+    }
+  }
+
+  EspalierServer.Builder catalog(
+      ServerConfig config, String where, EmbeddedModelRunner runner, AutoCloseable owned) {
     long first = deployment.data().items().size() + 1L;
     RecordLog log = CatalogLogs.open(where, first);
     SnapshotStore snapshots = snapshots("catalog");
@@ -162,25 +181,34 @@ public final class StageServers {
     }
     CatalogComponent component;
     try {
-      component = component(log, snapshots);
+      component = component(log, runner, snapshots);
     } catch (RuntimeException e) {
       log.close();
       throw e;
     }
-    return component.install(builder("catalog", config)).closing(log).closing(component);
+    return component
+        .install(builder("catalog", config))
+        .closing(owned)
+        .closing(log)
+        .closing(component);
   }
 
-  private CatalogComponent component(RecordLog log, @Nullable SnapshotStore snapshots) {
+  private CatalogComponent component(
+      RecordLog log, EmbeddedModelRunner runner, @Nullable SnapshotStore snapshots) {
+    Meter meter = telemetry.getMeter("io.espalier.catalog");
     if (snapshots == null || snapshotFolders == null) {
-      return CatalogComponent.start(deployment.repository(), deployment.sources(), log);
+      return CatalogComponent.start(
+          deployment.repository(), deployment.sources(), log, runner, meter);
     }
     try {
       return CatalogComponent.start(
           deployment.repository(),
           deployment.sources(),
           log,
+          runner,
           new CatalogComponent.Publishing(
-              snapshots, snapshotFolders.settings(), deployment.data().items()));
+              snapshots, snapshotFolders.settings(), deployment.data().items()),
+          meter);
     } catch (IOException e) {
       throw new UncheckedIOException(snapshotFolders.store() + ": " + e.getMessage(), e);
     }

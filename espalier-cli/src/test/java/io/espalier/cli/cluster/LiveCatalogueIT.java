@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.espalier.catalog.CatalogChange;
 import io.espalier.catalog.CatalogClient;
+import io.espalier.catalog.v1.Filter;
+import io.espalier.catalog.v1.ItemIds;
 import io.espalier.retrieval.v1.Candidate;
 import io.espalier.retrieval.v1.RetrievalServiceGrpc;
 import io.espalier.retrieval.v1.RetrievalServiceGrpc.RetrievalServiceBlockingStub;
@@ -23,6 +25,8 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalDouble;
+import java.util.OptionalLong;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -85,6 +89,49 @@ class LiveCatalogueIT {
   }
 
   @Test
+  void upsert_textThatNobodySaw_isRecommendedAtOnceUntilItIsRemoved() throws Exception {
+    CatalogItem kettle = novelty("kettle", "Folding kettle for two, matt blue");
+    long start = System.nanoTime();
+    long offset = send(new CatalogChange.Upsert(kettle, Map.of()));
+    RetrieveResponse only = retrieve(offset, "kettle");
+    System.out.printf(
+        "a new item was returned %d ms after its upsert began%n",
+        TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start));
+    assertThat(items(only)).containsExactly("kettle");
+
+    // Restarts change no id, and give its code to nobody else.
+    catalog.kill();
+    catalog = startCatalog();
+    long twin =
+        send(
+            new CatalogChange.Upsert(
+                novelty("twin", "Folding kettle for two, matt blue"), Map.of()));
+    RetrieveResponse both = retrieve(twin, "kettle", "twin");
+    assertThat(items(both)).containsExactlyInAnyOrder("kettle", "twin");
+    assertThat(codes(both, "kettle")).isEqualTo(codes(only, "kettle"));
+    assertThat(codes(both, "twin"))
+        .isNotEqualTo(codes(both, "kettle"))
+        .startsWith(codes(both, "kettle").subList(0, 2).toArray(Integer[]::new));
+
+    long removed = send(new CatalogChange.Removal("kettle"));
+    assertThat(items(retrieve(removed, "kettle", "twin"))).containsExactly("twin");
+    assertThat(items(retrieve(removed))).doesNotContain("kettle");
+  }
+
+  private static CatalogItem novelty(String id, String title) {
+    return new CatalogItem(
+        id, title, "", List.of(), "", OptionalDouble.empty(), Map.of(), "", OptionalLong.empty());
+  }
+
+  private static List<Integer> codes(RetrieveResponse response, String id) {
+    return response.getCandidatesList().stream()
+        .filter(candidate -> candidate.getItemId().equals(id))
+        .findFirst()
+        .orElseThrow()
+        .getSemanticIdList();
+  }
+
+  @Test
   void retrieve_offsetThatNobodyWrote_isRefusedInTime() {
     assertThatThrownBy(() -> retrieve(folder.items().size() + 3L))
         .isInstanceOfSatisfying(
@@ -105,20 +152,29 @@ class LiveCatalogueIT {
     }
   }
 
-  private RetrieveResponse retrieve(long minOffset) throws Exception {
+  /**
+   * Asks the source.
+   *
+   * @param only the items that may be returned; any where none is named
+   */
+  private RetrieveResponse retrieve(long minOffset, String... only) throws Exception {
     ManagedChannel channel = ClientChannels.open(retrieval.target());
     try {
       RetrievalServiceBlockingStub stub = RetrievalServiceGrpc.newBlockingStub(channel);
+      RetrieveRequest.Builder request =
+          RetrieveRequest.newBuilder()
+              .setBundle("shop-tiger")
+              .setBundleVersion(1)
+              .setK(20)
+              .addAllHistory(history())
+              .setMinCatalogOffset(minOffset);
+      if (only.length > 0) {
+        request.setFilter(
+            Filter.newBuilder().setIds(ItemIds.newBuilder().addAllIds(List.of(only))));
+      }
       return stub.withWaitForReady()
           .withDeadlineAfter(20, TimeUnit.SECONDS)
-          .retrieve(
-              RetrieveRequest.newBuilder()
-                  .setBundle("shop-tiger")
-                  .setBundleVersion(1)
-                  .setK(20)
-                  .addAllHistory(history())
-                  .setMinCatalogOffset(minOffset)
-                  .build());
+          .retrieve(request.build());
     } finally {
       channel.shutdownNow();
     }
