@@ -69,6 +69,52 @@ def test_train_writes_every_bundle_with_right_checksums(trained):
     assert route["ranking"]["bundle"] == "my-data-fusion@1"
 
 
+def test_train_tigerBundle_codesNewItemsByTheirText(trained):
+    from espalier_recipes import item_codes
+
+    _, out, _ = trained
+    folder = out / "bundles" / "my-data-tiger" / "1"
+    manifest = yaml.safe_load((folder / "bundle.yaml").read_text())
+    lines = (folder / "semantic_ids.tsv").read_text().splitlines()
+    codes = np.array([line.split("\t")[1].split() for line in lines], dtype=np.int64)
+    prefixes = item_codes.Prefixes(codes)
+    books = np.load(folder / "codebooks.npy").astype(np.float32)
+    books = books.reshape(manifest["parameters"]["levels"], manifest["parameters"]["codes"], -1)
+    listed = [line.split("\t") for line in (folder / "last_codes.tsv").read_text().splitlines()]
+
+    assert [tuple(map(int, prefix.split())) for prefix, _ in listed] == prefixes.whole()
+    taken = {tuple(row) for row in codes.tolist()}
+    for prefix, last in listed:
+        for code in last.split():
+            assert (*map(int, prefix.split()), int(code)) not in taken
+    rows = [json.loads(line) for line in gzip.open(folder / "assign_parity.jsonl.gz")]
+    assert rows
+    last_codes = item_codes.LastCodes(
+        prefixes, {tuple(map(int, p.split())): [int(c) for c in last.split()] for p, last in listed}, books
+    )
+    for row in rows:
+        vector = np.array(row["vector"], dtype=np.float32)
+        prefix = tuple(prefixes.nearest(vector[None], books)[0][0].tolist())
+        assert [*prefix, last_codes.take(prefix, vector)] == row["codes"]
+        assert prefix in prefixes.children
+
+
+def test_lastCodes_itemsOfOnePrefix_shareOnlyWhenNoneIsFree():
+    from espalier_recipes.item_codes import LastCodes, Prefixes
+
+    rng = np.random.default_rng(3)
+    for _ in range(300):
+        codes = np.unique(rng.integers(0, 4, (6, 3)), axis=0)
+        prefixes, books = Prefixes(codes), rng.normal(size=(3, 4, 2)).astype(np.float32)
+        last, given = LastCodes(prefixes, {}, books), {tuple(row) for row in codes.tolist()}
+        for vector in rng.normal(size=(12, 2)):
+            prefix = tuple(prefixes.nearest(vector[None], books)[0][0].tolist())
+            code = (*prefix, last.take(prefix, vector))
+            if code in given:
+                assert all((*prefix, other) in given for other in range(4))
+            given.add(code)
+
+
 def test_rerun_goes_on_from_checkpoints_and_changes_nothing(trained):
     _, out, arguments = trained
     model = out / "models" / "my-data-e4srec-user" / "1" / "model.onnx"
