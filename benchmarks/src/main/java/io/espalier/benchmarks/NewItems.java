@@ -293,9 +293,13 @@ public final class NewItems implements AutoCloseable {
   }
 
   @Override
-  public void close() throws Exception {
+  public void close() {
     while (!open.isEmpty()) {
-      open.pop().close();
+      try {
+        open.pop().close();
+      } catch (Exception e) {
+        throw new IllegalStateException("not closed", e);
+      }
     }
   }
 }
