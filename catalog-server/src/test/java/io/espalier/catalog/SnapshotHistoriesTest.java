@@ -85,6 +85,8 @@ class SnapshotHistoriesTest {
     private final Random random;
     private final Path folder;
     private final int atFirst;
+    // Whether the bundles can tell new items' ids.
+    private final boolean tellsNew;
     private final List<CatalogItem> items;
     private final Map<BundleId, SnapshotPublisher.Codes> codes = new TreeMap<>();
     private final MemoryLog log;
@@ -101,6 +103,7 @@ class SnapshotHistoriesTest {
       this.random = random;
       this.folder = folder;
       this.atFirst = random.nextInt(12);
+      this.tellsNew = random.nextInt(5) == 0;
       this.items = IntStream.range(0, atFirst).mapToObj(n -> item("item-" + n)).toList();
       this.log = new MemoryLog(atFirst + 1);
       codes.put(BUNDLE, table());
@@ -151,8 +154,9 @@ class SnapshotHistoriesTest {
       writer = CatalogWriter.start(log, coders, () -> Optional.of(publisher.last()));
     }
 
-    private static ItemCoder coder(Map<String, List<Integer>> table) {
-      return new ItemCoder(table, ADDED.newItems(LEVELS, CODES, table.values(), Map.of()));
+    private ItemCoder coder(Map<String, List<Integer>> table) {
+      return new ItemCoder(
+          table, tellsNew ? ADDED.newItems(LEVELS, CODES, table.values(), Map.of()) : null);
     }
 
     private void close() {
@@ -211,6 +215,8 @@ class SnapshotHistoriesTest {
       List<Integer> old = before == null ? List.of() : id(bundle, before);
       if (table.containsKey(after.id())) {
         assertThat(id).isEqualTo(table.get(after.id()));
+      } else if (!tellsNew) {
+        assertThat(id).isEmpty();
       } else if (before != null && !old.isEmpty() && text(before).equals(text(after))) {
         assertThat(id).isEqualTo(old);
       } else if (!old.isEmpty() && old.getFirst().equals(id.getFirst())) {
