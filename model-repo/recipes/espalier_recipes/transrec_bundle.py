@@ -16,7 +16,7 @@ from .export import Exported, Port
 from .transrec_corpus import Corpus, category_text, train_tokenizer
 
 _PARITY_K = 20
-_TUNED_ON = 1000
+_TUNED_ON = 600
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,12 @@ class _Finish:
                 print(f"gamma {settings.gamma}, biases {settings.biases}: {tried[settings]:.4f}", flush=True)
             return tried[settings]
 
-        choices = (("gamma", (2.0, 3.0, 4.0)), (0, (0.0, 1.5, 3.0)), (1, (-9.0, -8.0, -7.0, -6.0)), (2, (-7.0, -6.0, -5.0, -4.0)))
+        choices = (
+            ("gamma", (2.0, 3.0)),
+            (0, (0.0, 1.5, 3.0)),
+            (1, (-9.0, -8.0, -7.0, -6.0)),
+            (2, (-7.0, -5.0, -4.0, -3.0)),
+        )
         for _ in range(2):
             for what, values in choices:
                 if what == "gamma":
@@ -159,8 +164,8 @@ class _Finish:
         writer.file("tokenizer", "tokenizer.json").write_text(self.words.to_str(), encoding="utf-8")
         self.add_models(writer)
         writer.examples(
-            "parity",
-            "parity.jsonl.gz",
+            "parity_texts",
+            "parity_texts.jsonl.gz",
             (
                 {
                     "history": [int(item) for item in history],

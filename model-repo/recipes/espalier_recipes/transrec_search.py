@@ -45,7 +45,7 @@ class Index:
         self.row[len(self.text) - 1 - backwards] = np.arange(len(self.text))
         self.documents = [corpus.document(item).tolist() for item in range(len(corpus.ids))]
         self._after: dict = {}
-        self._legal: dict = {}
+        self._places: dict = {}
 
     def after(self, low: int, high: int, depth: int):
         """Tokens that follow the n-gram of a range, ascending, and where the ranges that they make begin."""
@@ -56,11 +56,14 @@ class Index:
             self._after[key] = tokens.tolist(), (low + starts).tolist() + [high]
         return self._after[key]
 
-    def places(self, low: int, high: int, length: int, most: int) -> np.ndarray:
+    def places(self, low: int, high: int, length: int, most: int) -> set[int]:
         """Items of the first rows of a range."""
-        found = self.order[low:high]
-        rows = self.row[found + length - 1]
-        return self.owner[found[np.argsort(rows)[:most]]]
+        key = (low, high, length, most)
+        if key not in self._places:
+            found = self.order[low:high]
+            rows = self.row[found + length - 1]
+            self._places[key] = set(self.owner[found[np.argsort(rows)[:most]]].tolist())
+        return self._places[key]
 
     def owners(self, low: int, high: int) -> np.ndarray:
         return self.owner[self.order[low:high]]
@@ -157,7 +160,7 @@ def ground(index: Index, found, seen: set[int], settings: grounding.Settings, k:
                 weighed[tokens] = own, (low, high)
     first: dict[int, float] = defaultdict(float)
     for tokens, (own, (low, high)) in sorted(weighed.items()):
-        for item in set(index.places(low, high, len(tokens), settings.rows).tolist()) - seen:
+        for item in index.places(low, high, len(tokens), settings.rows) - seen:
             first[item] += own
     best = sorted(first, key=lambda item: (-first[item], item))[: fully or settings.items]
     weights = {tokens: own for tokens, (own, _) in weighed.items()}

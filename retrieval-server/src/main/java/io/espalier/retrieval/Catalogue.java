@@ -67,7 +67,7 @@ final class Catalogue implements CatalogFollower.Listener {
   Catalogue(CatalogState state, @Nullable SnapshotStore snapshots, Executor rebuilder) {
     this.snapshots = snapshots;
     this.rebuilder = rebuilder;
-    this.view = CatalogueView.of(state, List.of());
+    this.view = CatalogueView.of(state);
     this.snapshotOffset = state.offset();
   }
 
@@ -107,6 +107,11 @@ final class Catalogue implements CatalogFollower.Listener {
     view = view.with(source);
   }
 
+  /** Adds a source that searches the items' texts; before changes are followed. */
+  synchronized void add(KnownTexts texts) {
+    view = view.with(texts);
+  }
+
   /** The catalogue as it is now; a request keeps to the one that it started with. */
   CatalogueView view() {
     return view;
@@ -140,6 +145,7 @@ final class Catalogue implements CatalogFollower.Listener {
 
   @Override
   public synchronized void changed(List<LoggedChange> changes) {
+    view.texts().keySet().forEach(texts -> texts.learnOf(changes));
     view = view.after(changes);
     tail.addAll(changes);
     notifyAll();
@@ -176,8 +182,7 @@ final class Catalogue implements CatalogFollower.Listener {
     Snapshot snapshot =
         newest(store, least, before.offset(), before)
             .orElseThrow(() -> new IllegalStateException("none of offset " + least + " or later"));
-    return CatalogueView.of(
-        snapshot.state().only(before.state().tries().keySet()), before.indices().keySet());
+    return before.over(snapshot.state().only(before.state().tries().keySet()));
   }
 
   private static Optional<Snapshot> newest(
@@ -257,10 +262,8 @@ final class Catalogue implements CatalogFollower.Listener {
     if (snapshot.isEmpty()) {
       return -1;
     }
-    CatalogueView now =
-        CatalogueView.of(
-            snapshot.get().state().only(before.state().tries().keySet()),
-            before.indices().keySet());
+    learn(before, snapshot.get());
+    CatalogueView now = before.over(snapshot.get().state().only(before.state().tries().keySet()));
     listeners.forEach(listener -> listener.coming(now));
     synchronized (this) {
       restarts++;
@@ -272,5 +275,16 @@ final class Catalogue implements CatalogFollower.Listener {
     }
     listeners.forEach(listener -> listener.replaced(now));
     return now.offset();
+  }
+
+  /** What was followed is not that snapshot's: its texts may be others. */
+  private static void learn(CatalogueView before, Snapshot snapshot) {
+    try {
+      for (KnownTexts texts : before.texts().keySet()) {
+        texts.learn(snapshot);
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 }

@@ -4,9 +4,9 @@ import io.espalier.bundles.BundleId;
 import io.espalier.catalog.CatalogState;
 import io.espalier.catalog.LoggedChange;
 import io.espalier.index.ItemIds;
+import io.espalier.index.fm.LiveFm;
 import io.espalier.index.live.LiveItems;
 import io.espalier.index.trie.LiveTrie;
-import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -16,18 +16,30 @@ import java.util.Map;
  *
  * @param state the catalogue
  * @param indices where the items of each source that numbers its own stand in the snapshot
+ * @param texts the items' texts for each source that searches them
  */
-record CatalogueView(CatalogState state, Map<ItemIds, SnapshotIndices> indices) {
+record CatalogueView(
+    CatalogState state, Map<ItemIds, SnapshotIndices> indices, Map<KnownTexts, LiveFm> texts) {
   CatalogueView {
     indices = Map.copyOf(indices);
+    texts = Map.copyOf(texts);
   }
 
-  static CatalogueView of(CatalogState state, Collection<ItemIds> sources) {
-    Map<ItemIds, SnapshotIndices> indices = new HashMap<>();
-    for (ItemIds source : sources) {
-      indices.put(source, SnapshotIndices.of(source, state.items().snapshotIds()));
+  /** A catalogue without sources. */
+  static CatalogueView of(CatalogState state) {
+    return new CatalogueView(state, Map.of(), Map.of());
+  }
+
+  /** Another catalogue, a snapshot that nothing came after, beside the same sources. */
+  CatalogueView over(CatalogState snapshot) {
+    CatalogueView over = of(snapshot);
+    for (ItemIds source : indices.keySet()) {
+      over = over.with(source);
     }
-    return new CatalogueView(state, indices);
+    for (KnownTexts known : texts.keySet()) {
+      over = over.with(known);
+    }
+    return over;
   }
 
   /** The last change that it knows. */
@@ -40,23 +52,36 @@ record CatalogueView(CatalogState state, Map<ItemIds, SnapshotIndices> indices) 
   }
 
   CatalogueView with(BundleId bundle, LiveTrie trie) {
-    return new CatalogueView(state.with(bundle, trie), indices);
+    return new CatalogueView(state.with(bundle, trie), indices, texts);
   }
 
   CatalogueView with(ItemIds source) {
     Map<ItemIds, SnapshotIndices> more = new HashMap<>(indices);
     more.put(source, SnapshotIndices.of(source, items().snapshotIds()));
-    return new CatalogueView(state, more);
+    return new CatalogueView(state, more, texts);
+  }
+
+  CatalogueView with(KnownTexts known) {
+    Map<KnownTexts, LiveFm> more = new HashMap<>(texts);
+    more.put(known, known.index(state));
+    return new CatalogueView(state, indices, more);
   }
 
   /** The catalogue after some more changes. */
   CatalogueView after(List<LoggedChange> changes) {
-    return new CatalogueView(state.after(changes), indices);
+    if (changes.isEmpty()) {
+      return this;
+    }
+    CatalogState after = state.after(changes);
+    Map<KnownTexts, LiveFm> written = new HashMap<>();
+    texts.forEach(
+        (known, index) -> written.put(known, known.after(index, items(), changes, after)));
+    return new CatalogueView(after, indices, written);
   }
 
   /** The same catalogue as a snapshot that nothing came after. */
   CatalogueView compacted() {
-    return of(state.compacted(), indices.keySet());
+    return over(state.compacted());
   }
 
   /** Where the items of a source that was added to the catalogue stand in the snapshot. */
@@ -64,6 +89,15 @@ record CatalogueView(CatalogState state, Map<ItemIds, SnapshotIndices> indices) 
     SnapshotIndices found = indices.get(source);
     if (found == null) {
       throw new IllegalArgumentException("source: not added to the catalogue");
+    }
+    return found;
+  }
+
+  /** The texts of a source that was added to the catalogue. */
+  LiveFm texts(KnownTexts known) {
+    LiveFm found = texts.get(known);
+    if (found == null) {
+      throw new IllegalArgumentException("texts: not added to the catalogue");
     }
     return found;
   }

@@ -28,9 +28,9 @@ import org.slf4j.LoggerFactory;
  * The retrieval stage of one server: a source for each bundle, over the items of one data folder.
  *
  * <p>The catalogue is the folder's, whose offset is its number of items, and the changes that are
- * followed since. Bundles of the systems TIGER, COBRA, E4SRec, HeterRec, DenseText, TextIndex,
- * Popularity and ItemToItem are served. The service blocks: it wants a server that runs its calls
- * on virtual threads.
+ * followed since. Bundles of the systems TIGER, COBRA, TransRec, E4SRec, HeterRec, DenseText,
+ * TextIndex, Popularity and ItemToItem are served. The service blocks: it wants a server that runs
+ * its calls on virtual threads.
  */
 public final class RetrievalComponent implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(RetrievalComponent.class);
@@ -66,6 +66,7 @@ public final class RetrievalComponent implements AutoCloseable {
       Set.of(
           "TIGER",
           "COBRA",
+          "TransRec",
           "E4SRec",
           "HeterRec",
           "DenseText",
@@ -122,10 +123,13 @@ public final class RetrievalComponent implements AutoCloseable {
       @Nullable SnapshotStore snapshots,
       @Nullable Decoder decoder) {
     ModelCalls calls = new ModelCalls(runner);
-    CatalogState first = first(repository, bundles, data, snapshots);
+    Set<BundleId> coded = new TreeSet<>(bundles);
+    coded.removeIf(id -> !repository.get(id).hasFile("semantic_ids"));
+    Snapshot begun = snapshots == null ? null : newest(snapshots, coded);
+    CatalogState first = begun == null ? CatalogState.of(data.items()) : begun.state().only(coded);
     Catalogue catalogue = new Catalogue(first, snapshots, RetrievalComponent::startRebuild);
     RetrieverFactory factory =
-        new RetrieverFactory(repository, data::items, catalogue, calls, decoder);
+        new RetrieverFactory(repository, data::items, begun, catalogue, calls, decoder);
     Map<String, Retriever> retrievers = new LinkedHashMap<>();
     try {
       for (BundleId id : bundles) {
@@ -147,25 +151,14 @@ public final class RetrievalComponent implements AutoCloseable {
         factory.closeables());
   }
 
-  private static CatalogState first(
-      BundleRepository repository,
-      List<BundleId> bundles,
-      DataFolder data,
-      @Nullable SnapshotStore snapshots) {
-    if (snapshots != null) {
-      Set<BundleId> coded = new TreeSet<>(bundles);
-      coded.removeIf(id -> !repository.get(id).hasFile("semantic_ids"));
-      try {
-        Optional<Snapshot> newest = snapshots.newest(0, Long.MAX_VALUE, coded);
-        if (newest.isPresent()) {
-          log.info("begun with the snapshot of offset {}", newest.get().offset());
-          return newest.get().state().only(coded);
-        }
-      } catch (IOException e) {
-        throw new UncheckedIOException(e);
-      }
+  private static @Nullable Snapshot newest(SnapshotStore snapshots, Set<BundleId> coded) {
+    try {
+      Optional<Snapshot> newest = snapshots.newest(0, Long.MAX_VALUE, coded);
+      newest.ifPresent(found -> log.info("begun with the snapshot of offset {}", found.offset()));
+      return newest.orElse(null);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
     }
-    return CatalogState.of(data.items());
   }
 
   private static void startRebuild(Runnable rebuild) {

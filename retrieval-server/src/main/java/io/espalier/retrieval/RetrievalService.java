@@ -178,6 +178,7 @@ final class RetrievalService extends RetrievalServiceGrpc.RetrievalServiceImplBa
       case BM25 -> ScoreKind.SCORE_KIND_BM25;
       case POPULARITY -> ScoreKind.SCORE_KIND_POPULARITY;
       case BEAM_FUSION -> ScoreKind.SCORE_KIND_BEAM_FUSION;
+      case GROUNDING -> ScoreKind.SCORE_KIND_GROUNDING;
     };
   }
 

@@ -4,6 +4,7 @@ import io.espalier.bundles.Bundle;
 import io.espalier.bundles.BundleException;
 import io.espalier.bundles.BundleId;
 import io.espalier.bundles.BundleRepository;
+import io.espalier.catalog.Snapshot;
 import io.espalier.index.ItemIds;
 import io.espalier.index.list.NeighbourTable;
 import io.espalier.index.list.PopularityList;
@@ -24,6 +25,8 @@ final class RetrieverFactory {
   private final BundleRepository repository;
   // The items whose text is searched.
   private final Supplier<List<CatalogItem>> texts;
+  // What the catalogue was begun with; null for those items.
+  private final @Nullable Snapshot begun;
   private final Catalogue catalogue;
   private final ModelCalls calls;
   private final @Nullable Decoder decoder;
@@ -33,11 +36,13 @@ final class RetrieverFactory {
   RetrieverFactory(
       BundleRepository repository,
       Supplier<List<CatalogItem>> texts,
+      @Nullable Snapshot begun,
       Catalogue catalogue,
       ModelCalls calls,
       @Nullable Decoder decoder) {
     this.repository = repository;
     this.texts = texts;
+    this.begun = begun;
     this.catalogue = catalogue;
     this.calls = calls;
     this.decoder = decoder;
@@ -57,6 +62,12 @@ final class RetrieverFactory {
           yield tiger;
         }
         case "COBRA" -> CobraRetriever.open(bundle, catalogue, calls);
+        case "TransRec" -> {
+          TransRecRetriever retriever =
+              TransRecRetriever.open(bundle, texts, begun, catalogue, calls);
+          closeables.add(retriever);
+          yield retriever;
+        }
         case "E4SRec" -> {
           ItemIds ids = ids(bundle);
           E4SRecEncoder encoder = new E4SRecEncoder(bundle, calls);
@@ -100,8 +111,8 @@ final class RetrieverFactory {
                     + bundle.id()
                     + ": system: "
                     + bundle.system()
-                    + " (expected: TIGER, COBRA, E4SRec, HeterRec, DenseText, TextIndex, Popularity"
-                    + " or ItemToItem)");
+                    + " (expected: TIGER, COBRA, TransRec, E4SRec, HeterRec, DenseText, TextIndex,"
+                    + " Popularity or ItemToItem)");
       };
     } catch (IOException | IllegalArgumentException e) {
       throw new BundleException("bundle " + bundle.id() + ": " + e.getMessage(), e);

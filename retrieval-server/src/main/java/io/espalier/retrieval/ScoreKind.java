@@ -10,5 +10,7 @@ enum ScoreKind {
   /** Count of past interactions. */
   POPULARITY,
   /** Natural logarithm of a product of softmaxes over what one answer considered. */
-  BEAM_FUSION
+  BEAM_FUSION,
+  /** Weight of the n-grams that speak for an item. */
+  GROUNDING
 }

@@ -7,14 +7,19 @@ import io.espalier.catalog.CatalogChange;
 import io.espalier.catalog.CatalogState;
 import io.espalier.catalog.LoggedChange;
 import io.espalier.index.ItemIds;
+import io.espalier.index.fm.LiveFm;
 import io.espalier.index.live.LiveItems;
 import io.espalier.index.trie.LiveTrie;
 import io.espalier.index.trie.SemanticIdTrie;
+import io.espalier.inference.text.TextTokenizer;
 import io.espalier.stores.catalog.CatalogItem;
+import java.io.IOException;
+import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Deque;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -22,12 +27,33 @@ import java.util.OptionalDouble;
 import java.util.OptionalLong;
 import java.util.Random;
 import java.util.stream.IntStream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
 class CatalogueTest {
   private static final BundleId BUNDLE = BundleId.parse("tiger@1");
   private static final int AT_FIRST = 200;
   private static final int IDS = 400;
+  private static final int[] NONE = {};
+
+  private TextTokenizer tokenizer;
+  private ItemTokens tokens;
+
+  @BeforeEach
+  void start() throws IOException {
+    tokenizer =
+        TextTokenizer.load(
+            Path.of(
+                System.getProperty("espalier.root", ".."),
+                "model-repo/bundles/shop-transrec/1/tokenizer.json"));
+    tokens = new ItemTokens(tokenizer, new ItemTokens.Layout(3, 5, 2000));
+  }
+
+  @AfterEach
+  void close() {
+    tokenizer.close();
+  }
 
   /** Compactions are held back for some batches, so that changes come meanwhile. */
   @Test
@@ -40,15 +66,18 @@ class CatalogueTest {
       Deque<Runnable> held = new ArrayDeque<>();
       // Codes by id, in the order in which the catalogue came to know the items; empty for none.
       Map<String, List<Integer>> truth = new LinkedHashMap<>();
+      Map<String, String> titles = new HashMap<>();
       for (int item = 0; item < AT_FIRST; item++) {
         truth.put("item-" + item, codes(random));
+        titles.put("item-" + item, title(random));
       }
-      Catalogue catalogue =
-          new Catalogue(
-              CatalogState.of(truth.keySet().stream().map(id -> item(id)).toList()),
-              null,
-              held::add);
+      List<CatalogItem> items =
+          truth.keySet().stream().map(id -> item(id, titles.getOrDefault(id, ""))).toList();
+      Catalogue catalogue = new Catalogue(CatalogState.of(items), null, held::add);
       catalogue.add(BUNDLE, () -> trie(truth.values()));
+      KnownTexts texts = new KnownTexts(BUNDLE, tokens);
+      texts.learn(items);
+      catalogue.add(texts);
       ItemIds source =
           ItemIds.of(IntStream.range(0, IDS / 2).mapToObj(n -> "item-" + 2 * n).toList());
       catalogue.add(source);
@@ -63,11 +92,13 @@ class CatalogueTest {
           } else {
             List<Integer> codes = codes(random);
             truth.put(id, codes);
+            titles.put(id, title(random));
             changes.add(
                 new LoggedChange(
                     ++offset,
                     new CatalogChange.Upsert(
-                        item(id), codes.isEmpty() ? Map.of() : Map.of(BUNDLE, codes))));
+                        item(id, titles.getOrDefault(id, "")),
+                        codes.isEmpty() ? Map.of() : Map.of(BUNDLE, codes))));
           }
         }
         catalogue.changed(changes);
@@ -80,6 +111,7 @@ class CatalogueTest {
         }
         assertThat(catalogue.view().offset()).isEqualTo(offset);
         assertEqual(catalogue.view(), source, truth);
+        assertWritten(catalogue.view(), texts, truth, titles);
       }
     }
     assertThat(compactions).isGreaterThan(20);
@@ -105,6 +137,69 @@ class CatalogueTest {
     }
   }
 
+  private void assertWritten(
+      CatalogueView view,
+      KnownTexts texts,
+      Map<String, List<Integer>> truth,
+      Map<String, String> titles) {
+    LiveFm index = view.texts(texts);
+    Map<String, int[]> found = new HashMap<>();
+    truth.forEach((id, codes) -> found.put(id, index.tokens(view.items().indexOf(id))));
+    truth.forEach(
+        (id, codes) ->
+            assertThat(found.get(id))
+                .as(id)
+                .isEqualTo(
+                    tokens.of(
+                        codes.stream().mapToInt(code -> code).toArray(),
+                        tokens.text(item(id, titles.getOrDefault(id, ""))))));
+    // What is searched is of items that are there: each is met where its title ends, once.
+    List<String> met = new ArrayList<>();
+    index
+        .legal(index.snapshot().legal(), item -> true, NONE)
+        .forEachOccurrence(
+            new int[] {ItemTokens.TITLE},
+            Integer.MAX_VALUE,
+            item -> met.add(view.items().id(item)));
+    assertThat(met).containsExactlyInAnyOrderElementsOf(truth.keySet());
+  }
+
+  /** A view of before is made with the texts that are known now, under its own semantic ids. */
+  @Test
+  void over_snapshotOfBefore_hasTheTextsThatAreKnownAndItsOwnIds() {
+    CatalogState first =
+        CatalogState.of(List.of(item("a", "one"), item("b", "two"), item("c", "three")))
+            .with(BUNDLE, 3, Map.of("a", List.of(1, 2, 3), "b", List.of(4, 4, 4)));
+    // Nobody tells of c.
+    KnownTexts texts = new KnownTexts(BUNDLE, tokens);
+    texts.learn(List.of(item("a", "one"), item("b", "two")));
+    CatalogueView view = CatalogueView.of(first).with(texts);
+    List<LoggedChange> changes =
+        List.of(
+            new LoggedChange(4, new CatalogChange.Removal("a")),
+            new LoggedChange(5, new CatalogChange.Upsert(item("b", "new"), Map.of())),
+            new LoggedChange(6, new CatalogChange.Upsert(item("d", "four"), Map.of())));
+    texts.learnOf(changes);
+    CatalogueView changed = view.after(changes);
+    assertThat(changed.texts(texts).tokens(0)).isEmpty();
+    assertThat(changed.texts(texts).tokens(1)).isEqualTo(tokens.text(item("b", "new")));
+    assertThat(changed.texts(texts).tokens(2)).isEmpty();
+    assertThat(changed.texts(texts).tokens(3)).isEqualTo(tokens.text(item("d", "four")));
+
+    LiveFm back = changed.over(first).texts(texts);
+
+    assertThat(back.tokens(0))
+        .isEqualTo(tokens.of(new int[] {1, 2, 3}, tokens.text(item("a", "one"))));
+    assertThat(back.tokens(1))
+        .isEqualTo(tokens.of(new int[] {4, 4, 4}, tokens.text(item("b", "new"))));
+    assertThat(back.tokens(2)).isEmpty();
+    assertThat(back.tokens(3)).isEmpty();
+  }
+
+  private static String title(Random random) {
+    return List.of("", "soap", "rose soap", "soap of roses", "shampoo").get(random.nextInt(5));
+  }
+
   private static List<Integer> codes(Random random) {
     return random.nextInt(8) == 0 ? List.of() : random.ints(3, 0, 5).boxed().toList();
   }
@@ -117,8 +212,8 @@ class CatalogueTest {
     return SemanticIdTrie.build(3, codes.build().toArray());
   }
 
-  private static CatalogItem item(String id) {
+  private static CatalogItem item(String id, String title) {
     return new CatalogItem(
-        id, "", "", List.of(), "", OptionalDouble.empty(), Map.of(), "", OptionalLong.empty());
+        id, title, "", List.of(), "", OptionalDouble.empty(), Map.of(), "", OptionalLong.empty());
   }
 }

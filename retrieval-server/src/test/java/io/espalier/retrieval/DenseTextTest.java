@@ -57,7 +57,7 @@ class DenseTextTest {
       RetrievalComponent.models(repository, List.of(bundle.id())).forEach(runner::load);
       ModelCalls calls = new ModelCalls(runner);
       Retriever retriever =
-          new RetrieverFactory(repository, List::of, catalogue, calls, null).create(bundle);
+          new RetrieverFactory(repository, List::of, null, catalogue, calls, null).create(bundle);
       try (TextEncoder encoder =
           TextEncoder.open(repository.get(RetrieverFactory.encoder(bundle)), calls)) {
         for (String query : List.of("laptop", "usb c cable black", "x", "very long ".repeat(300))) {

@@ -71,6 +71,8 @@ class LiveCatalogueTest {
   // The folder's items; the bundle knows all.
   private static final int AT_FIRST = 200;
   private static final BundleId TIGER = BundleId.parse("tiger@1");
+  private static final BundleId TRANSREC = BundleId.parse("transrec@1");
+  private static final int TEXTS = 2000;
   private static final int KEPT = 4;
   private static final int CHANGES_A_SNAPSHOT = 40;
   // Items that the bundle was not trained on: their texts say their ids.
@@ -99,6 +101,7 @@ class LiveCatalogueTest {
   @BeforeEach
   void start() throws IOException {
     models();
+    transRec();
     repository = repository(dir);
     Path items = Files.createDirectories(dir.resolve("data"));
     Files.write(
@@ -110,7 +113,7 @@ class LiveCatalogueTest {
     catalog =
         CatalogComponent.start(
             repository,
-            List.of(TIGER),
+            List.of(TIGER, TRANSREC),
             log,
             runner,
             new CatalogComponent.Publishing(
@@ -138,7 +141,7 @@ class LiveCatalogueTest {
     RetrievalComponent component =
         RetrievalComponent.open(
             repository,
-            List.of(TIGER, BundleId.parse("popular@1")),
+            List.of(TIGER, TRANSREC, BundleId.parse("popular@1")),
             data,
             runner,
             store(name),
@@ -177,7 +180,7 @@ class LiveCatalogueTest {
       while (returned < wanted) {
         int low = random.nextInt(10);
         boolean filtered = random.nextBoolean();
-        String source = random.nextInt(4) == 0 ? "popular" : "tiger";
+        String source = List.of("tiger", "tiger", "popular", "transrec").get(random.nextInt(4));
         String excluded = id(random.nextInt(ITEMS));
         RetrieveRequest.Builder request =
             request(source).addExclude(excluded).setMinCatalogOffset(known);
@@ -290,6 +293,29 @@ class LiveCatalogueTest {
     assertThat(
             catalogue.listSnapshots(ListSnapshotsRequest.getDefaultInstance()).getSnapshotsCount())
         .isBetween(1, KEPT);
+    RetrieveRequest texts = request("transrec").setMinCatalogOffset(offset).build();
+    assertThat(found(later, texts)).containsExactlyInAnyOrderElementsOf(found(retrieval, texts));
+  }
+
+  private static List<String> found(RetrievalServiceBlockingStub server, RetrieveRequest request) {
+    return server.retrieve(request).getCandidatesList().stream().map(Candidate::getItemId).toList();
+  }
+
+  /** A new item has no semantic id: it is found by its title alone, and by none once it is gone. */
+  @Test
+  void retrieve_upsertedTitle_isFoundByItAtOnceAndGoesWithItsItem() throws InterruptedException {
+    Item newcomer = Item.newBuilder().setId("newcomer").setTitle("shampoo").build();
+    RetrieveRequest.Builder request = request("transrec");
+
+    long offset = updates.upsert(newcomer).getOffset();
+    request.setMinCatalogOffset(offset);
+    assertThat(found(retrieval, request.build())).contains("newcomer");
+    assertThat(fate(request.build(), "newcomer")).isEqualTo(Fate.FATE_KEPT);
+
+    offset = updates.remove("newcomer").getOffset();
+    request.setMinCatalogOffset(offset);
+    assertThat(found(retrieval, request.build())).hasSize(AT_FIRST).doesNotContain("newcomer");
+    assertThat(fate(request.build(), "newcomer")).isEqualTo(Fate.FATE_UNKNOWN_ITEM);
   }
 
   @Test
@@ -424,6 +450,43 @@ class LiveCatalogueTest {
     assertThat(response.getHistoryUsed()).isEqualTo(1);
   }
 
+  /** A rollback brings a title back that was changed meanwhile. */
+  @Test
+  void rollBack_changedTitle_isTheOldOneAgain() throws InterruptedException {
+    updates.upsert(Item.newBuilder().setId("newcomer").setTitle("shampoo").build());
+    for (int n = 0; n < CHANGES_A_SNAPSHOT; n++) {
+      updates.upsert(item(id(n), 5));
+    }
+    await()
+        .atMost(PATIENCE)
+        .until(
+            () ->
+                catalogue
+                        .listSnapshots(ListSnapshotsRequest.getDefaultInstance())
+                        .getSnapshotsCount()
+                    > 1);
+    long to =
+        catalogue
+            .listSnapshots(ListSnapshotsRequest.getDefaultInstance())
+            .getSnapshotsList()
+            .stream()
+            .mapToLong(SnapshotInfo::getOffset)
+            .max()
+            .orElseThrow();
+    RetrieveRequest.Builder request = request("transrec");
+    assertThat(found(retrieval, request.setMinCatalogOffset(to).build())).contains("newcomer");
+    long changed = updates.upsert(Item.newBuilder().setId("newcomer").build()).getOffset();
+    assertThat(found(retrieval, request.setMinCatalogOffset(changed).build()))
+        .doesNotContain("newcomer");
+
+    long back =
+        catalogue
+            .rollBack(RollBackRequest.newBuilder().setSnapshotOffset(to).build())
+            .getOffset();
+
+    assertThat(found(retrieval, request.setMinCatalogOffset(back).build())).contains("newcomer");
+  }
+
   private Fate fate(RetrieveRequest request, String item) {
     return retrieval
         .explain(ExplainRequest.newBuilder().setRequest(request).setItemId(item).build())
@@ -435,7 +498,7 @@ class LiveCatalogueTest {
         .setBundle(source)
         .setBundleVersion(1)
         .setK(1000)
-        .setBeamWidth(source.equals("tiger") ? 512 : 0)
+        .setBeamWidth(source.equals("popular") ? 0 : 512)
         .addHistory(id(0));
   }
 
@@ -496,9 +559,32 @@ class LiveCatalogueTest {
     return TestRepository.npy(rows);
   }
 
+  /** Every n-gram is as likely as any. */
+  private void transRec() {
+    int tokens = 5 + LEVELS * CODES + TEXTS;
+    runner.model("user", inputs -> Map.of("user", Tensor.ofFloats(new float[2], 1, 2)));
+    runner.model(
+        "write",
+        inputs -> {
+          int rows =
+              inputs.getOrDefault("token", Tensor.ofLongs(new long[0], 0)).longs().remaining();
+          return Map.of(
+              "log_probs", Tensor.ofFloats(new float[rows * tokens], 1, rows, tokens),
+              "next_state", Tensor.ofFloats(new float[rows], 1, rows, 1));
+        });
+  }
+
   private BundleRepository repository(Path dir) throws IOException {
     TestRepository repository = new TestRepository(dir.resolve("repository"));
     List<String> ids = IntStream.range(0, ITEMS).mapToObj(LiveCatalogueTest::id).toList();
+    byte[] coded =
+        TestRepository.lines(
+            IntStream.range(0, ITEMS)
+                .mapToObj(
+                    i ->
+                        "%s\t%d %d %d"
+                            .formatted(id(i), codes[3 * i], codes[3 * i + 1], codes[3 * i + 2]))
+                .toList());
     repository.add(
         "tiger",
         "TIGER",
@@ -509,6 +595,8 @@ class LiveCatalogueTest {
         Map.of(
             "items",
             TestRepository.lines(ids),
+            "semantic_ids",
+            coded,
             "codebooks",
             codebooks(),
             "last_codes",
@@ -516,15 +604,24 @@ class LiveCatalogueTest {
             "assign_tokenizer",
             Files.readAllBytes(
                 Path.of(System.getProperty("espalier.root", ".."))
-                    .resolve("model-repo/bundles/shop-tiger/1/assign_tokenizer.json")),
+                    .resolve("model-repo/bundles/shop-tiger/1/assign_tokenizer.json"))));
+    repository.add(
+        "transrec",
+        "TransRec",
+        "generate",
+        "{history: 2, width: 2, state: 1, levels: 3, codes: 8, texts: 2000, gamma: 2, beta: 0.8,"
+            + " bias_id: 0, bias_attribute: 0, bias_title: 0, rows: 1500, scored: 1500}",
+        Map.of("prefill", "user", "step", "write"),
+        Map.of(
+            "items",
+            TestRepository.lines(ids),
             "semantic_ids",
-            TestRepository.lines(
-                IntStream.range(0, ITEMS)
-                    .mapToObj(
-                        i ->
-                            "%s\t%d %d %d"
-                                .formatted(id(i), codes[3 * i], codes[3 * i + 1], codes[3 * i + 2]))
-                    .toList())));
+            coded,
+            "tokenizer",
+            Files.readAllBytes(
+                Path.of(
+                    System.getProperty("espalier.root", ".."),
+                    "model-repo/bundles/shop-transrec/1/tokenizer.json"))));
     repository.add(
         "popular",
         "Popularity",

@@ -88,7 +88,10 @@ final class CallerRules {
   /** Multiplies a score that starts at 0; adds the factor's logarithm to one that has a sign. */
   private static double weighed(ListItem item, double factor) {
     return switch (item.kind()) {
-      case SCORE_KIND_RECIPROCAL_RANK, SCORE_KIND_BM25, SCORE_KIND_POPULARITY ->
+      case SCORE_KIND_RECIPROCAL_RANK,
+          SCORE_KIND_BM25,
+          SCORE_KIND_POPULARITY,
+          SCORE_KIND_GROUNDING ->
           item.score() * factor;
       default -> item.score() + Math.log(factor);
     };

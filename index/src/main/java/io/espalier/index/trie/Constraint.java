@@ -13,7 +13,7 @@ public interface Constraint {
   /** No state. */
   long NONE = -1;
 
-  /** Codes of a finished beam. */
+  /** Codes of a finished beam; at most so many where beams may end earlier. */
   int levels();
 
   /** The state before the first code. */
