@@ -480,9 +480,7 @@ class LiveCatalogueTest {
         .doesNotContain("newcomer");
 
     long back =
-        catalogue
-            .rollBack(RollBackRequest.newBuilder().setSnapshotOffset(to).build())
-            .getOffset();
+        catalogue.rollBack(RollBackRequest.newBuilder().setSnapshotOffset(to).build()).getOffset();
 
     assertThat(found(retrieval, request.setMinCatalogOffset(back).build())).contains("newcomer");
   }
