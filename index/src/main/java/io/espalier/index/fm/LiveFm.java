@@ -1,6 +1,5 @@
 package io.espalier.index.fm;
 
-import io.espalier.index.live.Renumbering;
 import io.espalier.index.trie.Constraint;
 import io.espalier.index.trie.LiveConstraint;
 import java.util.Arrays;
@@ -82,21 +81,6 @@ public final class LiveFm {
           }
         });
     return new LiveFm(snapshot, nowOutdated, nowChanged);
-  }
-
-  /**
-   * The same texts as a snapshot of their own.
-   *
-   * @param numbers the items' indices from now on
-   */
-  public LiveFm compacted(Renumbering numbers) {
-    int[][] texts = new int[numbers.size()][];
-    for (int before = 0; before < numbers.before(); before++) {
-      if (numbers.of(before) >= 0) {
-        texts[numbers.of(before)] = tokens(before);
-      }
-    }
-    return of(snapshot.tokens(), texts, snapshot.rate());
   }
 
   /** The snapshot's index: what {@link #legal} takes legal rows of. */
