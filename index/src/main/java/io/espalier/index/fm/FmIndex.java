@@ -39,7 +39,6 @@ public final class FmIndex {
   private static final int MARKS = 2;
 
   private final int tokens;
-  private final int rate;
   private final int rows;
   private final MemorySegment shape;
   private final WaveletMatrix transform;
@@ -67,7 +66,6 @@ public final class FmIndex {
       MemorySegment text) {
     this.shape = shape;
     this.tokens = shape.getAtIndex(INT, 0);
-    this.rate = shape.getAtIndex(INT, 1);
     this.rows = Math.toIntExact(itemOf.byteSize() / Integer.BYTES);
     this.transform = new WaveletMatrix(transform, rows, tokens + MARKS);
     this.starts = starts;
@@ -215,11 +213,6 @@ public final class FmIndex {
   /** How many different tokens there may be. */
   public int tokens() {
     return tokens;
-  }
-
-  /** Of how many places of the text one is kept. */
-  int rate() {
-    return rate;
   }
 
   /** How many items there are, those without a token among them. */
