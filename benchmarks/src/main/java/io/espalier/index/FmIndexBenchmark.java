@@ -97,7 +97,7 @@ public class FmIndexBenchmark {
   @Benchmark
   public int expandFour() {
     next.clear();
-    index.expand(ranges[next() & ~3 | 3], 0, TOKENS, next);
+    index.expand(ranges[(next() & ~3) | 3], 0, TOKENS, next);
     return next.size();
   }
 
