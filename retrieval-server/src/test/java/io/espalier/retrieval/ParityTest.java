@@ -69,7 +69,7 @@ class ParityTest {
     assertThat(bundles)
         .as("bundles with a parity file")
         .extracting(Bundle::system)
-        .contains("TIGER", "E4SRec", "HeterRec");
+        .contains("TIGER", "COBRA", "E4SRec", "HeterRec");
     List<DynamicTest> tests = new ArrayList<>();
     for (Bundle bundle : bundles) {
       tests.add(test(repository, bundle, Decoder.STEPWISE, dir));
