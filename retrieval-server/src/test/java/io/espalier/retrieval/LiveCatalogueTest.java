@@ -200,7 +200,7 @@ class LiveCatalogueTest {
                 .filter(e -> !filtered || (e.getValue() >= low && e.getValue() <= low + 2))
                 .map(Map.Entry::getKey)
                 .filter(id -> !id.equals(excluded))
-                .filter(id -> source.equals("tiger") || !id.startsWith("new-"))
+                .filter(id -> !source.equals("popular") || !id.startsWith("new-"))
                 .toList();
         // Wide enough for everything: what comes back is every legal item, and nothing else.
         assertThat(response.getCandidatesList().stream().map(Candidate::getItemId))
