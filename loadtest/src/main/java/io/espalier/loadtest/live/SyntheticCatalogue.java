@@ -16,7 +16,10 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
+import java.util.Set;
+import java.util.TreeMap;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
@@ -31,7 +34,9 @@ public final class SyntheticCatalogue {
   /** The bundle that gives the items their semantic ids. */
   public static final BundleId BUNDLE = new BundleId("load-tiger", 1);
 
-  private static final List<String> FILES_LEFT_OUT = List.of("weights", "hf_config", "parity");
+  private static final Set<String> FILES = Set.of("items", "semantic_ids");
+  // Texts say nothing of ids that are drawn at random.
+  private static final String LEFT_OUT = "assign";
 
   private final Path folder;
   private final int levels;
@@ -90,16 +95,18 @@ public final class SyntheticCatalogue {
     manifest.withObject("/data").put("fingerprint", DataFolder.open(data()).fingerprint());
     manifest.remove("metrics");
     ObjectNode checksums = manifest.withObject("/checksums");
-    for (String part : FILES_LEFT_OUT) {
-      if (template.hasFile(part)) {
-        checksums.remove(template.manifest().files().get(part));
-        manifest.withObject("/files").remove(part);
-      }
-    }
+    Map<String, String> models = new TreeMap<>(template.manifest().models());
+    String leftOut = models.remove(LEFT_OUT);
+    manifest.withObject("/files").retain(FILES);
+    manifest.withObject("/models").remove(LEFT_OUT);
+    manifest.withObject("/parameters").remove(LEFT_OUT);
+    template.manifest().files().values().forEach(checksums::remove);
+    checksums.remove(
+        List.of("models/" + leftOut + "/1/model.onnx", "models/" + leftOut + "/config.pbtxt"));
     checksums.put("items.tsv", sha256(ids));
     checksums.put("semantic_ids.tsv", sha256(semanticIds));
     Files.writeString(directory.resolve("bundle.yaml"), ConfigFile.print(manifest));
-    for (String model : template.manifest().models().values()) {
+    for (String model : models.values()) {
       copy(
           template.file("items").resolveSibling("../../../models/" + model).normalize(),
           modelRepo().resolve("models/" + model));
