@@ -174,7 +174,8 @@ def decode(
 
     found = tiger.search(trie, gone, beam, model.log_probs(user), lambda p: model.log_probs(read(p)))
     meant = model.vector(read(found.prefix)).numpy()
-    results, table = [], vectors.numpy()
+    results = []
+    table = F.normalize(vectors, dim=-1).numpy()  # what was rounded for storage has lost its unit length
     for row, barred in enumerate(gone):
         alive = np.flatnonzero(found.scores[row].numpy() > -np.inf)
         leaves = [trie.leaf_items[node] for node in found.nodes[row][alive].tolist()]

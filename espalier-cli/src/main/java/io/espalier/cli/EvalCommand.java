@@ -197,9 +197,11 @@ final class EvalCommand implements Callable<Integer> {
       if (generative) {
         beams.add(bundle.name() + " " + beam);
       }
-      // A beam search returns no more lists than it has beams.
-      sources.add(
-          source(bundle.name(), source.bundle(), generative ? Math.min(DEPTH, beam) : DEPTH, beam));
+      // A beam search ends in about as many items as it has beams, but where vectors choose among
+      // the many items under each.
+      boolean oneItemABeam = generative && !bundle.hasFile("item_vectors");
+      int depth = oneItemABeam ? Math.min(DEPTH, beam) : DEPTH;
+      sources.add(source(bundle.name(), source.bundle(), depth, beam));
     }
     try (Cluster cluster = start(deployment)) {
       FeedEvaluation evaluation =
