@@ -58,6 +58,8 @@ def compress(model: onnx.ModelProto, tables: dict[str, np.ndarray] | None = None
     del graph.initializer[:], graph.node[:], graph.value_info[:]
     graph.initializer.extend(kept + stored)
     graph.node.extend(nodes + body)
+    for node in graph.node:
+        del node.metadata_props[:]  # the exporter's notes: as large as the weights, with paths of the machine
     return model
 
 
