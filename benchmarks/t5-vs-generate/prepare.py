@@ -16,6 +16,18 @@ from espalier_recipes import bundle, fused_models, tiger_t5
 from espalier_recipes.data import load
 from graphs import CODES, LEVELS
 
+# A retrieval server serves the sources of its catalogue's routes.
+ROUTE = """\
+name: t5-feed
+kind: feed
+default: true
+mask_seen: true
+sources:
+- {bundle: t5@1, k: 50}
+- {bundle: t5-int8@1, k: 50}
+merge: {method: rrf}
+"""
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -37,6 +49,8 @@ def main() -> None:
     tiger_t5.write_random(repository, "t5", codes, CODES)
     fused_models.add(root, "t5", 1, "fp32")
     fused_models.add(root, "t5", 1, "int8", into="t5-int8")
+    (root / "routes").mkdir()
+    (root / "routes/t5-feed.yaml").write_text(ROUTE)
     np.save(options.folder / "codes.npy", codes)
     np.save(options.folder / "histories.npy", histories)
 
