@@ -4,17 +4,13 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import io.espalier.bundles.Bundle;
 import io.espalier.bundles.BundleId;
 import io.espalier.bundles.BundleRepository;
 import io.espalier.inference.embedded.EmbeddedModelRunner;
 import io.espalier.stores.catalog.CatalogItem;
-import java.io.BufferedReader;
+import io.espalier.testing.ParityFixture;
 import java.io.IOException;
-import java.io.InputStreamReader;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -22,7 +18,6 @@ import java.util.Map;
 import java.util.OptionalDouble;
 import java.util.OptionalLong;
 import java.util.stream.StreamSupport;
-import java.util.zip.GZIPInputStream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -40,7 +35,7 @@ class NewItemParityTest {
     try (EmbeddedModelRunner runner = new EmbeddedModelRunner(repository.models());
         TextVectors vectors = TextVectors.open(load(runner, bundle), runner, book.width())) {
       ItemCoder coder = new ItemCoder(table, new ItemCoder.NewItems(vectors, book));
-      List<JsonNode> examples = examples(bundle.file("assign_parity"));
+      List<JsonNode> examples = ParityFixture.read(bundle.file("assign_parity"));
       List<CatalogItem> items = new ArrayList<>();
       for (JsonNode example : examples) {
         items.add(item("new-" + items.size(), example));
@@ -81,20 +76,6 @@ class NewItemParityTest {
         Map.of(),
         "",
         OptionalLong.empty());
-  }
-
-  private static List<JsonNode> examples(Path file) throws IOException {
-    ObjectMapper json = new ObjectMapper();
-    List<JsonNode> examples = new ArrayList<>();
-    try (BufferedReader lines =
-        new BufferedReader(
-            new InputStreamReader(
-                new GZIPInputStream(Files.newInputStream(file)), StandardCharsets.UTF_8))) {
-      for (String line = lines.readLine(); line != null; line = lines.readLine()) {
-        examples.add(json.readTree(line));
-      }
-    }
-    return examples;
   }
 
   private static long[] longs(JsonNode list) {

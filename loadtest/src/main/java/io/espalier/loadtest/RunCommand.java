@@ -5,7 +5,7 @@ import io.espalier.loadtest.driver.Knee;
 import io.espalier.loadtest.driver.OpenLoop;
 import io.espalier.loadtest.driver.Report;
 import io.espalier.loadtest.driver.Requests;
-import io.espalier.loadtest.driver.WarmUp;
+import io.espalier.loadtest.driver.WarmUpOptions;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -46,13 +46,7 @@ final class RunCommand implements Callable<Integer> {
   @Option(names = "--seconds", description = "Of one run (default: ${DEFAULT-VALUE}).")
   private int seconds = 30;
 
-  @Option(names = "--window-s", description = "Seconds of one run to warm up.")
-  private int windowSeconds = 10;
-
-  @Option(
-      names = "--warm-windows",
-      description = "Most runs to warm up in; 0: none (default: ${DEFAULT-VALUE}).")
-  private int warmWindows = 60;
+  @Mixin private WarmUpOptions warming = new WarmUpOptions();
 
   @Option(names = "--out", description = "For histograms (default: ${DEFAULT-VALUE}).")
   private Path out = Path.of(".espalier/loadtest/run");
@@ -67,11 +61,7 @@ final class RunCommand implements Callable<Integer> {
   public Integer call() throws IOException, InterruptedException {
     OpenLoop load = new OpenLoop(options.target(), options.seed());
     double first = rate > 0 ? rate : firstRate;
-    if (warmWindows > 0) {
-      int windows =
-          WarmUp.run(() -> load.run(first, Duration.ofSeconds(windowSeconds)), warmWindows);
-      report.line("warm after %d windows of %d s at %.1f/s", windows, windowSeconds, first);
-    }
+    warming.warmUp(load, first, report);
     if (rate > 0) {
       return measure(load, "run", rate) ? 0 : VOID;
     }

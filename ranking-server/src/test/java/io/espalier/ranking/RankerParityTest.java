@@ -3,7 +3,6 @@ package io.espalier.ranking;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import io.espalier.bundles.Bundle;
 import io.espalier.bundles.BundleId;
 import io.espalier.bundles.BundleRepository;
@@ -18,20 +17,15 @@ import io.espalier.ranking.v1.RankingServiceGrpc.RankingServiceBlockingStub;
 import io.espalier.server.ClientChannels;
 import io.espalier.server.EspalierServer;
 import io.espalier.server.ServerConfig;
+import io.espalier.testing.ParityFixture;
 import io.grpc.ManagedChannel;
 import io.opentelemetry.api.OpenTelemetry;
-import java.io.BufferedReader;
-import java.io.IOException;
-import java.io.InputStreamReader;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.UUID;
 import java.util.stream.Stream;
-import java.util.zip.GZIPInputStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -76,13 +70,11 @@ class RankerParityTest {
               EspalierServer.builder("parity", ServerConfig.defaults())
                   .service(component.service())
                   .buildInProcess(UUID.randomUUID().toString())
-                  .start();
-          BufferedReader fixtures = fixtures(bundle)) {
+                  .start()) {
         ManagedChannel channel = ClientChannels.open(server.target());
         RankingServiceBlockingStub stub = RankingServiceGrpc.newBlockingStub(channel);
-        JsonMapper json = JsonMapper.builder().build();
-        for (String line = fixtures.readLine(); line != null; line = fixtures.readLine()) {
-          worst = Math.max(worst, worst(stub, id, items, json.readTree(line)));
+        for (JsonNode fixture : ParityFixture.read(bundle.file("parity"))) {
+          worst = Math.max(worst, worst(stub, id, items, fixture));
           users++;
         }
         channel.shutdownNow();
@@ -120,13 +112,6 @@ class RankerParityTest {
         assertThat(component.isReady()).isTrue();
       }
     }
-  }
-
-  private static BufferedReader fixtures(Bundle bundle) throws IOException {
-    return new BufferedReader(
-        new InputStreamReader(
-            new GZIPInputStream(Files.newInputStream(bundle.file("parity"))),
-            StandardCharsets.UTF_8));
   }
 
   /** The largest difference of one fixture's scores, asked for in calls of at most 500. */

@@ -28,10 +28,10 @@ final class CobraRetriever implements Retriever {
   private final CobraModel model;
   private final DenseVectors vectors;
   private final BeamFusion fusion;
-  private final int beam;
+  private final BeamWidth beam;
 
   private CobraRetriever(
-      CodedItems coded, CobraModel model, DenseVectors vectors, BeamFusion fusion, int beam) {
+      CodedItems coded, CobraModel model, DenseVectors vectors, BeamFusion fusion, BeamWidth beam) {
     this.coded = coded;
     this.model = model;
     this.vectors = vectors;
@@ -50,10 +50,7 @@ final class CobraRetriever implements Retriever {
           .parameters()
           .wrong("width", model.width(), vectors.width() + ", as item_vectors");
     }
-    int beam = bundle.parameters().integer("beam", DEFAULT_BEAM);
-    if (beam < 1 || beam > Question.MAX_BEAM_WIDTH) {
-      throw bundle.parameters().wrong("beam", beam, "1.." + Question.MAX_BEAM_WIDTH);
-    }
+    BeamWidth beam = BeamWidth.of(bundle, DEFAULT_BEAM);
     BeamFusion fusion =
         new BeamFusion(
             bundle.parameters().number("tau", DEFAULT_TAU),
@@ -74,7 +71,7 @@ final class CobraRetriever implements Retriever {
     }
     Constraint constraint = coded.legal(question).constraint();
     CobraModel.Request request = start(question, known);
-    List<Beam> beams = new BeamSearch(constraint, request, width(question)).run();
+    List<Beam> beams = new BeamSearch(constraint, request, beam.asked(question)).run();
     LiveItems items = question.catalogue().items();
     List<Hit> hits =
         fused(items, constraint, request, beams).stream()
@@ -99,11 +96,11 @@ final class CobraRetriever implements Retriever {
     }
     Constraint constraint = coded.legal(question).constraint();
     CobraModel.Request request = start(question, known);
-    BeamSearch search = new BeamSearch(constraint, request, width(question));
+    BeamSearch search = new BeamSearch(constraint, request, beam.asked(question));
     int[] semanticId = coded.semanticId(question, id);
     Optional<BeamSearch.Pruned> pruned = search.trace(semanticId);
     if (pruned.isPresent()) {
-      return Verdict.pruned(semanticId, pruned.get(), width(question));
+      return Verdict.pruned(semanticId, pruned.get(), " of beams " + beam.asked(question));
     }
     LiveItems items = question.catalogue().items();
     int item = items.indexOf(id);
@@ -118,10 +115,6 @@ final class CobraRetriever implements Retriever {
   /** The events of the history that have a sparse id and a vector, oldest first. */
   private List<CodedItems.Event> known(Question question) {
     return coded.known(question).stream().filter(event -> event.row() >= 0).toList();
-  }
-
-  private int width(Question question) {
-    return question.beamWidth() == 0 ? beam : question.beamWidth();
   }
 
   private CobraModel.Request start(Question question, List<CodedItems.Event> known) {

@@ -50,12 +50,8 @@ final class ItemTrace {
   }
 
   private Verdict pruned(BeamSearch.Pruned pruned) {
-    String ranked =
-        "prefix %s ranked %d at level %d"
-            .formatted(prefix(pruned.level() + 1), pruned.rank(), pruned.level());
-    String detail =
-        pruned.quota() == 0 ? ranked + " of beams " + width : ranked + full(pruned.quota());
-    return new Verdict(Fate.PRUNED, detail + drawn(), pruned.level(), pruned.rank());
+    String why = pruned.quota() == 0 ? " of beams " + width : full(pruned.quota());
+    return Verdict.pruned(semanticId, pruned, why + drawn());
   }
 
   /** A beam ended in the item, and the list had no place for it. */

@@ -23,14 +23,18 @@ final class TigerRetriever implements Retriever, AutoCloseable {
   private static final int DEFAULT_BEAM = 50;
 
   private final TigerModel model;
-  private final int beam;
+  private final BeamWidth beam;
   private final CodedItems coded;
   private final SearchLoad load;
   // Null where questions are decoded stepwise.
   private final @Nullable FusedModel fused;
 
   private TigerRetriever(
-      TigerModel model, int beam, CodedItems coded, SearchLoad load, @Nullable FusedModel fused) {
+      TigerModel model,
+      BeamWidth beam,
+      CodedItems coded,
+      SearchLoad load,
+      @Nullable FusedModel fused) {
     this.model = model;
     this.beam = beam;
     this.coded = coded;
@@ -45,14 +49,11 @@ final class TigerRetriever implements Retriever, AutoCloseable {
       SearchLoad load,
       @Nullable Decoder decoder) {
     TigerModel model = new TigerModel(bundle, calls);
-    int beam = bundle.parameters().integer("beam", DEFAULT_BEAM);
-    if (beam < 1 || beam > Question.MAX_BEAM_WIDTH) {
-      throw bundle.parameters().wrong("beam", beam, "1.." + Question.MAX_BEAM_WIDTH);
-    }
+    BeamWidth beam = BeamWidth.of(bundle, DEFAULT_BEAM);
     CodedItems coded = CodedItems.open(bundle, catalogue, model.levels(), model.codes());
     FusedModel fused = null;
     if (isFused(bundle, decoder)) {
-      fused = FusedModel.open(bundle, model, beam, calls);
+      fused = FusedModel.open(bundle, model, beam.own(), calls);
       catalogue.add(fused);
     }
     return new TigerRetriever(model, beam, coded, load, fused);
@@ -91,7 +92,8 @@ final class TigerRetriever implements Retriever, AutoCloseable {
     Constraint constraint = legal.constraint();
     try (SearchLoad.Search _ = load.begin()) {
       int width = width(question);
-      Narrowed narrowed = width < asked(question) ? new Narrowed(asked(question), width) : null;
+      Narrowed narrowed =
+          width < beam.asked(question) ? new Narrowed(beam.asked(question), width) : null;
       Optional<List<Beam>> atOnce = searchFused(question, known, legal, constraint, width);
       UnseenItems.Listed listed;
       if (atOnce.isPresent()) {
@@ -167,14 +169,10 @@ final class TigerRetriever implements Retriever, AutoCloseable {
     }
   }
 
-  private int asked(Question question) {
-    return question.beamWidth() == 0 ? beam : question.beamWidth();
-  }
-
   /** The beams of a search that has begun. */
   private int width(Question question) {
     Control.@Nullable LoadWidth bounds = question.control().loadWidth();
-    return bounds == null ? asked(question) : load.width(asked(question), bounds);
+    return bounds == null ? beam.asked(question) : load.width(beam.asked(question), bounds);
   }
 
   /** The one place that says how a question is decoded: empty for stepwise. */

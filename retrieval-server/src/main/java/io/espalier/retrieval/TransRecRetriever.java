@@ -39,7 +39,7 @@ final class TransRecRetriever implements Retriever, AutoCloseable {
   private final KnownTexts texts;
   private final List<Facet> facets;
   private final Grounding grounding;
-  private final int beam;
+  private final BeamWidth beam;
   private final ItemIds trained;
   private final Cache<RoaringBitmap, LegalRows> filters =
       Caffeine.newBuilder().weakKeys().maximumSize(CACHED_FILTERS).build();
@@ -50,7 +50,7 @@ final class TransRecRetriever implements Retriever, AutoCloseable {
       KnownTexts texts,
       List<Facet> facets,
       Grounding grounding,
-      int beam,
+      BeamWidth beam,
       ItemIds trained) {
     this.model = model;
     this.tokenizer = tokenizer;
@@ -77,10 +77,7 @@ final class TransRecRetriever implements Retriever, AutoCloseable {
     ItemTokens.Layout layout =
         new ItemTokens.Layout(
             parameters.size("levels"), parameters.size("codes"), parameters.size("texts"));
-    int beam = parameters.integer("beam", DEFAULT_BEAM);
-    if (beam < 1 || beam > Question.MAX_BEAM_WIDTH) {
-      throw parameters.wrong("beam", beam, "1.." + Question.MAX_BEAM_WIDTH);
-    }
+    BeamWidth beam = BeamWidth.of(bundle, DEFAULT_BEAM);
     Grounding grounding =
         new Grounding(
             parameters.number("gamma"),
@@ -206,7 +203,7 @@ final class TransRecRetriever implements Retriever, AutoCloseable {
   }
 
   private List<FacetBeams> beams(Question question, LiveFm.Legal legal, int[] watchedId) {
-    int width = question.beamWidth() == 0 ? beam : question.beamWidth();
+    int width = beam.asked(question);
     List<FacetBeams> beams = new ArrayList<>();
     for (Facet facet : facets) {
       int[] watched = beams.isEmpty() ? watchedId : new int[0];

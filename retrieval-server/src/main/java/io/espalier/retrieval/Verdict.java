@@ -26,13 +26,16 @@ record Verdict(Fate fate, String detail, int level, int rank) {
     return new Verdict(fate, detail, 0, 0);
   }
 
-  /** The fate of an item whose semantic id left the beam search. */
-  static Verdict pruned(int[] semanticId, BeamSearch.Pruned where, int width) {
+  /**
+   * The fate of an item whose semantic id left the beam search.
+   *
+   * @param why what follows the place in words
+   */
+  static Verdict pruned(int[] semanticId, BeamSearch.Pruned where, String why) {
     String prefix = Arrays.toString(Arrays.copyOf(semanticId, where.level() + 1));
     return new Verdict(
         Fate.PRUNED,
-        "prefix %s ranked %d at level %d of beams %d"
-            .formatted(prefix, where.rank(), where.level(), width),
+        "prefix %s ranked %d at level %d".formatted(prefix, where.rank(), where.level()) + why,
         where.level(),
         where.rank());
   }

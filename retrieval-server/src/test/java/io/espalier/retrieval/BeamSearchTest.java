@@ -232,7 +232,8 @@ class BeamSearchTest {
         live = live.after(earlier);
       }
       return live.after(changes)
-          .constraint(leaves, item -> !byFilter || matching.contains(item), ints(excluded));
+          .legal(leaves, item -> !byFilter || matching.contains(item), ints(excluded))
+          .constraint();
     }
 
     private static int[] ints(List<Integer> list) {

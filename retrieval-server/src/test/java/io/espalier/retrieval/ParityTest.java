@@ -3,7 +3,6 @@ package io.espalier.retrieval;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import io.espalier.bundles.Bundle;
 import io.espalier.bundles.BundleId;
 import io.espalier.bundles.BundleRepository;
@@ -17,11 +16,8 @@ import io.espalier.retrieval.v1.RetrievalServiceGrpc;
 import io.espalier.retrieval.v1.RetrieveRequest;
 import io.espalier.retrieval.v1.RetrieveResponse;
 import io.espalier.stores.catalog.DataFolder;
+import io.espalier.testing.ParityFixture;
 import io.espalier.testing.ServedStage;
-import java.io.BufferedReader;
-import java.io.IOException;
-import java.io.InputStreamReader;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -37,7 +33,6 @@ import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
-import java.util.zip.GZIPInputStream;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.api.io.TempDir;
@@ -96,7 +91,7 @@ class ParityTest {
         data.resolve("items.jsonl"),
         items.ids().stream().map(id -> "{\"id\": \"" + id + "\"}").toList());
     List<BundleId> ids = List.of(bundle.id());
-    List<JsonNode> examples = read(bundle.file("parity"));
+    List<JsonNode> examples = ParityFixture.read(bundle.file("parity"));
     long start = System.nanoTime();
     long cpuStart = processCpuNanos();
     int equal = 0;
@@ -139,20 +134,6 @@ class ParityTest {
 
   private static long processCpuNanos() {
     return ProcessHandle.current().info().totalCpuDuration().map(Duration::toNanos).orElse(0L);
-  }
-
-  private static List<JsonNode> read(Path file) throws IOException {
-    JsonMapper json = JsonMapper.builder().build();
-    List<JsonNode> examples = new ArrayList<>();
-    try (BufferedReader lines =
-        new BufferedReader(
-            new InputStreamReader(
-                new GZIPInputStream(Files.newInputStream(file)), StandardCharsets.UTF_8))) {
-      for (String line = lines.readLine(); line != null; line = lines.readLine()) {
-        examples.add(json.readTree(line));
-      }
-    }
-    return examples;
   }
 
   /** One user's offline answer, and how to ask for the served one. */

@@ -3,7 +3,6 @@ package io.espalier.cli.cluster;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import io.espalier.bundles.Bundle;
 import io.espalier.bundles.BundleId;
 import io.espalier.bundles.BundleRepository;
@@ -14,17 +13,12 @@ import io.espalier.retrieval.v1.RetrievalServiceGrpc;
 import io.espalier.retrieval.v1.RetrievalServiceGrpc.RetrievalServiceBlockingStub;
 import io.espalier.retrieval.v1.RetrieveRequest;
 import io.espalier.stores.catalog.DataFolder;
+import io.espalier.testing.ParityFixture;
 import io.espalier.testing.ServedStage;
-import java.io.BufferedReader;
-import java.io.IOException;
-import java.io.InputStreamReader;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
-import java.util.zip.GZIPInputStream;
 import org.junit.jupiter.api.Test;
 
 /**
@@ -48,7 +42,7 @@ class TransRecParityIT {
     Bundle bundle = repository.get(id);
     DataFolder folder = DataFolder.open(data == null ? BuiltInShop.folder(root) : Path.of(data));
     int equal = 0;
-    List<JsonNode> examples = read(bundle.file("parity_texts"));
+    List<JsonNode> examples = ParityFixture.read(bundle.file("parity_texts"));
     try (EmbeddedModelRunner runner = new EmbeddedModelRunner(repository.models())) {
       RetrievalComponent.models(repository, List.of(id)).forEach(runner::load);
       try (RetrievalComponent component =
@@ -104,19 +98,5 @@ class TransRecParityIT {
     List<String> ids = new ArrayList<>();
     indices.forEach(index -> ids.add(order.get(index.intValue())));
     return ids;
-  }
-
-  private static List<JsonNode> read(Path file) throws IOException {
-    JsonMapper json = JsonMapper.builder().build();
-    List<JsonNode> examples = new ArrayList<>();
-    try (BufferedReader lines =
-        new BufferedReader(
-            new InputStreamReader(
-                new GZIPInputStream(Files.newInputStream(file)), StandardCharsets.UTF_8))) {
-      for (String line = lines.readLine(); line != null; line = lines.readLine()) {
-        examples.add(json.readTree(line));
-      }
-    }
-    return examples;
   }
 }

@@ -95,7 +95,7 @@ public final class LiveTrie {
     return snapshot.levels();
   }
 
-  /** The snapshot's trie: what {@link #constraint} takes legal leaves of. */
+  /** The snapshot's trie: what {@link #legal} takes legal leaves of. */
   public SemanticIdTrie snapshot() {
     return snapshot;
   }
@@ -144,10 +144,5 @@ public final class LiveTrie {
         delta,
         deltaItems,
         allowed);
-  }
-
-  /** The constraint of {@link #legal}. */
-  public Constraint constraint(LegalLeaves ofSnapshot, IntPredicate ofDelta, int[] excluded) {
-    return legal(ofSnapshot, ofDelta, excluded).constraint();
   }
 }

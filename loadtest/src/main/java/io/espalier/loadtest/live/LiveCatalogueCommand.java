@@ -10,7 +10,7 @@ import io.espalier.loadtest.driver.OpenLoop;
 import io.espalier.loadtest.driver.Outcome;
 import io.espalier.loadtest.driver.Report;
 import io.espalier.loadtest.driver.Requests;
-import io.espalier.loadtest.driver.WarmUp;
+import io.espalier.loadtest.driver.WarmUpOptions;
 import io.espalier.retrieval.v1.RetrievalServiceGrpc;
 import io.grpc.Channel;
 import java.io.IOException;
@@ -21,6 +21,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** A steady load at half the knee while the catalogue changes and its snapshots are exchanged. */
@@ -66,13 +67,7 @@ public final class LiveCatalogueCommand implements Callable<Integer> {
   @Option(names = "--slo-ms", description = "p99 at the knee (default: ${DEFAULT-VALUE}).")
   private int sloMillis = 50;
 
-  @Option(names = "--window-s", description = "Seconds of one run (default: ${DEFAULT-VALUE}).")
-  private int windowSeconds = 10;
-
-  @Option(
-      names = "--warm-windows",
-      description = "Most runs to warm up in; 0: none (default: ${DEFAULT-VALUE}).")
-  private int warmWindows = 60;
+  @Mixin private WarmUpOptions windows = new WarmUpOptions();
 
   @Option(names = "--deadline-ms", description = "Of a request (default: ${DEFAULT-VALUE}).")
   private int deadlineMillis = 2000;
@@ -135,13 +130,13 @@ public final class LiveCatalogueCommand implements Callable<Integer> {
             ledger,
             items - PROBED,
             Duration.ofMillis(probePauseMillis));
-    warmUp(load, loaded);
+    windows.warmUp(load, loaded, report);
     happened.clear();
     Rollbacks rollbacks =
         new Rollbacks(
             servers.toWriter(), ledger, happened, probe, unpublished ? 0 : rollbackEvery, seed);
     while (happened.count() < events) {
-      runs.add(run(load, loaded));
+      runs.add(windows.run(load, loaded));
       report.line(
           "%s, %d changes, p99 %s",
           happened, churn.acknowledged(), Report.millis(runs.getLast().latencies().quantile(.99)));
@@ -171,22 +166,12 @@ public final class LiveCatalogueCommand implements Callable<Integer> {
 
   private double knee(OpenLoop load) throws InterruptedException {
     double first = 50;
-    warmUp(load, first);
+    windows.warmUp(load, first, report);
     double knee =
-        new Knee(at -> run(load, at), Duration.ofMillis(sloMillis), report::point).find(first);
+        new Knee(at -> windows.run(load, at), Duration.ofMillis(sloMillis), report::point)
+            .find(first);
     report.line("knee: %.1f requests/s at p99 <= %d ms", knee, sloMillis);
     return knee;
-  }
-
-  private void warmUp(OpenLoop load, double at) throws InterruptedException {
-    if (warmWindows > 0) {
-      int windows = WarmUp.run(() -> run(load, at), warmWindows);
-      report.line("warm after %d windows of %d s at %.1f/s", windows, windowSeconds, at);
-    }
-  }
-
-  private Requests run(OpenLoop load, double at) throws InterruptedException {
-    return load.run(at, Duration.ofSeconds(windowSeconds));
   }
 
   private int judge(
