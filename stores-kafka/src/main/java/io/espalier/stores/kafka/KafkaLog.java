@@ -50,11 +50,16 @@ public final class KafkaLog implements RecordLog {
     if (earliest == null && reader.begin() > 0) {
       throw new LogException(address + ": all its records were deleted, and with them its numbers");
     }
-    this.start = earliest == null ? first : earliest.offset();
-    if (earliest != null) {
+    if (earliest == null) {
+      this.start = reader.begun().orElse(first);
+      if (reader.begun().isEmpty()) {
+        lease.begin(first);
+      }
+    } else {
+      this.start = earliest.offset();
       places.add(earliest);
     }
-    long end = last == null ? first - 1 : last.offset();
+    long end = last == null ? start - 1 : last.offset();
     this.tail = new Tail(address, patience, reader, places, end, last);
     lease.wrote(end);
   }

@@ -14,6 +14,8 @@ import org.apache.kafka.common.errors.InterruptException;
 import org.apache.kafka.common.errors.InvalidProducerEpochException;
 import org.apache.kafka.common.errors.ProducerFencedException;
 import org.apache.kafka.common.errors.TimeoutException;
+import org.apache.kafka.common.header.Header;
+import org.apache.kafka.common.header.internals.RecordHeader;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -88,6 +90,32 @@ final class Lease implements AutoCloseable {
     }
   }
 
+  /**
+   * Says in an empty topic where the numbers of its records begin, so that it is the same log
+   * whoever opens it next. It says nothing once another has the lease: then that one does.
+   */
+  void begin(long first) {
+    synchronized (writing) {
+      try {
+        producer.beginTransaction();
+        Header begins = new RecordHeader(TopicReader.BEGINS, new byte[0]);
+        var unused =
+            producer.send(
+                new ProducerRecord<>(address.topic(), 0, key(first), new byte[0], List.of(begins)));
+        producer.commitTransaction();
+      } catch (KafkaException e) {
+        if (!isFenced(e)) {
+          throw e;
+        }
+        lost = true;
+      }
+    }
+  }
+
+  private static byte[] key(long number) {
+    return ByteBuffer.allocate(Long.BYTES).putLong(number).array();
+  }
+
   /** Tells what the last record is, however it came there. */
   void wrote(long last) {
     assigned = last;
@@ -135,7 +163,7 @@ final class Lease implements AutoCloseable {
       producer.beginTransaction();
       long number = before;
       for (byte[] record : records) {
-        byte[] key = ByteBuffer.allocate(Long.BYTES).putLong(++number).array();
+        byte[] key = key(++number);
         // What becomes of each is told by the commit.
         var unused = producer.send(new ProducerRecord<>(address.topic(), 0, key, record));
       }

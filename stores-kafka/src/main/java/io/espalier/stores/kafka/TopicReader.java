@@ -6,6 +6,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalLong;
 import org.apache.kafka.clients.consumer.CloseOptions;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
@@ -20,6 +21,9 @@ import org.jspecify.annotations.Nullable;
 final class TopicReader implements AutoCloseable {
   private static final Duration POLL = Duration.ofMillis(100);
   private static final int FETCH_MILLIS = 20;
+  // The header of what says where a log's numbers begin; it is no record of the log.
+  static final String BEGINS = "begins";
+
   // How far before the end of the topic its last record is first looked for.
   private static final long NEAR = 64;
 
@@ -27,6 +31,7 @@ final class TopicReader implements AutoCloseable {
   private final Duration patience;
   private final TopicPartition partition;
   private final KafkaConsumer<byte[], byte[]> consumer;
+  private OptionalLong begun = OptionalLong.empty();
 
   /**
    * A record, with both its numbers.
@@ -61,6 +66,11 @@ final class TopicReader implements AutoCloseable {
     consumer.assign(List.of(partition));
   }
 
+  /** Where the log's numbers begin, where that was read. */
+  OptionalLong begun() {
+    return begun;
+  }
+
   void seek(long at) {
     consumer.seek(partition, at);
   }
@@ -89,6 +99,13 @@ final class TopicReader implements AutoCloseable {
             "%s: the record at %d is not of this log (expected: a key of 8 bytes, its number, and a"
                     .formatted(address, record.offset())
                 + " value)");
+      }
+      if (record.headers().lastHeader(BEGINS) != null) {
+        // Of two writers that began it at a time the first counts.
+        if (begun.isEmpty()) {
+          begun = OptionalLong.of(ByteBuffer.wrap(record.key()).getLong());
+        }
+        continue;
       }
       records.add(
           new Placed(
