@@ -6,6 +6,7 @@ import io.espalier.catalog.v1.FollowRequest;
 import io.espalier.catalog.v1.FollowResponse;
 import io.grpc.Channel;
 import io.grpc.Context;
+import io.grpc.ManagedChannel;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import java.time.Duration;
@@ -20,6 +21,7 @@ public final class CatalogFollower implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(CatalogFollower.class);
   private static final Duration PAUSE = Duration.ofMillis(200);
 
+  private final Channel channel;
   private final CatalogServiceGrpc.CatalogServiceBlockingStub catalogue;
   private final Listener listener;
   private final Context.CancellableContext context = Context.ROOT.withCancellation();
@@ -48,6 +50,7 @@ public final class CatalogFollower implements AutoCloseable {
   }
 
   private CatalogFollower(Channel channel, long afterOffset, Listener listener) {
+    this.channel = channel;
     this.catalogue = CatalogServiceGrpc.newBlockingStub(channel);
     this.applied = afterOffset;
     this.listener = listener;
@@ -85,6 +88,10 @@ public final class CatalogFollower implements AutoCloseable {
         Thread.sleep(PAUSE);
       } catch (InterruptedException e) {
         return;
+      }
+      // By itself a channel waits ever longer, up to two minutes, for a server that is back.
+      if (channel instanceof ManagedChannel managed) {
+        managed.resetConnectBackoff();
       }
     }
   }
