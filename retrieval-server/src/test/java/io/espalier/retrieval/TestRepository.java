@@ -88,7 +88,8 @@ final class TestRepository {
   }
 
   static byte[] lines(List<String> lines) {
-    return (String.join("\n", lines) + "\n").getBytes(StandardCharsets.UTF_8);
+    String text = lines.isEmpty() ? "" : String.join("\n", lines) + "\n";
+    return text.getBytes(StandardCharsets.UTF_8);
   }
 
   /** A NumPy file of one row of floats an item. */
