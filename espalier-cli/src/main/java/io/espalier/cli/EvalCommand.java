@@ -9,6 +9,7 @@ import io.espalier.cli.cluster.Deployment;
 import io.espalier.cli.cluster.RouteText;
 import io.espalier.cli.cluster.StageServers;
 import io.espalier.cli.eval.EvalReport;
+import io.espalier.cli.eval.ExposureReport;
 import io.espalier.cli.eval.FeedEvaluation;
 import io.espalier.cli.eval.RewriteEvaluation;
 import io.espalier.cli.eval.RewriteTables;
@@ -17,7 +18,10 @@ import io.espalier.cli.eval.SourceUnderTest;
 import io.espalier.cli.show.Terminal;
 import io.espalier.stores.catalog.Judgment;
 import io.espalier.stores.users.UserStateStore;
+import java.io.IOException;
 import java.io.PrintWriter;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -25,6 +29,7 @@ import java.util.Locale;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -41,6 +46,7 @@ import picocli.CommandLine.Option;
     footer = {
       "  ./espalier eval --data ../shared/data/amazon-beauty --route feed",
       "  ./espalier eval --data ../shared/data/chorus-electronics --route search",
+      "  ./espalier eval --route feed --exposure            also how much of the catalogue is shown",
       "  ./espalier eval --route feed --users 2000          the built-in shop, 2,000 evenly spaced"
           + " users",
       "  ./espalier eval --data DIR --route feed --json     one object a line; remarks go to"
@@ -84,6 +90,12 @@ final class EvalCommand implements Callable<Integer> {
   int inFlight;
 
   @Option(
+      names = "--exposure",
+      description =
+          "Say also how much of the catalogue each list of a feed route reaches, and how unevenly.")
+  boolean exposure;
+
+  @Option(
       names = "--json",
       description = "One JSON object a source on standard output; the rest on standard error.")
   boolean json;
@@ -101,6 +113,9 @@ final class EvalCommand implements Callable<Integer> {
     atLeastOne("--in-flight", inFlight);
     Deployment all = options.deployment(home, terminal);
     RouteText route = route(all).withoutBudgets();
+    if (exposure && !route.kind().equals("feed")) {
+      throw ofFeedOnly("--exposure", route);
+    }
     Deployment deployment =
         new Deployment(all.repository(), all.data(), List.of(route), further(all, route));
     remark("time budgets are lifted: figures are of quality, not of time");
@@ -124,7 +139,19 @@ final class EvalCommand implements Callable<Integer> {
       terminal.out().println();
       terminal.print(report.table());
     }
+    if (exposure) {
+      report.exposure().ifPresent(this::print);
+    }
     return ExitCode.OK;
+  }
+
+  private void print(ExposureReport exposures) {
+    if (json) {
+      exposures.printJson(terminal);
+    } else {
+      terminal.out().println();
+      terminal.print(exposures.table());
+    }
   }
 
   private static void atLeastOne(String option, int value) {
@@ -134,11 +161,15 @@ final class EvalCommand implements Callable<Integer> {
     }
   }
 
+  private static ProgramException ofFeedOnly(String option, RouteText route) {
+    return new ProgramException(
+        ExitCode.USAGE, option + ": with a " + route.kind() + " route (expected: a feed route)");
+  }
+
   /** The sources that the command line adds to those of the route. */
   private List<BundleId> further(Deployment deployment, RouteText route) {
     if (!further.isEmpty() && !route.kind().equals("feed")) {
-      throw new ProgramException(
-          ExitCode.USAGE, "--sources: with a " + route.kind() + " route (expected: a feed route)");
+      throw ofFeedOnly("--sources", route);
     }
     List<BundleId> ids = new ArrayList<>();
     for (String text : further) {
@@ -228,9 +259,30 @@ final class EvalCommand implements Callable<Integer> {
               + (route.maskSeen() ? "masked, for every source and the route alike" : "not masked")
               + (beams.isEmpty() ? "" : "; beam width: " + String.join(", ", beams)));
       EvalReport report = evaluation.run(sources);
+      if (exposure) {
+        tested.forEach(source -> codedItems(deployment, repository.get(source.bundle())));
+      }
       report.routeAgainstBestSource().forEach(this::remark);
       report.shareOfOracle().forEach(this::remark);
       return report;
+    }
+  }
+
+  /** An item without a semantic id is one that no request can reach through the bundle. */
+  private void codedItems(Deployment deployment, Bundle bundle) {
+    if (!bundle.hasFile("semantic_ids")) {
+      return;
+    }
+    try (Stream<String> coded = Files.lines(bundle.file("semantic_ids"))) {
+      remark(
+          String.format(
+              Locale.ROOT,
+              "%s: %,d of %,d items have a semantic id, the others cannot be reached through it",
+              bundle.name(),
+              coded.count(),
+              deployment.data().items().size()));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
     }
   }
 

@@ -17,10 +17,17 @@ public final class EvalReport {
 
   private final List<Figures> figures;
   private final Optional<Figures> oracle;
+  private final Optional<ExposureReport> exposure;
 
-  EvalReport(List<Figures> figures, Optional<Figures> oracle) {
+  EvalReport(List<Figures> figures, Optional<Figures> oracle, Optional<ExposureReport> exposure) {
     this.figures = List.copyOf(figures);
     this.oracle = oracle;
+    this.exposure = exposure;
+  }
+
+  /** What the lists held of the catalogue; empty for a search. */
+  public Optional<ExposureReport> exposure() {
+    return exposure;
   }
 
   /** One JSON object a line. */

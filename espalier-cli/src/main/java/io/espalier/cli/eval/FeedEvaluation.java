@@ -213,6 +213,13 @@ public final class FeedEvaluation {
       all.add(measure(source));
     }
     all.add(measureRoute());
-    return new EvalReport(all, measureOracle());
+    return new EvalReport(all, measureOracle(), Optional.of(exposure(all)));
+  }
+
+  private ExposureReport exposure(List<Figures> figures) {
+    Exposure histories = new Exposure();
+    cases.forEach(user -> user.history().forEach(histories::show));
+    List<String> items = data.items().stream().map(CatalogItem::id).toList();
+    return new ExposureReport(items, histories, figures);
   }
 }

@@ -26,6 +26,7 @@ final class Figures {
   final double[] recall100;
   final double[] ndcg5;
   final double[] ndcg10;
+  private final Exposure exposure = new Exposure();
   private final AtomicInteger longest = new AtomicInteger();
   private final AtomicInteger illegal = new AtomicInteger();
   private final AtomicInteger shortLists = new AtomicInteger();
@@ -81,6 +82,7 @@ final class Figures {
 
   private void count(Answer answer, Set<String> catalogue, Set<String> forbidden) {
     List<String> items = answer.items();
+    exposure.add(items);
     longest.accumulateAndGet(items.size(), Math::max);
     long distinct = items.stream().distinct().count();
     long bad =
@@ -94,6 +96,11 @@ final class Figures {
       degraded.incrementAndGet();
       answer.degradations().forEach(why -> reasons.merge(why, 1, Integer::sum));
     }
+  }
+
+  /** What the lists held. */
+  Exposure exposure() {
+    return exposure;
   }
 
   int cases() {

@@ -152,7 +152,7 @@ public final class SearchEvaluation {
     }
     all.add(measureRoute("no-rewrite", withoutRewrite));
     all.add(measureRoute("route", route));
-    return new EvalReport(all, Optional.empty());
+    return new EvalReport(all, Optional.empty(), Optional.empty());
   }
 
   /** Remarks beside the table: intervals of the route's gain, and what the judges have seen. */
