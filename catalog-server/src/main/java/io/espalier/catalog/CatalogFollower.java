@@ -11,8 +11,8 @@ import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Iterator;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -20,9 +20,12 @@ import org.slf4j.LoggerFactory;
 public final class CatalogFollower implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(CatalogFollower.class);
   private static final Duration PAUSE = Duration.ofMillis(200);
+  // Changes are taken for at most a quarter of the time while more come, and wait no longer.
+  private static final int REST = 3;
+  private static final Duration LONGEST_REST = Duration.ofMillis(50);
 
   private final Channel channel;
-  private final CatalogServiceGrpc.CatalogServiceBlockingStub catalogue;
+  private final CatalogServiceGrpc.CatalogServiceStub catalogue;
   private final Listener listener;
   private final Context.CancellableContext context = Context.ROOT.withCancellation();
   private final Thread thread;
@@ -51,10 +54,12 @@ public final class CatalogFollower implements AutoCloseable {
 
   private CatalogFollower(Channel channel, long afterOffset, Listener listener) {
     this.channel = channel;
-    this.catalogue = CatalogServiceGrpc.newBlockingStub(channel);
+    this.catalogue = CatalogServiceGrpc.newStub(channel);
     this.applied = afterOffset;
     this.listener = listener;
-    this.thread = Thread.ofVirtual().name("catalog-follower").unstarted(context.wrap(this::run));
+    this.thread =
+        // A batch of changes takes milliseconds of a core, which calls' threads need not wait for.
+        Thread.ofPlatform().daemon().name("catalog-follower").unstarted(context.wrap(this::run));
   }
 
   /**
@@ -80,6 +85,8 @@ public final class CatalogFollower implements AutoCloseable {
           log.warn("the catalogue is lost at offset {}: {}", applied, e.getStatus());
         }
         lastFailure = e.getStatus().getCode();
+      } catch (InterruptedException e) {
+        return;
       } catch (RuntimeException e) {
         log.error("the catalogue cannot be followed beyond offset {}", applied, e);
       }
@@ -96,25 +103,48 @@ public final class CatalogFollower implements AutoCloseable {
     }
   }
 
-  private void follow() {
-    Iterator<FollowResponse> responses =
-        catalogue.follow(FollowRequest.newBuilder().setAfterOffset(applied).build());
-    while (responses.hasNext()) {
-      FollowResponse response = responses.next();
-      end = response.getEndOffset();
-      if (!take(response.getChangesList())) {
-        return;
+  private void follow() throws InterruptedException {
+    FollowStream stream = new FollowStream();
+    Context.CancellableContext call = Context.current().withCancellation();
+    try {
+      call.run(
+          () ->
+              catalogue.follow(FollowRequest.newBuilder().setAfterOffset(applied).build(), stream));
+      List<FollowResponse> responses = stream.take();
+      while (!responses.isEmpty()) {
+        long start = System.nanoTime();
+        if (!take(responses)) {
+          return;
+        }
+        rest(System.nanoTime() - start);
+        responses = stream.take();
       }
-      connected = true;
-      lastFailure = Status.Code.OK;
-      if (response.getSnapshotOffset() > 0) {
-        listener.published(response.getSnapshotOffset());
-      }
+    } finally {
+      call.cancel(null);
     }
   }
 
+  private static void rest(long worked) throws InterruptedException {
+    TimeUnit.NANOSECONDS.sleep(Math.min(LONGEST_REST.toNanos(), worked * REST));
+  }
+
+  /** Takes what has come, at once: a batch costs what the whole delta does. */
+  private boolean take(List<FollowResponse> responses) {
+    end = responses.getLast().getEndOffset();
+    if (!handOn(responses.stream().flatMap(r -> r.getChangesList().stream()).toList())) {
+      return false;
+    }
+    connected = true;
+    lastFailure = Status.Code.OK;
+    long snapshot = responses.getLast().getSnapshotOffset();
+    if (snapshot > 0) {
+      listener.published(snapshot);
+    }
+    return true;
+  }
+
   /** Hands changes on; false when what follows has to be asked for anew. */
-  private boolean take(List<Change> messages) {
+  private boolean handOn(List<Change> messages) {
     List<LoggedChange> changes = new ArrayList<>(messages.size());
     for (Change message : messages) {
       if (message.hasRolledBack()) {

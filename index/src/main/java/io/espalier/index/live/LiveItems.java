@@ -43,20 +43,16 @@ public final class LiveItems {
       ItemAttributes snapshot,
       List<String> added,
       SortedMap<Integer, ItemChange> changed,
+      Map<String, Integer> changedIndices,
       RoaringBitmap outdated) {
     this.snapshot = snapshot;
     this.added = added;
     this.changed = changed;
+    this.changedIndices = changedIndices;
     this.outdated = outdated;
     this.deltaIndices = changed.keySet().stream().mapToInt(index -> index).toArray();
-    this.changedIndices = HashMap.newHashMap(deltaIndices.length);
-    List<String> ids = new ArrayList<>(deltaIndices.length);
-    changed.forEach(
-        (index, item) -> {
-          ids.add(item.id());
-          changedIndices.put(item.id(), index);
-        });
-    ItemAttributes.Builder attributes = ItemAttributes.builder(ItemIds.of(ids));
+    ItemAttributes.Builder attributes =
+        ItemAttributes.builder(ItemIds.of(changed.values().stream().map(ItemChange::id).toList()));
     int number = 0;
     for (ItemChange item : changed.values()) {
       add(attributes, number++, item);
@@ -76,7 +72,7 @@ public final class LiveItems {
 
   /** The items of a snapshot, unchanged. */
   public static LiveItems of(ItemAttributes snapshot) {
-    return new LiveItems(snapshot, List.of(), new TreeMap<>(), new RoaringBitmap());
+    return new LiveItems(snapshot, List.of(), new TreeMap<>(), Map.of(), new RoaringBitmap());
   }
 
   /** The items after some more changes, in their order; a removal of what is not there is none. */
@@ -104,7 +100,7 @@ public final class LiveItems {
       nowChanged.put(index, change);
       indices.put(change.id(), index);
     }
-    return new LiveItems(snapshot, nowAdded, nowChanged, nowOutdated);
+    return new LiveItems(snapshot, nowAdded, nowChanged, indices, nowOutdated);
   }
 
   private void outdate(int index, RoaringBitmap indices) {
