@@ -19,7 +19,10 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.ConcurrentHashMap;
+import org.jspecify.annotations.Nullable;
 import org.roaringbitmap.RoaringBitmap;
 
 /**
@@ -28,6 +31,8 @@ import org.roaringbitmap.RoaringBitmap;
  */
 final class CodedItems {
   private static final int CACHED_FILTERS = 256;
+  // Requests that are under way see the last few.
+  private static final int CACHED_CATALOGUES = 4;
 
   private final BundleId bundle;
   private final int levels;
@@ -37,6 +42,10 @@ final class CodedItems {
   private final int[] trainedCodes;
   private final Cache<RoaringBitmap, LegalLeaves> filters =
       Caffeine.newBuilder().weakKeys().maximumSize(CACHED_FILTERS).build();
+
+  // What each filter, and none, leaves of the catalogue as it was lately.
+  private final Cache<LiveTrie, Map<Optional<ItemFilter>, LegalItems>> legal =
+      Caffeine.newBuilder().weakKeys().maximumSize(CACHED_CATALOGUES).build();
 
   private CodedItems(BundleId bundle, int levels, ItemIds trained, int[] trainedCodes) {
     this.bundle = bundle;
@@ -146,13 +155,32 @@ final class CodedItems {
     LiveTrie trie = trie(question);
     int[] excluded =
         question.exclude().stream().mapToInt(items::indexOf).filter(item -> item >= 0).toArray();
-    ItemFilter filter = question.filter();
+    return legal(items, trie, question.filter()).without(excluded);
+  }
+
+  /** What a filter leaves; kept, since a delta is looked through for it. */
+  private LegalItems legal(LiveItems items, LiveTrie trie, @Nullable ItemFilter filter) {
+    Map<Optional<ItemFilter>, LegalItems> ofTrie =
+        legal.get(trie, unused -> new ConcurrentHashMap<>());
+    Optional<ItemFilter> key = Optional.ofNullable(filter);
+    LegalItems known = ofTrie.get(key);
+    if (known != null) {
+      return known;
+    }
+    LegalItems found = find(items, trie, filter);
+    if (ofTrie.size() < CACHED_FILTERS && (filter == null || filter.size() <= ItemFilter.FEW)) {
+      ofTrie.put(key, found);
+    }
+    return found;
+  }
+
+  private LegalItems find(LiveItems items, LiveTrie trie, @Nullable ItemFilter filter) {
     if (filter == null) {
-      return trie.legal(trie.snapshot().legal(), item -> true, excluded);
+      return trie.legal(trie.snapshot().legal(), item -> true, new int[0]);
     }
     LegalLeaves ofSnapshot =
         filters.get(items.matchingInSnapshot(filter), matching -> trie.snapshot().legal(matching));
-    return trie.legal(ofSnapshot, items.matchingInDelta(filter)::contains, excluded);
+    return trie.legal(ofSnapshot, items.matchingInDelta(filter)::contains, new int[0]);
   }
 
   /** Why a question cannot be answered with an item; empty when it can, by its semantic id. */

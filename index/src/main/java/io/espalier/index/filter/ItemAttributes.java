@@ -23,8 +23,6 @@ public final class ItemAttributes {
   // Bitmaps of 12 k items take about 2 KB each; a deployment asks the same few filters again and
   // again, so a small cache holds them.
   private static final int CACHED_FILTERS = 256;
-  // A filter is the cache's key: one of a hundred thousand ids is not worth its memory.
-  private static final int CACHED_VALUES = 256;
 
   private final ItemIds ids;
   private final Postings postings;
@@ -119,24 +117,12 @@ public final class ItemAttributes {
     }
     RoaringBitmap compiled = evaluate(filter);
     compiled.runOptimize();
-    if (values(filter) <= CACHED_VALUES) {
+    if (filter.size() <= ItemFilter.FEW) {
       synchronized (cache) {
         cache.put(filter, compiled);
       }
     }
     return compiled;
-  }
-
-  private static int values(ItemFilter filter) {
-    return switch (filter) {
-      case ItemFilter.Equals e -> 1;
-      case ItemFilter.Range range -> 1;
-      case ItemFilter.In in -> in.values().size();
-      case ItemFilter.Ids wanted -> wanted.ids().size();
-      case ItemFilter.Not not -> values(not.operand());
-      case ItemFilter.AllOf all -> all.operands().stream().mapToInt(f -> values(f)).sum();
-      case ItemFilter.AnyOf any -> any.operands().stream().mapToInt(f -> values(f)).sum();
-    };
   }
 
   private RoaringBitmap evaluate(ItemFilter filter) {

@@ -11,4 +11,15 @@ import org.jspecify.annotations.Nullable;
  * @param id the item's external id
  * @param attributes its attributes from now on, each with its values; null when the item is removed
  */
-public record ItemChange(String id, @Nullable Map<String, List<AttributeValue>> attributes) {}
+public record ItemChange(String id, @Nullable Map<String, List<AttributeValue>> attributes) {
+
+  /** Whether the item is gone from now on. */
+  boolean isRemoval() {
+    return attributes == null;
+  }
+
+  /** Its attributes; none of an item that is gone. */
+  Map<String, List<AttributeValue>> values() {
+    return attributes == null ? Map.of() : attributes;
+  }
+}

@@ -1,7 +1,6 @@
 package io.espalier.index.live;
 
 import io.espalier.index.ItemIds;
-import io.espalier.index.filter.AttributeValue;
 import io.espalier.index.filter.ItemAttributes;
 import io.espalier.index.filter.ItemFilter;
 import java.lang.foreign.Arena;
@@ -12,6 +11,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import java.util.concurrent.ConcurrentHashMap;
 import org.roaringbitmap.PeekableIntIterator;
 import org.roaringbitmap.RoaringBitmap;
 
@@ -21,97 +21,124 @@ import org.roaringbitmap.RoaringBitmap;
  * <p>An item's index is its place in the order in which the catalogue came to know the items; it
  * keeps it until the next {@link #compacted compaction}, which leaves the order as it is, and an
  * item that was removed and came back has a new one. What changed is small, so it is copied at each
- * batch of changes; what a filter makes of the snapshot is found once and shared by all that follow
- * it.
+ * batch of changes, and looked through for each filter; what a filter makes of the snapshot is
+ * found once and shared by all that follow it.
  */
 public final class LiveItems {
   private static final int PACED = 10_000;
+  // Filters whose matches among the changed items are kept, for requests that ask alike.
+  private static final int KEPT = 64;
 
   private final ItemAttributes snapshot;
   // Ids of the items after the snapshot's, by index less the snapshot's size; removed ones stay.
   private final List<String> added;
-  // Items that the snapshot does not describe any more: by index, their attributes now.
-  private final SortedMap<Integer, ItemChange> changed;
-  private final Map<String, Integer> changedIndices;
+  // Of the added items those that are there, by id.
+  private final Map<String, Integer> addedIndices;
+  // Items that the snapshot does not describe any more: their indices, ascending, and what they
+  // are.
+  private final int[] deltaIndices;
+  private final ItemChange[] delta;
   // Items of the snapshot that were changed or removed.
   private final RoaringBitmap outdated;
-  private final ItemAttributes delta;
-  private final int[] deltaIndices;
   private final RoaringBitmap all;
+  private final Map<ItemFilter, RoaringBitmap> inDelta = new ConcurrentHashMap<>();
 
   private LiveItems(
       ItemAttributes snapshot,
       List<String> added,
-      SortedMap<Integer, ItemChange> changed,
-      Map<String, Integer> changedIndices,
-      RoaringBitmap outdated) {
+      Map<String, Integer> addedIndices,
+      int[] deltaIndices,
+      ItemChange[] delta,
+      RoaringBitmap outdated,
+      RoaringBitmap all) {
     this.snapshot = snapshot;
     this.added = added;
-    this.changed = changed;
-    this.changedIndices = changedIndices;
+    this.addedIndices = addedIndices;
+    this.deltaIndices = deltaIndices;
+    this.delta = delta;
     this.outdated = outdated;
-    this.deltaIndices = changed.keySet().stream().mapToInt(index -> index).toArray();
-    ItemAttributes.Builder attributes =
-        ItemAttributes.builder(ItemIds.of(changed.values().stream().map(ItemChange::id).toList()));
-    int number = 0;
-    for (ItemChange item : changed.values()) {
-      add(attributes, number++, item);
-    }
-    this.delta = attributes.build();
-    this.all = RoaringBitmap.bitmapOfRange(0, snapshot.ids().size());
-    all.andNot(outdated);
-    all.add(deltaIndices);
-  }
-
-  private static void add(ItemAttributes.Builder attributes, int number, ItemChange item) {
-    Map<String, List<AttributeValue>> values = item.attributes();
-    if (values != null) {
-      values.forEach((name, list) -> list.forEach(v -> attributes.add(number, name, v)));
-    }
+    this.all = all;
   }
 
   /** The items of a snapshot, unchanged. */
   public static LiveItems of(ItemAttributes snapshot) {
-    return new LiveItems(snapshot, List.of(), new TreeMap<>(), Map.of(), new RoaringBitmap());
+    return new LiveItems(
+        snapshot,
+        List.of(),
+        Map.of(),
+        new int[0],
+        new ItemChange[0],
+        new RoaringBitmap(),
+        RoaringBitmap.bitmapOfRange(0, snapshot.ids().size()));
   }
 
   /** The items after some more changes, in their order; a removal of what is not there is none. */
   public LiveItems after(List<ItemChange> changes) {
+    int ofSnapshot = snapshot.ids().size();
     List<String> nowAdded = new ArrayList<>(added);
-    TreeMap<Integer, ItemChange> nowChanged = new TreeMap<>(changed);
-    RoaringBitmap nowOutdated = outdated.clone();
-    Map<String, Integer> indices = new HashMap<>(changedIndices);
+    Map<String, Integer> nowIndices = new HashMap<>(addedIndices);
+    RoaringBitmap nowAll = all.clone();
+    // By index, what the item is from now on; a removal for one that is gone.
+    SortedMap<Integer, ItemChange> batch = new TreeMap<>();
     for (ItemChange change : changes) {
-      Integer known = indices.get(change.id());
-      int index = known != null ? known : inSnapshot(change.id(), nowOutdated);
-      if (change.attributes() == null) {
-        if (index >= 0) {
-          nowChanged.remove(index);
-          indices.remove(change.id());
-          outdate(index, nowOutdated);
+      Integer known = nowIndices.get(change.id());
+      int index = known != null ? known : snapshot.ids().indexOf(change.id());
+      boolean there = index >= 0 && nowAll.contains(index);
+      if (change.isRemoval()) {
+        if (there) {
+          batch.put(index, change);
+          nowIndices.remove(change.id());
+          nowAll.remove(index);
         }
         continue;
       }
-      if (index < 0) {
-        index = snapshot.ids().size() + nowAdded.size();
+      if (!there) {
+        index = ofSnapshot + nowAdded.size();
         nowAdded.add(change.id());
+        nowIndices.put(change.id(), index);
+        nowAll.add(index);
       }
-      outdate(index, nowOutdated);
-      nowChanged.put(index, change);
-      indices.put(change.id(), index);
+      batch.put(index, change);
     }
-    return new LiveItems(snapshot, nowAdded, nowChanged, indices, nowOutdated);
+    RoaringBitmap nowOutdated = outdated.clone();
+    batch.headMap(ofSnapshot).keySet().forEach(nowOutdated::add);
+    return merged(batch, nowAdded, nowIndices, nowOutdated, nowAll);
   }
 
-  private void outdate(int index, RoaringBitmap indices) {
-    if (index < snapshot.ids().size()) {
-      indices.add(index);
+  private LiveItems merged(
+      SortedMap<Integer, ItemChange> batch,
+      List<String> nowAdded,
+      Map<String, Integer> nowIndices,
+      RoaringBitmap nowOutdated,
+      RoaringBitmap nowAll) {
+    int[] indices = new int[deltaIndices.length + batch.size()];
+    ItemChange[] now = new ItemChange[indices.length];
+    int size = 0;
+    int from = 0;
+    for (Map.Entry<Integer, ItemChange> entry : batch.entrySet()) {
+      int index = entry.getKey();
+      int at = Arrays.binarySearch(deltaIndices, from, deltaIndices.length, index);
+      int to = at < 0 ? -at - 1 : at;
+      System.arraycopy(deltaIndices, from, indices, size, to - from);
+      System.arraycopy(delta, from, now, size, to - from);
+      size += to - from;
+      from = at < 0 ? to : to + 1;
+      if (!entry.getValue().isRemoval()) {
+        indices[size] = index;
+        now[size++] = entry.getValue();
+      }
     }
-  }
-
-  private int inSnapshot(String id, RoaringBitmap without) {
-    int index = snapshot.ids().indexOf(id);
-    return index >= 0 && without.contains(index) ? -1 : index;
+    System.arraycopy(deltaIndices, from, indices, size, deltaIndices.length - from);
+    System.arraycopy(delta, from, now, size, deltaIndices.length - from);
+    size += deltaIndices.length - from;
+    return new LiveItems(
+        snapshot,
+        nowAdded,
+        nowIndices,
+        Arrays.copyOf(indices, size),
+        Arrays.copyOf(now, size),
+        nowOutdated,
+        nowAll);
   }
 
   /**
@@ -156,11 +183,23 @@ public final class LiveItems {
             ids.build(arena),
             snapshot,
             index -> outdated.contains(index) ? -1 : numbers[index],
-            delta,
+            deltaAttributes(),
             number -> numbers[deltaIndices[number]],
             arena,
             pace);
     return new Compacted(of(merged), new Renumbering(numbers, size));
+  }
+
+  private ItemAttributes deltaAttributes() {
+    List<String> ids = Arrays.stream(delta).map(ItemChange::id).toList();
+    ItemAttributes.Builder builder = ItemAttributes.builder(ItemIds.of(ids));
+    for (int i = 0; i < delta.length; i++) {
+      int number = i;
+      delta[i]
+          .values()
+          .forEach((name, values) -> values.forEach(value -> builder.add(number, name, value)));
+    }
+    return builder.build();
   }
 
   /** How many items came, changed or went since the snapshot: what a compaction settles. */
@@ -180,8 +219,12 @@ public final class LiveItems {
 
   /** The index of an item; −1 when the catalogue does not have it. */
   public int indexOf(String id) {
-    Integer index = changedIndices.get(id);
-    return index != null ? index : inSnapshot(id, outdated);
+    Integer later = addedIndices.get(id);
+    if (later != null) {
+      return later;
+    }
+    int index = snapshot.ids().indexOf(id);
+    return index >= 0 && all.contains(index) ? index : -1;
   }
 
   /** The external id of an item that is there, or was. */
@@ -218,10 +261,21 @@ public final class LiveItems {
     return snapshot.compile(filter);
   }
 
-  /** The items that changed since the snapshot and satisfy a filter. */
+  /** The items that changed since the snapshot and satisfy a filter; not to be changed. */
   public RoaringBitmap matchingInDelta(ItemFilter filter) {
+    RoaringBitmap known = inDelta.get(filter);
+    if (known != null) {
+      return known;
+    }
     RoaringBitmap matching = new RoaringBitmap();
-    delta.compile(filter).forEach((int number) -> matching.add(deltaIndices[number]));
+    for (int i = 0; i < delta.length; i++) {
+      if (filter.test(delta[i].id(), delta[i].values())) {
+        matching.add(deltaIndices[i]);
+      }
+    }
+    if (inDelta.size() < KEPT && filter.size() <= ItemFilter.FEW) {
+      inDelta.put(filter, matching);
+    }
     return matching;
   }
 

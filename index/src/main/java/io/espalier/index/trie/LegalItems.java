@@ -1,5 +1,6 @@
 package io.espalier.index.trie;
 
+import java.util.Arrays;
 import org.roaringbitmap.RoaringBitmap;
 
 /**
@@ -13,18 +14,55 @@ public final class LegalItems {
   // The delta's items by their number in its trie, and which of those numbers are legal.
   private final int[] deltaItems;
   private final RoaringBitmap ofDelta;
+  private final LegalLeaves deltaLeaves;
 
-  LegalItems(
+  private LegalItems(
       SemanticIdTrie snapshot,
       LegalLeaves ofSnapshot,
       SemanticIdTrie delta,
       int[] deltaItems,
-      RoaringBitmap ofDelta) {
+      RoaringBitmap ofDelta,
+      LegalLeaves deltaLeaves) {
     this.snapshot = snapshot;
     this.ofSnapshot = ofSnapshot;
     this.delta = delta;
     this.deltaItems = deltaItems;
     this.ofDelta = ofDelta;
+    this.deltaLeaves = deltaLeaves;
+  }
+
+  static LegalItems of(
+      SemanticIdTrie snapshot,
+      LegalLeaves ofSnapshot,
+      SemanticIdTrie delta,
+      int[] deltaItems,
+      RoaringBitmap ofDelta) {
+    boolean all = ofDelta.getCardinality() == deltaItems.length;
+    LegalLeaves leaves = all ? delta.legal() : delta.legal(ofDelta);
+    return new LegalItems(snapshot, ofSnapshot, delta, deltaItems, ofDelta, leaves);
+  }
+
+  /** These items without some others, by index; for a few, since each is looked for by itself. */
+  public LegalItems without(int[] excluded) {
+    if (excluded.length == 0) {
+      return this;
+    }
+    int[] numbers =
+        Arrays.stream(excluded)
+            .map(item -> Arrays.binarySearch(deltaItems, item))
+            .filter(number -> number >= 0)
+            .toArray();
+    RoaringBitmap left = ofDelta;
+    if (numbers.length > 0) {
+      left = RoaringBitmap.andNot(ofDelta, RoaringBitmap.bitmapOfUnordered(numbers));
+    }
+    return new LegalItems(
+        snapshot,
+        ofSnapshot.without(excluded),
+        delta,
+        deltaItems,
+        left,
+        deltaLeaves.without(numbers));
   }
 
   /** The constraint of a request. */
@@ -32,7 +70,7 @@ public final class LegalItems {
     Constraint old = snapshot.constraint(ofSnapshot);
     return deltaItems.length == 0
         ? old
-        : new LiveConstraint(old, delta.constraint(delta.legal(ofDelta)), deltaItems);
+        : new LiveConstraint(old, delta.constraint(deltaLeaves), deltaItems);
   }
 
   /** The snapshot's legal leaves in words of 32, as {@link LegalLeaves#words} has them. */
@@ -63,6 +101,6 @@ public final class LegalItems {
     }
     return ofDelta.isEmpty()
         ? DeltaNodes.none(snapshot.levels(), room)
-        : DeltaNodes.of(delta.constraint(delta.legal(ofDelta)), deltaItems, nodes, room);
+        : DeltaNodes.of(delta.constraint(deltaLeaves), deltaItems, nodes, room);
   }
 }

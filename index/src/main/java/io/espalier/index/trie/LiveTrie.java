@@ -3,8 +3,6 @@ package io.espalier.index.trie;
 import io.espalier.index.live.Renumbering;
 import java.util.Arrays;
 import java.util.Map;
-import java.util.SortedMap;
-import java.util.TreeMap;
 import java.util.function.IntPredicate;
 import org.roaringbitmap.RoaringBitmap;
 
@@ -22,26 +20,24 @@ public final class LiveTrie {
   // Items of the snapshot that changed.
   private final RoaringBitmap outdated;
   private final int[] outdatedLeaves;
-  // Semantic ids of the items that changed and have one, by index.
-  private final SortedMap<Integer, int[]> changed;
+  // The items that changed and have a semantic id, ascending, and their codes, so many an item.
   private final int[] deltaItems;
+  private final int[] deltaCodes;
   private final SemanticIdTrie delta;
 
   private LiveTrie(
-      SemanticIdTrie snapshot, RoaringBitmap outdated, SortedMap<Integer, int[]> changed) {
+      SemanticIdTrie snapshot, RoaringBitmap outdated, int[] deltaItems, int[] deltaCodes) {
     this.snapshot = snapshot;
     this.outdated = outdated;
     this.outdatedLeaves = snapshot.leavesOf(outdated.toArray());
-    this.changed = changed;
-    this.deltaItems = changed.keySet().stream().mapToInt(item -> item).toArray();
-    this.delta =
-        SemanticIdTrie.build(
-            snapshot.levels(), changed.values().stream().flatMapToInt(Arrays::stream).toArray());
+    this.deltaItems = deltaItems;
+    this.deltaCodes = deltaCodes;
+    this.delta = SemanticIdTrie.build(snapshot.levels(), deltaCodes);
   }
 
   /** A snapshot, unchanged. */
   public static LiveTrie of(SemanticIdTrie snapshot) {
-    return new LiveTrie(snapshot, new RoaringBitmap(), new TreeMap<>());
+    return new LiveTrie(snapshot, new RoaringBitmap(), new int[0], new int[0]);
   }
 
   /**
@@ -52,22 +48,59 @@ public final class LiveTrie {
    */
   public LiveTrie after(Map<Integer, int[]> changes) {
     RoaringBitmap nowOutdated = outdated.clone();
-    SortedMap<Integer, int[]> nowChanged = new TreeMap<>(changed);
-    changes.forEach(
-        (item, codes) -> {
-          if (snapshot.contains(item)) {
-            nowOutdated.add(item);
-          }
-          if (codes.length == 0) {
-            nowChanged.remove(item);
-          } else if (codes.length == snapshot.levels()) {
-            nowChanged.put(item, codes.clone());
-          } else {
-            throw new IllegalArgumentException(
-                "item " + item + ": " + codes.length + " codes (expected: " + levels() + ")");
-          }
-        });
-    return new LiveTrie(snapshot, nowOutdated, nowChanged);
+    int[] changed = changes.keySet().stream().mapToInt(item -> item).sorted().toArray();
+    Merge merge = new Merge(deltaItems.length + changed.length);
+    for (int item : changed) {
+      int[] codes = changes.getOrDefault(item, new int[0]);
+      if (codes.length != 0 && codes.length != levels()) {
+        throw new IllegalArgumentException(
+            "item " + item + ": " + codes.length + " codes (expected: " + levels() + ")");
+      }
+      if (snapshot.contains(item)) {
+        nowOutdated.add(item);
+      }
+      merge.put(item, codes);
+    }
+    return merge.finish(nowOutdated);
+  }
+
+  /** Puts changes between the items of the delta. */
+  private final class Merge {
+    private final int[] items;
+    private final int[] codes;
+    private int size;
+    // How many of the delta's items were passed.
+    private int from;
+
+    Merge(int most) {
+      items = new int[most];
+      codes = new int[most * levels()];
+    }
+
+    /** The next item that changes, and its codes from now on; none when it has none any more. */
+    void put(int item, int[] now) {
+      int at = Arrays.binarySearch(deltaItems, from, deltaItems.length, item);
+      keep(at < 0 ? -at - 1 : at);
+      from += at < 0 ? 0 : 1;
+      if (now.length > 0) {
+        items[size] = item;
+        System.arraycopy(now, 0, codes, size * levels(), levels());
+        size++;
+      }
+    }
+
+    private void keep(int to) {
+      System.arraycopy(deltaItems, from, items, size, to - from);
+      System.arraycopy(deltaCodes, from * levels(), codes, size * levels(), (to - from) * levels());
+      size += to - from;
+      from = to;
+    }
+
+    LiveTrie finish(RoaringBitmap nowOutdated) {
+      keep(deltaItems.length);
+      return new LiveTrie(
+          snapshot, nowOutdated, Arrays.copyOf(items, size), Arrays.copyOf(codes, size * levels()));
+    }
   }
 
   /**
@@ -102,14 +135,18 @@ public final class LiveTrie {
 
   /** Returns whether an item, by index, has a semantic id. */
   public boolean contains(int item) {
-    return changed.containsKey(item) || (snapshot.contains(item) && !outdated.contains(item));
+    return number(item) >= 0 || (snapshot.contains(item) && !outdated.contains(item));
+  }
+
+  private int number(int item) {
+    return Arrays.binarySearch(deltaItems, item);
   }
 
   /** The semantic id of an item that {@link #contains} holds for. */
   public int[] semanticId(int item) {
-    int[] codes = changed.get(item);
-    if (codes != null) {
-      return codes.clone();
+    int number = number(item);
+    if (number >= 0) {
+      return Arrays.copyOfRange(deltaCodes, number * levels(), (number + 1) * levels());
     }
     if (outdated.contains(item)) {
       throw new IllegalArgumentException("item: " + item + " (expected: with a semantic id)");
@@ -132,17 +169,8 @@ public final class LiveTrie {
         allowed.add(number);
       }
     }
-    for (int item : excluded) {
-      int number = Arrays.binarySearch(deltaItems, item);
-      if (number >= 0) {
-        allowed.remove(number);
-      }
-    }
-    return new LegalItems(
-        snapshot,
-        ofSnapshot.withoutLeaves(outdatedLeaves).without(excluded),
-        delta,
-        deltaItems,
-        allowed);
+    return LegalItems.of(
+            snapshot, ofSnapshot.withoutLeaves(outdatedLeaves), delta, deltaItems, allowed)
+        .without(excluded);
   }
 }

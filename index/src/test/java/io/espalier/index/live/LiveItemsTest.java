@@ -7,12 +7,15 @@ import io.espalier.index.filter.AttributeValue;
 import io.espalier.index.filter.ItemAttributes;
 import io.espalier.index.filter.ItemFilter;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.Set;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.roaringbitmap.RoaringBitmap;
 
 class LiveItemsTest {
   private static final String ATTRIBUTE = "price";
@@ -50,6 +53,77 @@ class LiveItemsTest {
         }
       }
     }
+  }
+
+  @Test
+  void matching_randomFilters_equalsThoseOfACatalogueBuiltAfresh() {
+    long seed = System.nanoTime();
+    System.out.println("seed: " + seed);
+    Random random = new Random(seed);
+    for (int round = 0; round < 3000; round++) {
+      LiveItems items = LiveItems.of(ItemAttributes.builder(ItemIds.of(List.of())).build());
+      for (int batch = 1 + random.nextInt(4); batch > 0; batch--) {
+        List<ItemChange> changes = new ArrayList<>();
+        for (int n = random.nextInt(8); n > 0; n--) {
+          changes.add(
+              new ItemChange(
+                  "item-" + random.nextInt(12),
+                  random.nextInt(4) == 0 ? null : randomAttributes(random)));
+        }
+        items = items.after(changes);
+        if (random.nextInt(3) == 0) {
+          items = items.compacted().items();
+        }
+      }
+      LiveItems.Compacted afresh = items.compacted();
+      for (int n = 0; n < 4; n++) {
+        ItemFilter filter = randomFilter(random, 3);
+        RoaringBitmap expected = new RoaringBitmap();
+        RoaringBitmap matching = items.matching(filter);
+        matching.forEach((int index) -> expected.add(afresh.numbers().of(index)));
+        assertThat(afresh.items().matching(filter)).as("%s", filter).isEqualTo(expected);
+        assertThat(expected.getCardinality()).isEqualTo(matching.getCardinality());
+      }
+    }
+  }
+
+  private static AttributeValue randomValue(Random random) {
+    return switch (random.nextInt(3)) {
+      case 0 -> AttributeValue.of(random.nextInt(4) - 1.0);
+      case 1 -> AttributeValue.of("text-" + random.nextInt(2));
+      default -> AttributeValue.of(random.nextBoolean());
+    };
+  }
+
+  private static Map<String, List<AttributeValue>> randomAttributes(Random random) {
+    Map<String, List<AttributeValue>> attributes = new HashMap<>();
+    for (int n = random.nextInt(3); n > 0; n--) {
+      attributes
+          .computeIfAbsent("attribute-" + random.nextInt(2), name -> new ArrayList<>())
+          .add(randomValue(random));
+    }
+    return attributes;
+  }
+
+  private static ItemFilter randomFilter(Random random, int depth) {
+    String attribute = "attribute-" + random.nextInt(3);
+    return switch (random.nextInt(depth == 0 ? 4 : 7)) {
+      case 0 -> new ItemFilter.Equals(attribute, randomValue(random));
+      case 1 -> new ItemFilter.In(attribute, Set.of(randomValue(random)));
+      case 2 ->
+          new ItemFilter.Range(
+              attribute,
+              random.nextInt(3) == 0 ? Double.NEGATIVE_INFINITY : random.nextInt(4) - 1,
+              random.nextInt(3) == 0 ? Double.POSITIVE_INFINITY : random.nextInt(4) - 1);
+      case 3 -> new ItemFilter.Ids(Set.of("item-" + random.nextInt(14)));
+      case 4 -> new ItemFilter.Not(randomFilter(random, depth - 1));
+      case 5 -> new ItemFilter.AllOf(randomFilters(random, depth - 1));
+      default -> new ItemFilter.AnyOf(randomFilters(random, depth - 1));
+    };
+  }
+
+  private static List<ItemFilter> randomFilters(Random random, int depth) {
+    return Stream.generate(() -> randomFilter(random, depth)).limit(random.nextInt(3)).toList();
   }
 
   private static LiveItems compacted(LiveItems before) {
