@@ -9,8 +9,8 @@ import java.time.Duration;
  * @param changes that a snapshot is published after; 0 for one to 50 items, 1,000 at least and
  *     5,000 at most
  * @param maxAge a snapshot is published when the last one is this old and anything has changed
- * @param busyShare of the time that publishing goes on while the machine is busy, above 0, at most
- *     1
+ * @param busyShare of the time that publishing goes on while the machine is busy and the next
+ *     snapshot is not due yet, above 0, at most 1
  */
 public record SnapshotSettings(int keep, int changes, Duration maxAge, double busyShare) {
   public SnapshotSettings {
