@@ -176,11 +176,11 @@ final class CodedItems {
 
   private LegalItems find(LiveItems items, LiveTrie trie, @Nullable ItemFilter filter) {
     if (filter == null) {
-      return trie.legal(trie.snapshot().legal(), item -> true, new int[0]);
+      return trie.legal();
     }
     LegalLeaves ofSnapshot =
         filters.get(items.matchingInSnapshot(filter), matching -> trie.snapshot().legal(matching));
-    return trie.legal(ofSnapshot, items.matchingInDelta(filter)::contains, new int[0]);
+    return trie.filtered(ofSnapshot, items.matchingInDelta(filter));
   }
 
   /** Why a question cannot be answered with an item; empty when it can, by its semantic id. */

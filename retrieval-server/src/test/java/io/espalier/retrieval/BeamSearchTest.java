@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.espalier.index.trie.Constraint;
+import io.espalier.index.trie.LegalItems;
 import io.espalier.index.trie.LegalLeaves;
 import io.espalier.index.trie.LiveTrie;
 import io.espalier.index.trie.SemanticIdTrie;
@@ -231,9 +232,9 @@ class BeamSearchTest {
                 earlier.put(item, random.nextBoolean() ? new int[0] : new int[levels]));
         live = live.after(earlier);
       }
-      return live.after(changes)
-          .legal(leaves, item -> !byFilter || matching.contains(item), ints(excluded))
-          .constraint();
+      live = live.after(changes);
+      LegalItems legalItems = byFilter ? live.filtered(leaves, matching) : live.legal();
+      return legalItems.without(ints(excluded)).constraint();
     }
 
     private static int[] ints(List<Integer> list) {

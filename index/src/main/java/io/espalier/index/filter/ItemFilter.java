@@ -53,13 +53,14 @@ public sealed interface ItemFilter {
   record Range(String attribute, double min, double max) implements ItemFilter {
     @Override
     public boolean test(String id, Map<String, List<AttributeValue>> attributes) {
-      return attributes.getOrDefault(attribute, List.of()).stream().anyMatch(this::holds);
-    }
-
-    private boolean holds(AttributeValue value) {
-      return value instanceof AttributeValue.Numeric(double number)
-          && number >= min
-          && number <= max;
+      for (AttributeValue value : attributes.getOrDefault(attribute, List.of())) {
+        if (value instanceof AttributeValue.Numeric(double number)
+            && number >= min
+            && number <= max) {
+          return true;
+        }
+      }
+      return false;
     }
 
     @Override

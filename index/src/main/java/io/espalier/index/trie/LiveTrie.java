@@ -3,7 +3,7 @@ package io.espalier.index.trie;
 import io.espalier.index.live.Renumbering;
 import java.util.Arrays;
 import java.util.Map;
-import java.util.function.IntPredicate;
+import org.roaringbitmap.PeekableIntIterator;
 import org.roaringbitmap.RoaringBitmap;
 
 /**
@@ -154,23 +154,32 @@ public final class LiveTrie {
     return snapshot.semanticId(item);
   }
 
+  /** The items that a request without a filter may end in. */
+  public LegalItems legal() {
+    return legal(snapshot.legal(), RoaringBitmap.bitmapOfRange(0, deltaItems.length));
+  }
+
   /**
    * The items that a request may end in.
    *
    * @param ofSnapshot the leaves of {@link #snapshot} that a filter allows; those of items that
    *     changed since do not count
-   * @param ofDelta whether the filter allows an item that changed
-   * @param excluded indices of items that are barred nevertheless, a few
+   * @param changed what the filter allows of the items that changed; others do not count
    */
-  public LegalItems legal(LegalLeaves ofSnapshot, IntPredicate ofDelta, int[] excluded) {
-    RoaringBitmap allowed = new RoaringBitmap();
-    for (int number = 0; number < deltaItems.length; number++) {
-      if (ofDelta.test(deltaItems[number])) {
-        allowed.add(number);
+  public LegalItems filtered(LegalLeaves ofSnapshot, RoaringBitmap changed) {
+    RoaringBitmap numbers = new RoaringBitmap();
+    PeekableIntIterator allowed = changed.getIntIterator();
+    for (int number = 0; number < deltaItems.length && allowed.hasNext(); number++) {
+      allowed.advanceIfNeeded(deltaItems[number]);
+      if (allowed.hasNext() && allowed.peekNext() == deltaItems[number]) {
+        numbers.add(number);
       }
     }
+    return legal(ofSnapshot, numbers);
+  }
+
+  private LegalItems legal(LegalLeaves ofSnapshot, RoaringBitmap numbers) {
     return LegalItems.of(
-            snapshot, ofSnapshot.withoutLeaves(outdatedLeaves), delta, deltaItems, allowed)
-        .without(excluded);
+        snapshot, ofSnapshot.withoutLeaves(outdatedLeaves), delta, deltaItems, numbers);
   }
 }
