@@ -84,6 +84,7 @@ public final class KafkaLog implements RecordLog {
       opened.add(lease);
       TopicReader reader = new TopicReader(address, patience);
       opened.add(reader);
+      reader.pass(lease.sweep());
       return new KafkaLog(address, patience, topic, lease, reader, first);
     } catch (RuntimeException e) {
       opened.reversed().forEach(part -> close(part, e));
