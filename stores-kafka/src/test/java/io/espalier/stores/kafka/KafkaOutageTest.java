@@ -38,6 +38,8 @@ import org.junit.jupiter.api.io.TempDir;
 
 class KafkaOutageTest {
   private static final Duration PATIENCE = Duration.ofSeconds(2);
+  // So many failures in a row are no outage any more.
+  private static final int HOPELESS = 5000;
   private static final int OUTAGES = Integer.getInteger("espalier.kafka.outages", 4);
 
   @TempDir static Path folder;
@@ -117,6 +119,7 @@ class KafkaOutageTest {
     public Boolean call() throws InterruptedException {
       long end = log.end();
       boolean stale = false;
+      int inARow = 0;
       for (int batch = 0; !stop; batch++) {
         List<byte[]> records = new ArrayList<>();
         for (int i = 0; i <= batch % 3; i++) {
@@ -134,11 +137,15 @@ class KafkaOutageTest {
           for (byte[] record : records) {
             acknowledged.put(++end, new String(record, StandardCharsets.UTF_8));
           }
+          inARow = 0;
           wrote();
         } catch (LostLeaseException e) {
           throw e;
         } catch (LogException e) {
           failures++;
+          if (++inARow == HOPELESS) {
+            throw e;
+          }
           Thread.sleep(20);
         }
       }
@@ -192,12 +199,13 @@ class KafkaOutageTest {
     }
   }
 
+  /** Appends a record as soon as that is possible again. */
   private static long appendAtLast(KafkaLog log, byte[] record) throws InterruptedException {
     for (int attempt = 1; ; attempt++) {
       try {
         return log.append(List.of(record));
       } catch (LogException e) {
-        if (e instanceof LostLeaseException || attempt == 1000) {
+        if (e instanceof LostLeaseException || attempt == HOPELESS) {
           throw e;
         }
         Thread.sleep(20);
