@@ -84,6 +84,8 @@ public final class KafkaLog implements RecordLog {
       opened.add(lease);
       TopicReader reader = new TopicReader(address, patience);
       opened.add(reader);
+      // What the holder before left open would be no record now and one later.
+      reader.pass(lease.sweep());
       return new KafkaLog(address, patience, topic, lease, reader, first);
     } catch (RuntimeException e) {
       opened.reversed().forEach(part -> close(part, e));

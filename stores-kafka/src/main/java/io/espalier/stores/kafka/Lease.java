@@ -6,9 +6,11 @@ import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.Future;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerConfig;
 import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.clients.producer.RecordMetadata;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.errors.InterruptException;
 import org.apache.kafka.common.errors.InvalidProducerEpochException;
@@ -48,8 +50,9 @@ final class Lease implements AutoCloseable {
   private enum Doubt {
     NONE,
     COMMIT_ASKED,
-    COMMITTED_UNSEEN,
-    ABORT_ASKED
+    ABORT_ASKED,
+    // The broker says so; readers have not seen it.
+    ENDED
   }
 
   private Lease(KafkaAddress address, Duration patience, KafkaProducer<byte[], byte[]> producer) {
@@ -91,6 +94,31 @@ final class Lease implements AutoCloseable {
   }
 
   /**
+   * Makes the broker end what this lease, or one before it, has in the topic without an end.
+   *
+   * <p>A broker that comes back can hold a transaction for ended of which it never told the topic
+   * (KAFKA-20734). Readers then wait before its records for ever, and the end of the lease's next
+   * transaction decides theirs too: a batch that was given up would come with the next one. So a
+   * record is written and given up. What comes before it was in the log already, or never is.
+   *
+   * @return the record's place in the topic; when readers are past it, it has worked
+   */
+  long sweep() {
+    synchronized (writing) {
+      producer.beginTransaction();
+      doubt = Doubt.ABORT_ASKED;
+      Future<RecordMetadata> sent =
+          producer.send(new ProducerRecord<>(address.topic(), 0, key(0), new byte[0]));
+      producer.flush();
+      undo();
+      if (sent.state() == Future.State.FAILED) {
+        throw new KafkaException(sent.exceptionNow());
+      }
+      return sent.resultNow().offset();
+    }
+  }
+
+  /**
    * Says in an empty topic where the numbers of its records begin, so that it is the same log
    * whoever opens it next. It says nothing once another has the lease: then that one does.
    */
@@ -116,9 +144,12 @@ final class Lease implements AutoCloseable {
     return ByteBuffer.allocate(Long.BYTES).putLong(number).array();
   }
 
-  /** Tells what the last record is, however it came there. */
+  /** Tells what the last record is, however it came there, and that nothing else hangs. */
   void wrote(long last) {
-    assigned = last;
+    synchronized (writing) {
+      assigned = last;
+      doubt = Doubt.NONE;
+    }
   }
 
   /** Whether nobody else is known to have taken it. */
@@ -151,9 +182,9 @@ final class Lease implements AutoCloseable {
       long last = before + records.size();
       assigned = last;
       send(records);
-      doubt = Doubt.COMMIT_ASKED;
       commit();
-      see(tail);
+      await(() -> tail.await(last, patience), "record " + last + " was written and");
+      doubt = Doubt.NONE;
       return last;
     }
   }
@@ -173,9 +204,10 @@ final class Lease implements AutoCloseable {
   }
 
   private void commit() {
+    doubt = Doubt.COMMIT_ASKED;
     try {
       producer.commitTransaction();
-      doubt = Doubt.COMMITTED_UNSEEN;
+      doubt = Doubt.ENDED;
     } catch (TimeoutException | InterruptException e) {
       throw problem(e);
     } catch (KafkaException | IllegalStateException e) {
@@ -188,7 +220,6 @@ final class Lease implements AutoCloseable {
     if (isFenced(reason)) {
       throw lose(reason);
     }
-    doubt = Doubt.ABORT_ASKED;
     try {
       undo();
     } catch (TimeoutException | InterruptException e) {
@@ -201,9 +232,9 @@ final class Lease implements AutoCloseable {
   }
 
   private void undo() {
+    doubt = Doubt.ABORT_ASKED;
     producer.abortTransaction();
-    doubt = Doubt.NONE;
-    assigned = before;
+    doubt = Doubt.ENDED;
   }
 
   private static boolean isFenced(Throwable failure) {
@@ -221,45 +252,50 @@ final class Lease implements AutoCloseable {
     return new LostLeaseException(address + ": another writer has taken it over", reason);
   }
 
-  /** Waits until readers see what was committed. */
-  private void see(Tail tail) {
+  /**
+   * Finds out what became of the batch before, or undoes it. If it is in the log, who appends now
+   * does not know so, and is told to look again.
+   */
+  private void settle(Tail tail) {
+    if (doubt == Doubt.NONE) {
+      return;
+    }
+    if (doubt == Doubt.COMMIT_ASKED) {
+      commit();
+    }
     try {
-      if (!tail.await(assigned, patience)) {
-        throw new LogException(
-            "%s: record %d was written and did not come back within %d ms"
-                .formatted(address, assigned, patience.toMillis()));
+      if (doubt == Doubt.ABORT_ASKED) {
+        undo();
       }
-      doubt = Doubt.NONE;
+      long at = sweep();
+      await(() -> tail.awaitPlace(at, patience), "what is in the topic up to " + at);
+    } catch (KafkaException | IllegalStateException e) {
+      throw isFenced(e) ? lose(e) : problem(e);
+    }
+    doubt = Doubt.NONE;
+    if (tail.end() >= assigned) {
+      throw new LogException(
+          "%s: a batch of which nothing was known was written after all, up to %d (expected: a look"
+                  .formatted(address, assigned)
+              + " at the end before the next append)");
+    }
+    assigned = before;
+  }
+
+  private void await(Waiting waiting, String what) {
+    try {
+      if (!waiting.done()) {
+        throw new LogException(
+            "%s: %s did not come back within %d ms".formatted(address, what, patience.toMillis()));
+      }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new LogException(address + ": interrupted", e);
     }
   }
 
-  /**
-   * Finds out what became of the batch before. If it is in the log, who appends now does not know
-   * so, and is told to look again.
-   */
-  private void settle(Tail tail) {
-    if (doubt == Doubt.NONE) {
-      return;
-    }
-    if (doubt == Doubt.ABORT_ASKED) {
-      try {
-        undo();
-        return;
-      } catch (KafkaException | IllegalStateException e) {
-        throw isFenced(e) ? lose(e) : problem(e);
-      }
-    }
-    if (doubt == Doubt.COMMIT_ASKED) {
-      commit();
-    }
-    see(tail);
-    throw new LogException(
-        "%s: a batch of which nothing was known was written after all, up to %d (expected: a look"
-                .formatted(address, assigned)
-            + " at the end before the next append)");
+  private interface Waiting {
+    boolean done() throws InterruptedException;
   }
 
   private LogException problem(RuntimeException failure) {

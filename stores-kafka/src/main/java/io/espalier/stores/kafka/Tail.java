@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
 import org.apache.kafka.clients.consumer.OffsetOutOfRangeException;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.errors.WakeupException;
@@ -32,9 +33,10 @@ final class Tail implements AutoCloseable {
   private final ConcurrentSkipListMap<Long, ByteBuffer> newest = new ConcurrentSkipListMap<>();
   private int newestBytes;
   private volatile boolean closed;
-  // Guarded by this, as are the three below.
+  // Guarded by this, as are the four below.
   private long end;
   private TopicReader.@Nullable Placed last;
+  private long position;
   private long heard = System.nanoTime();
   private @Nullable String failure;
 
@@ -69,7 +71,7 @@ final class Tail implements AutoCloseable {
           // Nothing came: is anybody there?
           var unused = reader.end();
         }
-        take(records);
+        take(records, records.isEmpty() ? reader.position() : records.getLast().at() + 1);
         lost = false;
       } catch (WakeupException e) {
         // Closed.
@@ -95,7 +97,7 @@ final class Tail implements AutoCloseable {
     }
   }
 
-  private synchronized void take(List<TopicReader.Placed> records) {
+  private synchronized void take(List<TopicReader.Placed> records, long next) {
     heard = System.nanoTime();
     for (TopicReader.Placed record : records) {
       if (record.offset() != end + 1) {
@@ -108,9 +110,8 @@ final class Tail implements AutoCloseable {
       places.pass(record);
       keep(record);
     }
-    if (!records.isEmpty()) {
-      notifyAll();
-    }
+    position = next;
+    notifyAll();
   }
 
   private void keep(TopicReader.Placed record) {
@@ -174,14 +175,24 @@ final class Tail implements AutoCloseable {
     return last;
   }
 
-  synchronized boolean await(long offset, Duration wait) throws InterruptedException {
+  boolean await(long offset, Duration wait) throws InterruptedException {
+    return await(() -> end >= offset, wait);
+  }
+
+  /** Waits until all that is in the topic up to a place of Kafka's came by. */
+  boolean awaitPlace(long at, Duration wait) throws InterruptedException {
+    return await(() -> position > at, wait);
+  }
+
+  private synchronized boolean await(BooleanSupplier come, Duration wait)
+      throws InterruptedException {
     long until = System.nanoTime() + wait.toNanos();
     for (long left = wait.toNanos();
-        end < offset && failure == null && left > 0;
+        !come.getAsBoolean() && failure == null && left > 0;
         left = until - System.nanoTime()) {
       TimeUnit.NANOSECONDS.timedWait(this, left);
     }
-    return end >= offset;
+    return come.getAsBoolean();
   }
 
   /** Records up to one, of those that are at hand; empty when the first is not. */

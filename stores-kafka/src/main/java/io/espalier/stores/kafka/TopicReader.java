@@ -116,6 +116,14 @@ final class TopicReader implements AutoCloseable {
     return records;
   }
 
+  /** Waits until all is decided up to a place; reads on after it. */
+  void pass(long at) {
+    seek(at);
+    for (Deadline left = new Deadline(); position() <= at; left.check()) {
+      var unused = poll(POLL);
+    }
+  }
+
   /** The first record from a place on; null when there is none yet. */
   @Nullable Placed firstFrom(long at) {
     long end = end();

@@ -40,6 +40,9 @@ final class Broker implements AutoCloseable {
         """
         process.roles=broker,controller
         node.id=1
+        # Who was killed is let in again when its session before is over.
+        broker.heartbeat.interval.ms=200
+        broker.session.timeout.ms=1000
         controller.quorum.voters=1@127.0.0.1:%1$d
         controller.listener.names=CONTROLLER
         listeners=PLAIN://127.0.0.1:%2$d,SASL://127.0.0.1:%3$d,CONTROLLER://127.0.0.1:%1$d
