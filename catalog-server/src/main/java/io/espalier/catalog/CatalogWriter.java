@@ -10,6 +10,7 @@ import io.espalier.stores.log.LogException;
 import io.espalier.stores.log.LogRecord;
 import io.espalier.stores.log.LostLeaseException;
 import io.espalier.stores.log.RecordLog;
+import io.grpc.Context;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -21,6 +22,7 @@ import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
@@ -183,8 +185,14 @@ final class CatalogWriter implements AutoCloseable {
    * Writes that the catalogue is what it was at a snapshot.
    *
    * @param then what is to be done before any other change is written
+   * @throws CancellationException when the caller gave up before it was begun
    */
   synchronized long rollBack(long snapshot, SnapshotPublisher.Append.Then then) throws IOException {
+    // It may have waited for a snapshot to be published: nobody expects it any more then.
+    if (Context.current().isCancelled()) {
+      throw new CancellationException("rollback: its caller gave up before it was begun");
+    }
+    then.begin(records.end() + 1);
     stale = true;
     long offset = records.append(List.of(ChangeMessages.rolledBack(snapshot).toByteArray()));
     then.with(offset);
