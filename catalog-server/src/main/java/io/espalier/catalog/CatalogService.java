@@ -32,6 +32,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Queue;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -82,15 +83,17 @@ final class CatalogService extends CatalogServiceGrpc.CatalogServiceImplBase {
       String id = update.hasUpsert() ? update.getUpsert().getId() : update.getRemove();
       Optional<String> error = UpdateRules.check(update);
       if (error.isPresent()) {
-        return CompletableFuture.completedFuture(
-            UpdateResponse.newBuilder().setItemId(id).setError(error.get()).build());
+        return CompletableFuture.completedFuture(refused(id, error.get()));
       }
       CatalogChange change =
           update.hasUpsert()
               ? new CatalogChange.Upsert(ChangeMessages.read(update.getUpsert()), Map.of())
               : new CatalogChange.Removal(id);
       try {
-        return writer.submit(change).thenApply(CatalogService::accepted);
+        return writer
+            .submit(change)
+            .thenApply(CatalogService::accepted)
+            .exceptionally(failure -> refused(id, failure));
       } catch (InterruptedException e) {
         Thread.currentThread().interrupt();
         throw RequestException.unavailable("the catalogue's writer is stopping");
@@ -103,7 +106,7 @@ final class CatalogService extends CatalogServiceGrpc.CatalogServiceImplBase {
           responses.onNext(pending.remove().join());
         } catch (RuntimeException e) {
           ended = true;
-          Throwable cause = e.getCause() == null ? e : e.getCause();
+          Throwable cause = cause(e);
           responses.onError(
               cause instanceof RequestException refusal
                   ? refusal.code().toStatus().withDescription(refusal.getMessage()).asException()
@@ -134,6 +137,23 @@ final class CatalogService extends CatalogServiceGrpc.CatalogServiceImplBase {
   // The call itself hears that its caller is gone only once this method returns.
   private static boolean gone() {
     return Context.current().isCancelled();
+  }
+
+  private static UpdateResponse refused(String id, String error) {
+    return UpdateResponse.newBuilder().setItemId(id).setError(error).build();
+  }
+
+  /** What is the change's own fault ends no stream. */
+  private static UpdateResponse refused(String id, Throwable failure) {
+    if (cause(failure) instanceof RequestException refusal
+        && refusal.code() == Status.Code.INVALID_ARGUMENT) {
+      return refused(id, String.valueOf(refusal.getMessage()));
+    }
+    throw new CompletionException(cause(failure));
+  }
+
+  private static Throwable cause(Throwable failure) {
+    return failure.getCause() == null ? failure : failure.getCause();
   }
 
   private static UpdateResponse accepted(CatalogWriter.Accepted accepted) {

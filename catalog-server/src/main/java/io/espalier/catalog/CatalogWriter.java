@@ -64,7 +64,12 @@ final class CatalogWriter implements AutoCloseable {
   record Accepted(long offset, CatalogChange change, Map<BundleId, String> withoutId) {}
 
   /** A change with the ids that its item was given, and why some bundles could give it none. */
-  private record Coded(CatalogChange change, Map<BundleId, String> withoutId) {}
+  private record Coded(
+      CompletableFuture<Accepted> done, CatalogChange change, Map<BundleId, String> withoutId) {
+    byte[] payload() {
+      return ChangeMessages.write(change).toByteArray();
+    }
+  }
 
   private CatalogWriter(
       RecordLog records,
@@ -147,7 +152,12 @@ final class CatalogWriter implements AutoCloseable {
     }
   }
 
-  /** Queues a change; waits for room in the queue. */
+  /**
+   * Queues a change; waits for room in the queue.
+   *
+   * @return fails with a {@link RequestException}, INVALID_ARGUMENT when the change itself is at
+   *     fault
+   */
   CompletableFuture<Accepted> submit(CatalogChange change) throws InterruptedException {
     CompletableFuture<Accepted> done = new CompletableFuture<>();
     Waiting waiting = new Waiting(change, done);
@@ -200,8 +210,6 @@ final class CatalogWriter implements AutoCloseable {
   }
 
   private synchronized void write(List<Waiting> batch) {
-    List<Coded> changes = new ArrayList<>();
-    List<byte[]> payloads = new ArrayList<>();
     try {
       if (stale) {
         replay();
@@ -209,34 +217,45 @@ final class CatalogWriter implements AutoCloseable {
       }
       prepare(batch);
       stale = true;
-      for (Waiting waiting : batch) {
-        Coded coded = code(waiting.change());
-        learn(coded.change());
-        changes.add(coded);
-        payloads.add(ChangeMessages.write(coded.change()).toByteArray());
-      }
-      long last = records.append(payloads);
-      stale = false;
-      drift = figures();
-      for (int i = 0; i < batch.size(); i++) {
-        long offset = last - batch.size() + 1 + i;
-        Coded coded = changes.get(i);
-        batch.get(i).done().complete(new Accepted(offset, coded.change(), coded.withoutId()));
-      }
+      append(coded(batch));
     } catch (LostLeaseException e) {
       refuse(batch, RequestException.failedPrecondition("another writer has this catalogue"), e);
-    } catch (ModelException e) {
-      refuse(
-          batch,
-          RequestException.unavailable(
-              "the models that give items their ids cannot be run at present"),
-          e);
-    } catch (RuntimeException e) {
+    } catch (LogException e) {
       refuse(
           batch,
           RequestException.unavailable("the catalogue's log cannot be written at present"),
           e);
+    } catch (RuntimeException e) {
+      refuse(
+          batch, RequestException.unavailable("the catalogue's writer failed at these changes"), e);
     }
+  }
+
+  /** The changes of a batch that can be written; the others are refused, each for itself. */
+  private List<Coded> coded(List<Waiting> batch) {
+    List<Coded> written = new ArrayList<>(batch.size());
+    for (Waiting waiting : batch) {
+      try {
+        Coded coded = code(waiting);
+        learn(coded.change());
+        written.add(coded);
+      } catch (RequestException refusal) {
+        waiting.done().completeExceptionally(refusal);
+      }
+    }
+    return written;
+  }
+
+  private void append(List<Coded> changes) {
+    if (!changes.isEmpty()) {
+      long offset = records.append(changes.stream().map(Coded::payload).toList()) - changes.size();
+      for (Coded coded : changes) {
+        offset++;
+        coded.done().complete(new Accepted(offset, coded.change(), coded.withoutId()));
+      }
+    }
+    stale = false;
+    drift = figures();
   }
 
   private static void refuse(
@@ -255,22 +274,41 @@ final class CatalogWriter implements AutoCloseable {
     coders.values().forEach(coder -> coder.prepare(items));
   }
 
-  private Coded code(CatalogChange change) {
-    if (!(change instanceof CatalogChange.Upsert upsert)) {
-      return new Coded(change, Map.of());
+  private Coded code(Waiting waiting) {
+    if (!(waiting.change() instanceof CatalogChange.Upsert upsert)) {
+      return new Coded(waiting.done(), waiting.change(), Map.of());
     }
     Map<BundleId, List<Integer>> ids = HashMap.newHashMap(coders.size());
     Map<BundleId, String> without = new TreeMap<>();
     coders.forEach(
         (bundle, coder) -> {
-          ItemCoder.Coding coding = coder.assign(upsert.item());
+          ItemCoder.Coding coding = assign(bundle, coder, upsert.item());
           if (coding.codes().isEmpty()) {
             without.put(bundle, coding.reason());
           } else {
             ids.put(bundle, coding.codes());
           }
         });
-    return new Coded(new CatalogChange.Upsert(upsert.item(), ids), without);
+    return new Coded(waiting.done(), new CatalogChange.Upsert(upsert.item(), ids), without);
+  }
+
+  private static ItemCoder.Coding assign(BundleId bundle, ItemCoder coder, CatalogItem item) {
+    try {
+      return coder.assign(item);
+    } catch (RuntimeException e) {
+      if (ItemCoder.isOutage(e)) {
+        throw RequestException.unavailable(
+            "%s: its model, which gives items their ids, cannot be run at present"
+                .formatted(bundle));
+      }
+      if (!(e instanceof ModelException)) {
+        log.error("{}: item {} cannot be given an id", bundle, item.id(), e);
+      }
+      throw RequestException.invalidArgument(
+          "%s: its model fails on the item's text (expected: title, brand and category that it can"
+                  .formatted(bundle)
+              + " read)");
+    }
   }
 
   private Map<BundleId, CodeDrift.Figures> figures() {
