@@ -65,9 +65,12 @@ final class CatalogWriter implements AutoCloseable {
 
   /** A change with the ids that its item was given, and why some bundles could give it none. */
   private record Coded(
-      CompletableFuture<Accepted> done, CatalogChange change, Map<BundleId, String> withoutId) {
-    byte[] payload() {
-      return ChangeMessages.write(change).toByteArray();
+      CompletableFuture<Accepted> done,
+      CatalogChange change,
+      Map<BundleId, String> withoutId,
+      Change message) {
+    static Coded of(Waiting waiting, CatalogChange change, Map<BundleId, String> withoutId) {
+      return new Coded(waiting.done(), change, withoutId, ChangeMessages.write(change));
     }
   }
 
@@ -237,6 +240,11 @@ final class CatalogWriter implements AutoCloseable {
     for (Waiting waiting : batch) {
       try {
         Coded coded = code(waiting);
+        UpdateRules.bytes(coded.message().getSerializedSize())
+            .ifPresent(
+                error -> {
+                  throw RequestException.invalidArgument(error);
+                });
         learn(coded.change());
         written.add(coded);
       } catch (RequestException refusal) {
@@ -248,7 +256,9 @@ final class CatalogWriter implements AutoCloseable {
 
   private void append(List<Coded> changes) {
     if (!changes.isEmpty()) {
-      long offset = records.append(changes.stream().map(Coded::payload).toList()) - changes.size();
+      List<byte[]> payloads =
+          changes.stream().map(coded -> coded.message().toByteArray()).toList();
+      long offset = records.append(payloads) - changes.size();
       for (Coded coded : changes) {
         offset++;
         coded.done().complete(new Accepted(offset, coded.change(), coded.withoutId()));
@@ -276,7 +286,7 @@ final class CatalogWriter implements AutoCloseable {
 
   private Coded code(Waiting waiting) {
     if (!(waiting.change() instanceof CatalogChange.Upsert upsert)) {
-      return new Coded(waiting.done(), waiting.change(), Map.of());
+      return Coded.of(waiting, waiting.change(), Map.of());
     }
     Map<BundleId, List<Integer>> ids = HashMap.newHashMap(coders.size());
     Map<BundleId, String> without = new TreeMap<>();
@@ -289,7 +299,7 @@ final class CatalogWriter implements AutoCloseable {
             ids.put(bundle, coding.codes());
           }
         });
-    return new Coded(waiting.done(), new CatalogChange.Upsert(upsert.item(), ids), without);
+    return Coded.of(waiting, new CatalogChange.Upsert(upsert.item(), ids), without);
   }
 
   private static ItemCoder.Coding assign(BundleId bundle, ItemCoder coder, CatalogItem item) {

@@ -1,5 +1,6 @@
 package io.espalier.cli.cluster;
 
+import io.espalier.catalog.CatalogComponent;
 import io.espalier.inference.embedded.EmbeddedModelRunner;
 import io.espalier.router.StageChannels;
 import io.espalier.server.ClientChannels;
@@ -43,7 +44,7 @@ public final class Cluster implements AutoCloseable {
             servers.catalog(tcp.catalog(), tcp.catalogLog(), runner, nothing).build();
         start(writer);
         this.catalogTarget = writer.target();
-        catalog = open(writer.target());
+        catalog = open(writer.target(), CatalogComponent.MAX_MESSAGE_BYTES);
       }
       start(
           servers.retrieval(inside, runner, nothing, catalog).buildInProcess(name + "-retrieval"));
@@ -105,7 +106,14 @@ public final class Cluster implements AutoCloseable {
   }
 
   private ManagedChannel open(String target) {
-    ManagedChannel channel = ClientChannels.open(target);
+    return opened(ClientChannels.open(target));
+  }
+
+  private ManagedChannel open(String target, int maxMessageBytes) {
+    return opened(ClientChannels.open(target, "", maxMessageBytes));
+  }
+
+  private ManagedChannel opened(ManagedChannel channel) {
     parts.push(channel::shutdownNow);
     return channel;
   }

@@ -1,0 +1,147 @@
+package io.espalier.catalog;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.espalier.bundles.BundleId;
+import io.espalier.catalog.v1.CatalogServiceGrpc;
+import io.espalier.catalog.v1.FollowRequest;
+import io.espalier.catalog.v1.FollowResponse;
+import io.espalier.catalog.v1.Item;
+import io.espalier.catalog.v1.UpdateRequest;
+import io.espalier.catalog.v1.UpdateResponse;
+import io.espalier.catalog.v1.Value;
+import io.espalier.testing.MemoryLog;
+import io.espalier.testing.ServedStage;
+import io.grpc.stub.BlockingClientCall;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.Iterator;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/** Changes that are too large, in a log that is short of nothing. */
+class CatalogServiceTest {
+  private static final int MAX_BYTES = 1 << 20;
+  // A bundle whose ids are long: an item that it knows is larger in the log than in its request.
+  private static final BundleId WORDY = BundleId.parse("wordy@1");
+  private static final List<Integer> LONG_ID = Collections.nCopies(100, 1);
+
+  private final MemoryLog log = new MemoryLog(1);
+  private CatalogWriter writer;
+  private ServedStage stage;
+
+  @BeforeEach
+  void start() throws IOException {
+    writer =
+        CatalogWriter.start(
+            log, Map.of(WORDY, new ItemCoder(Map.of("trained", LONG_ID), null)), Optional::empty);
+    stage = ServedStage.of("catalog", new CatalogService(writer, log, null));
+  }
+
+  @AfterEach
+  void close() {
+    stage.close();
+    writer.close();
+  }
+
+  @Test
+  void update_changesBeyondTheLimit_areRefusedAndTheStreamGoesOn() throws Exception {
+    Item longName = item("x").toBuilder().putAttributes("n".repeat(4_194_200), flag()).build();
+    Item large = filled("x", MAX_BYTES + 1);
+
+    List<UpdateResponse> answers =
+        update(
+            upsert(longName),
+            upsert(item("x").toBuilder().putAttributes("", flag()).build()),
+            upsert(large),
+            upsert(filled("trained", MAX_BYTES)),
+            upsert(filled("x", MAX_BYTES)),
+            upsert(item("x").toBuilder().putAttributes("n".repeat(128), flag()).build()));
+
+    assertThat(answers.stream().map(UpdateResponse::getError))
+        .containsExactly(
+            "attributes: a name of 4194200 characters (expected: 1 to 128)",
+            "attributes: a name of 0 characters (expected: 1 to 128)",
+            "change: 1048577 bytes (expected: at most 1048576)",
+            "change: 1048689 bytes (expected: at most 1048576)",
+            "",
+            "");
+    assertThat(answers.stream().map(UpdateResponse::getOffset))
+        .containsExactly(0L, 0L, 0L, 0L, 1L, 2L);
+  }
+
+  @Test
+  void follow_manyLargeChanges_comeInMessagesThatAChannelTakes() throws Exception {
+    Item[] items = new Item[20];
+    for (int i = 0; i < items.length; i++) {
+      items[i] = filled("item-" + i, MAX_BYTES - i * 50_000);
+    }
+    for (Item item : items) {
+      assertThat(update(upsert(item)).getFirst().getError()).isEmpty();
+    }
+
+    Iterator<FollowResponse> responses =
+        CatalogServiceGrpc.newBlockingStub(stage.channel())
+            .follow(FollowRequest.getDefaultInstance());
+    for (int next = 0; next < items.length; ) {
+      FollowResponse response = responses.next();
+      assertThat(response.getSerializedSize()).isLessThan(2 * MAX_BYTES);
+      for (var change : response.getChangesList()) {
+        assertThat(change.getUpsert()).isEqualTo(items[next++]);
+      }
+    }
+  }
+
+  private List<UpdateResponse> update(UpdateRequest... changes) throws Exception {
+    BlockingClientCall<UpdateRequest, UpdateResponse> call =
+        CatalogServiceGrpc.newBlockingV2Stub(stage.channel()).update();
+    for (UpdateRequest change : changes) {
+      call.write(change);
+    }
+    call.halfClose();
+    List<UpdateResponse> answers = new ArrayList<>();
+    for (UpdateResponse answer = call.read(); answer != null; answer = call.read()) {
+      answers.add(answer);
+    }
+    return answers;
+  }
+
+  private static UpdateRequest upsert(Item item) {
+    return UpdateRequest.newBuilder().setUpsert(item).build();
+  }
+
+  private static Item item(String id) {
+    return Item.newBuilder().setId(id).build();
+  }
+
+  /** An item whose upsert is of so many bytes. */
+  private static Item filled(String id, int bytes) {
+    Item.Builder item = item(id).toBuilder();
+    for (int n = 0; size(item) < bytes - 8192; n++) {
+      item.putAttributes("attribute-%03d".formatted(n), text(6000));
+    }
+    int length = bytes - size(item);
+    do {
+      item.setDescription("x".repeat(length--));
+    } while (size(item) > bytes);
+    assertThat(size(item)).isEqualTo(bytes);
+    return item.build();
+  }
+
+  private static int size(Item.Builder item) {
+    return upsert(item.build()).getSerializedSize();
+  }
+
+  private static Value text(int length) {
+    return Value.newBuilder().setText("x".repeat(length)).build();
+  }
+
+  private static Value flag() {
+    return Value.newBuilder().setFlag(true).build();
+  }
+}
