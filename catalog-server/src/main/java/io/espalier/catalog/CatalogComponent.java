@@ -216,6 +216,7 @@ public final class CatalogComponent implements AutoCloseable {
     return server
         .service(service)
         .readiness("the right to write the catalogue", records::isWriter)
+        .readiness("the catalogue's writer", writer::isRunning)
         .exceptionRule(LogException.class, CatalogComponent::unread);
   }
 

@@ -2,6 +2,7 @@ package io.espalier.catalog;
 
 import com.google.protobuf.InvalidProtocolBufferException;
 import io.espalier.bundles.BundleId;
+import io.espalier.catalog.ChangeQueue.Waiting;
 import io.espalier.catalog.v1.Change;
 import io.espalier.inference.ModelException;
 import io.espalier.server.RequestException;
@@ -20,11 +21,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
-import java.util.concurrent.ArrayBlockingQueue;
-import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -39,20 +37,21 @@ import org.slf4j.LoggerFactory;
 final class CatalogWriter implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(CatalogWriter.class);
   private static final int QUEUED = 1024;
+  private static final long QUEUED_BYTES = 32 << 20;
   private static final int BATCH = 256;
+  private static final long BATCH_BYTES = 4 << 20;
+  private static final Duration POLL = Duration.ofMillis(50);
   private static final int READ_BYTES = 1 << 20;
 
   private final RecordLog records;
   private final Map<BundleId, ItemCoder> coders;
   private final Supplier<Optional<Snapshot>> newestSnapshot;
-  private final BlockingQueue<Waiting> queue = new ArrayBlockingQueue<>(QUEUED);
+  private final ChangeQueue queue = new ChangeQueue(QUEUED, QUEUED_BYTES);
   private final Thread thread;
   private volatile boolean closed;
   private volatile Map<BundleId, CodeDrift.Figures> drift = Map.of();
   // Whether the coders may know of changes that did not reach the log.
   private boolean stale;
-
-  private record Waiting(CatalogChange change, CompletableFuture<Accepted> done) {}
 
   /**
    * A change that is durable.
@@ -162,36 +161,45 @@ final class CatalogWriter implements AutoCloseable {
    *     fault
    */
   CompletableFuture<Accepted> submit(CatalogChange change) throws InterruptedException {
-    CompletableFuture<Accepted> done = new CompletableFuture<>();
-    Waiting waiting = new Waiting(change, done);
+    int bytes = ChangeMessages.write(change).getSerializedSize();
+    Waiting waiting = new Waiting(change, bytes, new CompletableFuture<>());
     while (!closed) {
-      if (queue.offer(waiting, 100, TimeUnit.MILLISECONDS)) {
+      if (queue.offer(waiting, POLL)) {
         if (closed && queue.remove(waiting)) {
           break;
         }
-        return done;
+        return waiting.done();
       }
     }
-    throw RequestException.unavailable("the catalogue's writer is stopping");
+    throw stopping();
+  }
+
+  private static RequestException stopping() {
+    return RequestException.unavailable("the catalogue's writer is stopping");
   }
 
   private void run() {
-    List<Waiting> batch = new ArrayList<>();
-    while (!closed || !queue.isEmpty()) {
-      batch.clear();
-      try {
-        Waiting first = queue.poll(Duration.ofMillis(50).toMillis(), TimeUnit.MILLISECONDS);
-        if (first == null) {
-          continue;
+    List<Waiting> batch = List.of();
+    try {
+      while (!closed || !queue.isEmpty()) {
+        batch = queue.take(BATCH, BATCH_BYTES, POLL);
+        if (!batch.isEmpty()) {
+          write(batch);
         }
-        batch.add(first);
-        queue.drainTo(batch, BATCH - 1);
-        write(batch);
-      } catch (InterruptedException e) {
-        Thread.currentThread().interrupt();
-        return;
       }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    } finally {
+      // Whatever ends this thread, nobody waits for it from here on.
+      closed = true;
+      fail(batch, stopping());
+      fail(queue.takeAll(), stopping());
     }
+  }
+
+  /** Whether changes are written; never again once they are not. */
+  boolean isRunning() {
+    return !closed;
   }
 
   /**
@@ -228,7 +236,8 @@ final class CatalogWriter implements AutoCloseable {
           batch,
           RequestException.unavailable("the catalogue's log cannot be written at present"),
           e);
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | Error e) {
+      // Even where memory is short the next batch may fare better.
       refuse(
           batch, RequestException.unavailable("the catalogue's writer failed at these changes"), e);
     }
@@ -268,10 +277,14 @@ final class CatalogWriter implements AutoCloseable {
     drift = figures();
   }
 
-  private static void refuse(
-      List<Waiting> batch, RequestException refusal, RuntimeException reason) {
-    log.error("{} changes were not written", batch.size(), reason);
-    batch.forEach(waiting -> waiting.done().completeExceptionally(refusal));
+  private static void refuse(List<Waiting> batch, RequestException refusal, Throwable reason) {
+    fail(batch, refusal);
+    log.error("up to {} changes were not written", batch.size(), reason);
+  }
+
+  /** Tells those that were told nothing yet. */
+  private static void fail(List<Waiting> changes, RequestException refusal) {
+    changes.forEach(waiting -> waiting.done().completeExceptionally(refusal));
   }
 
   private void prepare(List<Waiting> batch) {

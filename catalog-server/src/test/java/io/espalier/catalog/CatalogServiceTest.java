@@ -1,8 +1,10 @@
 package io.espalier.catalog;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.espalier.bundles.BundleId;
+import io.espalier.bundles.BundleRepository;
 import io.espalier.catalog.v1.CatalogServiceGrpc;
 import io.espalier.catalog.v1.FollowRequest;
 import io.espalier.catalog.v1.FollowResponse;
@@ -10,10 +12,18 @@ import io.espalier.catalog.v1.Item;
 import io.espalier.catalog.v1.UpdateRequest;
 import io.espalier.catalog.v1.UpdateResponse;
 import io.espalier.catalog.v1.Value;
+import io.espalier.server.EspalierServer;
+import io.espalier.server.ServerConfig;
+import io.espalier.testing.FunctionRunner;
 import io.espalier.testing.MemoryLog;
 import io.espalier.testing.ServedStage;
+import io.grpc.StatusException;
 import io.grpc.stub.BlockingClientCall;
+import io.grpc.stub.StreamObserver;
+import io.opentelemetry.api.OpenTelemetry;
 import java.io.IOException;
+import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.Iterator;
@@ -24,7 +34,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/** Changes that are too large, in a log that is short of nothing. */
+/** Changes that are too large or too many, and a writer that is short of memory. */
 class CatalogServiceTest {
   private static final int MAX_BYTES = 1 << 20;
   // A bundle whose ids are long: an item that it knows is larger in the log than in its request.
@@ -76,6 +86,74 @@ class CatalogServiceTest {
   }
 
   @Test
+  void update_writerIsShortOfMemory_saysSoAndGoesOn() throws Exception {
+    log.failWith(new OutOfMemoryError("the fake heap"));
+
+    assertThatThrownBy(() -> update(remove("x")))
+        .isInstanceOf(StatusException.class)
+        .hasMessage("UNAVAILABLE: the catalogue's writer failed at these changes");
+
+    assertThat(update(remove("x")).getFirst().getOffset()).isEqualTo(1);
+    assertThat(writer.isRunning()).isTrue();
+  }
+
+  @Test
+  void update_writerHasStopped_isRefusedAndTheServerIsNotReady() throws Exception {
+    BundleRepository repository =
+        BundleRepository.open(
+            Path.of(System.getProperty("espalier.root", "..")).resolve("model-repo"));
+    CatalogComponent component =
+        CatalogComponent.start(
+            repository,
+            List.of(),
+            log,
+            new FunctionRunner(),
+            OpenTelemetry.noop().getMeter("test"));
+    EspalierServer server =
+        component
+            .install(EspalierServer.builder("catalog", ServerConfig.defaults()))
+            .buildInProcess("stopped");
+    assertThat(server.unready()).isEmpty();
+    component.close();
+    assertThat(server.unready()).containsExactly("the catalogue's writer");
+    server.close();
+    writer.close();
+
+    assertThatThrownBy(() -> update(remove("x")))
+        .isInstanceOf(StatusException.class)
+        .hasMessage("UNAVAILABLE: the catalogue's writer is stopping");
+  }
+
+  @Test
+  void send_writerDoesNotAnswer_givesUp() throws Exception {
+    try (ServedStage silent = ServedStage.of("silent", new Silent())) {
+      CatalogClient client = new CatalogClient(silent.channel(), Duration.ofMillis(1));
+
+      assertThatThrownBy(() -> client.send(List.of(new CatalogChange.Removal("x"))))
+          .isInstanceOf(StatusException.class)
+          .hasMessageStartingWith(
+              "DEADLINE_EXCEEDED: the catalogue's writer has not answered for 0 s");
+    }
+  }
+
+  /** A writer that takes everything and answers nothing. */
+  private static final class Silent extends CatalogServiceGrpc.CatalogServiceImplBase {
+    @Override
+    public StreamObserver<UpdateRequest> update(StreamObserver<UpdateResponse> responses) {
+      return new StreamObserver<>() {
+        @Override
+        public void onNext(UpdateRequest change) {}
+
+        @Override
+        public void onError(Throwable failure) {}
+
+        @Override
+        public void onCompleted() {}
+      };
+    }
+  }
+
+  @Test
   void follow_manyLargeChanges_comeInMessagesThatAChannelTakes() throws Exception {
     Item[] items = new Item[20];
     for (int i = 0; i < items.length; i++) {
@@ -113,6 +191,10 @@ class CatalogServiceTest {
 
   private static UpdateRequest upsert(Item item) {
     return UpdateRequest.newBuilder().setUpsert(item).build();
+  }
+
+  private static UpdateRequest remove(String id) {
+    return UpdateRequest.newBuilder().setRemove(id).build();
   }
 
   private static Item item(String id) {
