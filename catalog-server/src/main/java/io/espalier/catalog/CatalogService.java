@@ -41,6 +41,8 @@ import org.slf4j.LoggerFactory;
 final class CatalogService extends CatalogServiceGrpc.CatalogServiceImplBase {
   private static final Logger log = LoggerFactory.getLogger(CatalogService.class);
   private static final int FOLLOW_BYTES = 1 << 20;
+  // Answers that wait for a caller to read them.
+  private static final int MOST_UNREAD = 1024;
   // How often an idle follower hears that it is up to date.
   private static final Duration HEARTBEAT = Duration.ofSeconds(1);
 
@@ -56,27 +58,44 @@ final class CatalogService extends CatalogServiceGrpc.CatalogServiceImplBase {
 
   @Override
   public StreamObserver<UpdateRequest> update(StreamObserver<UpdateResponse> responses) {
-    return new Updates(responses);
+    return new Updates((ServerCallStreamObserver<UpdateResponse>) responses);
   }
 
-  /** Answers in the order of the changes, whichever is known first. */
+  /**
+   * Answers in the order of the changes, whichever is known first; takes no more of them from a
+   * caller who leaves too many answers unread.
+   */
   private final class Updates implements StreamObserver<UpdateRequest> {
-    private final StreamObserver<UpdateResponse> responses;
+    private final ServerCallStreamObserver<UpdateResponse> responses;
     private final Queue<CompletableFuture<UpdateResponse>> pending = new ArrayDeque<>();
+    // Whether the next change has been asked for and did not come yet.
+    private boolean asked;
     private boolean complete;
     private boolean ended;
 
-    Updates(StreamObserver<UpdateResponse> responses) {
+    Updates(ServerCallStreamObserver<UpdateResponse> responses) {
       this.responses = responses;
+      responses.disableAutoRequest();
+      responses.setOnReadyHandler(this::flush);
+      ask();
     }
 
     @Override
     public void onNext(UpdateRequest update) {
       CompletableFuture<UpdateResponse> answer = answer(update);
       synchronized (this) {
+        asked = false;
         pending.add(answer);
+        ask();
       }
       var unused = answer.whenComplete((response, failure) -> flush());
+    }
+
+    private synchronized void ask() {
+      if (!asked && !complete && !ended && pending.size() < MOST_UNREAD) {
+        asked = true;
+        responses.request(1);
+      }
     }
 
     private CompletableFuture<UpdateResponse> answer(UpdateRequest update) {
@@ -101,7 +120,7 @@ final class CatalogService extends CatalogServiceGrpc.CatalogServiceImplBase {
     }
 
     private synchronized void flush() {
-      while (!ended && !pending.isEmpty() && pending.element().isDone()) {
+      while (!ended && responses.isReady() && !pending.isEmpty() && pending.element().isDone()) {
         try {
           responses.onNext(pending.remove().join());
         } catch (RuntimeException e) {
@@ -117,6 +136,7 @@ final class CatalogService extends CatalogServiceGrpc.CatalogServiceImplBase {
         ended = true;
         responses.onCompleted();
       }
+      ask();
     }
 
     @Override
@@ -140,7 +160,7 @@ final class CatalogService extends CatalogServiceGrpc.CatalogServiceImplBase {
   }
 
   private static UpdateResponse refused(String id, String error) {
-    return UpdateResponse.newBuilder().setItemId(id).setError(error).build();
+    return UpdateResponse.newBuilder().setItemId(UpdateRules.shown(id)).setError(error).build();
   }
 
   /** What is the change's own fault ends no stream. */

@@ -56,6 +56,14 @@ final class UpdateRules {
                 + " (expected: 1 to 256 characters without tab or line break)");
   }
 
+  /** As much of an id as one may have. */
+  static String shown(String id) {
+    if (id.length() <= MAX_ID) {
+      return id;
+    }
+    return id.substring(0, Character.isHighSurrogate(id.charAt(MAX_ID - 1)) ? MAX_ID - 1 : MAX_ID);
+  }
+
   private static Optional<String> text(String field, String text) {
     return text.length() <= MAX_TEXT
         ? Optional.empty()

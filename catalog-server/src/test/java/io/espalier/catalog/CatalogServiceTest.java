@@ -17,7 +17,14 @@ import io.espalier.server.ServerConfig;
 import io.espalier.testing.FunctionRunner;
 import io.espalier.testing.MemoryLog;
 import io.espalier.testing.ServedStage;
+import io.grpc.CallOptions;
+import io.grpc.ClientCall;
+import io.grpc.ManagedChannel;
+import io.grpc.Metadata;
+import io.grpc.Server;
 import io.grpc.StatusException;
+import io.grpc.inprocess.InProcessChannelBuilder;
+import io.grpc.inprocess.InProcessServerBuilder;
 import io.grpc.stub.BlockingClientCall;
 import io.grpc.stub.StreamObserver;
 import io.opentelemetry.api.OpenTelemetry;
@@ -30,6 +37,7 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.UUID;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -83,6 +91,64 @@ class CatalogServiceTest {
             "");
     assertThat(answers.stream().map(UpdateResponse::getOffset))
         .containsExactly(0L, 0L, 0L, 0L, 1L, 2L);
+  }
+
+  /** Over a transport that has no thread of its own, so that what is not asked for stays here. */
+  @Test
+  void update_callerWhoDoesNotRead_isTakenNoMoreChangesFromUntilHeDoes() throws Exception {
+    String name = UUID.randomUUID().toString();
+    Server server =
+        InProcessServerBuilder.forName(name)
+            .directExecutor()
+            .addService(new CatalogService(writer, log, null))
+            .build()
+            .start();
+    ManagedChannel channel = InProcessChannelBuilder.forName(name).directExecutor().build();
+    try {
+      ClientCall<UpdateRequest, UpdateResponse> call =
+          channel.newCall(CatalogServiceGrpc.getUpdateMethod(), CallOptions.DEFAULT);
+      List<UpdateResponse> answers = new ArrayList<>();
+      call.start(
+          new ClientCall.Listener<>() {
+            @Override
+            public void onMessage(UpdateResponse answer) {
+              answers.add(answer);
+            }
+          },
+          new Metadata());
+      UpdateRequest bad = remove("\uD83D\uDE00".repeat(1000));
+      int sent = 0;
+      for (; call.isReady() && sent < 10_000; sent++) {
+        call.sendMessage(bad);
+      }
+      assertThat(sent).isEqualTo(1024);
+
+      for (int read = 1; read <= 500; read++) {
+        call.request(1);
+        assertThat(answers).hasSize(read);
+        assertThat(call.isReady()).isTrue();
+        call.sendMessage(bad);
+        assertThat(call.isReady()).isFalse();
+      }
+      call.halfClose();
+      call.request(10_000);
+      assertThat(answers).hasSize(1524);
+      assertThat(answers)
+          .allSatisfy(
+              answer -> {
+                assertThat(answer.getItemId()).isEqualTo("\uD83D\uDE00".repeat(128));
+                assertThat(answer.getError()).startsWith("remove: 2000 characters");
+              });
+    } finally {
+      channel.shutdownNow();
+      server.shutdownNow();
+    }
+  }
+
+  @Test
+  void shown_idCutWithinACharacter_endsBeforeIt() {
+    assertThat(UpdateRules.shown("x" + "\uD83D\uDE00".repeat(1000)))
+        .isEqualTo("x" + "\uD83D\uDE00".repeat(127));
   }
 
   @Test
