@@ -31,13 +31,15 @@ public final class Cluster implements AutoCloseable {
   private Cluster(StageServers servers, UserStateStore users, @Nullable Listening tcp)
       throws IOException {
     String name = "espalier-" + ProcessHandle.current().pid() + "-" + NUMBERS.incrementAndGet();
-    ServerConfig inside = ServerConfig.defaults();
     try {
       EmbeddedModelRunner runner = servers.runner();
       parts.push(runner);
       // The runner is shared: it closes after all stages.
       AutoCloseable nothing = () -> {};
-      start(servers.rewrite(inside, runner, nothing).buildInProcess(name + "-rewrite"));
+      start(
+          servers
+              .rewrite(Stage.REWRITE.config(), runner, nothing)
+              .buildInProcess(name + "-rewrite"));
       ManagedChannel catalog = null;
       if (tcp != null) {
         EspalierServer writer =
@@ -47,15 +49,23 @@ public final class Cluster implements AutoCloseable {
         catalog = open(writer.target(), CatalogComponent.MAX_MESSAGE_BYTES);
       }
       start(
-          servers.retrieval(inside, runner, nothing, catalog).buildInProcess(name + "-retrieval"));
-      start(servers.ranking(inside, runner, nothing).buildInProcess(name + "-ranking"));
+          servers
+              .retrieval(Stage.RETRIEVAL.config(), runner, nothing, catalog)
+              .buildInProcess(name + "-retrieval"));
+      start(
+          servers
+              .ranking(Stage.RANKING.config(), runner, nothing)
+              .buildInProcess(name + "-ranking"));
       this.stages =
           new StageChannels(
               open("in-process:" + name + "-rewrite"),
               open("in-process:" + name + "-retrieval"),
               open("in-process:" + name + "-ranking"));
       if (tcp == null) {
-        this.router = servers.router(inside, stages, users, null).buildInProcess(name + "-router");
+        this.router =
+            servers
+                .router(Stage.ROUTER.config(), stages, users, null)
+                .buildInProcess(name + "-router");
       } else {
         servers.warmUp(stages);
         this.router = servers.router(tcp.router(), stages, users, catalog).build();
