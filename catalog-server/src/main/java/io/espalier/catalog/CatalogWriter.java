@@ -249,11 +249,10 @@ final class CatalogWriter implements AutoCloseable {
     for (Waiting waiting : batch) {
       try {
         Coded coded = code(waiting);
-        UpdateRules.bytes(coded.message().getSerializedSize())
-            .ifPresent(
-                error -> {
-                  throw RequestException.invalidArgument(error);
-                });
+        Optional<String> tooLarge = UpdateRules.bytes(coded.message().getSerializedSize());
+        if (tooLarge.isPresent()) {
+          throw RequestException.invalidArgument(tooLarge.get());
+        }
         learn(coded.change());
         written.add(coded);
       } catch (RequestException refusal) {
@@ -264,17 +263,15 @@ final class CatalogWriter implements AutoCloseable {
   }
 
   private void append(List<Coded> changes) {
-    if (!changes.isEmpty()) {
-      List<byte[]> payloads =
-          changes.stream().map(coded -> coded.message().toByteArray()).toList();
-      long offset = records.append(payloads) - changes.size();
-      for (Coded coded : changes) {
-        offset++;
-        coded.done().complete(new Accepted(offset, coded.change(), coded.withoutId()));
-      }
-    }
+    List<byte[]> payloads = changes.stream().map(coded -> coded.message().toByteArray()).toList();
+    long last = payloads.isEmpty() ? 0 : records.append(payloads);
     stale = false;
     drift = figures();
+    for (int i = 0; i < changes.size(); i++) {
+      long offset = last - changes.size() + 1 + i;
+      Coded coded = changes.get(i);
+      coded.done().complete(new Accepted(offset, coded.change(), coded.withoutId()));
+    }
   }
 
   private static void refuse(List<Waiting> batch, RequestException refusal, Throwable reason) {

@@ -14,7 +14,8 @@ final class UpdateRules {
   private static final int MAX_ATTRIBUTES = 256;
   // As a filter may name.
   private static final int MAX_NAME = 128;
-  private static final int MAX_BYTES = 1 << 20;
+  // A broker of Kafka takes 1 MiB with what it adds, unless it is told otherwise.
+  private static final int MAX_BYTES = 1_000_000;
 
   private UpdateRules() {}
 

@@ -44,7 +44,7 @@ import org.junit.jupiter.api.Test;
 
 /** Changes that are too large or too many, and a writer that is short of memory. */
 class CatalogServiceTest {
-  private static final int MAX_BYTES = 1 << 20;
+  private static final int MAX_BYTES = 1_000_000;
   // A bundle whose ids are long: an item that it knows is larger in the log than in its request.
   private static final BundleId WORDY = BundleId.parse("wordy@1");
   private static final List<Integer> LONG_ID = Collections.nCopies(100, 1);
@@ -85,8 +85,8 @@ class CatalogServiceTest {
         .containsExactly(
             "attributes: a name of 4194200 characters (expected: 1 to 128)",
             "attributes: a name of 0 characters (expected: 1 to 128)",
-            "change: 1048577 bytes (expected: at most 1048576)",
-            "change: 1048689 bytes (expected: at most 1048576)",
+            "change: 1000001 bytes (expected: at most 1000000)",
+            "change: 1000113 bytes (expected: at most 1000000)",
             "",
             "");
     assertThat(answers.stream().map(UpdateResponse::getOffset))
@@ -234,7 +234,7 @@ class CatalogServiceTest {
             .follow(FollowRequest.getDefaultInstance());
     for (int next = 0; next < items.length; ) {
       FollowResponse response = responses.next();
-      assertThat(response.getSerializedSize()).isLessThan(2 * MAX_BYTES);
+      assertThat(response.getSerializedSize()).isLessThan(1_100_000);
       for (var change : response.getChangesList()) {
         assertThat(change.getUpsert()).isEqualTo(items[next++]);
       }
