@@ -125,11 +125,8 @@ final class CatalogService extends CatalogServiceGrpc.CatalogServiceImplBase {
           responses.onNext(pending.remove().join());
         } catch (RuntimeException e) {
           ended = true;
-          Throwable cause = cause(e);
-          responses.onError(
-              cause instanceof RequestException refusal
-                  ? refusal.code().toStatus().withDescription(refusal.getMessage()).asException()
-                  : Status.INTERNAL.withCause(cause).asException());
+          // As a cause, since the server tells callers a refusal's words, and no other status's.
+          responses.onError(Status.INTERNAL.withCause(cause(e)).asException());
         }
       }
       if (complete && !ended && pending.isEmpty()) {
