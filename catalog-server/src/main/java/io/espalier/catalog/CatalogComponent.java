@@ -38,6 +38,12 @@ import org.slf4j.LoggerFactory;
 public final class CatalogComponent implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(CatalogComponent.class);
 
+  /**
+   * Bytes that one message of the service may have: what a channel to it should take. Far above
+   * what one has, since it has to take whatever the log holds.
+   */
+  public static final int MAX_MESSAGE_BYTES = 16 << 20;
+
   private static final String ASSIGN = "assign";
   private static final AttributeKey<String> BUNDLE = AttributeKey.stringKey("bundle");
 
@@ -210,6 +216,7 @@ public final class CatalogComponent implements AutoCloseable {
     return server
         .service(service)
         .readiness("the right to write the catalogue", records::isWriter)
+        .readiness("the catalogue's writer", writer::isRunning)
         .exceptionRule(LogException.class, CatalogComponent::unread);
   }
 

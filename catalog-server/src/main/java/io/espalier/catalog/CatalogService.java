@@ -32,6 +32,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Queue;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -40,6 +41,8 @@ import org.slf4j.LoggerFactory;
 final class CatalogService extends CatalogServiceGrpc.CatalogServiceImplBase {
   private static final Logger log = LoggerFactory.getLogger(CatalogService.class);
   private static final int FOLLOW_BYTES = 1 << 20;
+  // Answers that wait for a caller to read them.
+  private static final int MOST_UNREAD = 1024;
   // How often an idle follower hears that it is up to date.
   private static final Duration HEARTBEAT = Duration.ofSeconds(1);
 
@@ -55,42 +58,61 @@ final class CatalogService extends CatalogServiceGrpc.CatalogServiceImplBase {
 
   @Override
   public StreamObserver<UpdateRequest> update(StreamObserver<UpdateResponse> responses) {
-    return new Updates(responses);
+    return new Updates((ServerCallStreamObserver<UpdateResponse>) responses);
   }
 
-  /** Answers in the order of the changes, whichever is known first. */
+  /**
+   * Answers in the order of the changes, whichever is known first; takes no more of them from a
+   * caller who leaves too many answers unread.
+   */
   private final class Updates implements StreamObserver<UpdateRequest> {
-    private final StreamObserver<UpdateResponse> responses;
+    private final ServerCallStreamObserver<UpdateResponse> responses;
     private final Queue<CompletableFuture<UpdateResponse>> pending = new ArrayDeque<>();
+    // Whether the next change has been asked for and did not come yet.
+    private boolean asked;
     private boolean complete;
     private boolean ended;
 
-    Updates(StreamObserver<UpdateResponse> responses) {
+    Updates(ServerCallStreamObserver<UpdateResponse> responses) {
       this.responses = responses;
+      responses.disableAutoRequest();
+      responses.setOnReadyHandler(this::flush);
+      ask();
     }
 
     @Override
     public void onNext(UpdateRequest update) {
       CompletableFuture<UpdateResponse> answer = answer(update);
       synchronized (this) {
+        asked = false;
         pending.add(answer);
+        ask();
       }
       var unused = answer.whenComplete((response, failure) -> flush());
+    }
+
+    private synchronized void ask() {
+      if (!asked && !complete && !ended && pending.size() < MOST_UNREAD) {
+        asked = true;
+        responses.request(1);
+      }
     }
 
     private CompletableFuture<UpdateResponse> answer(UpdateRequest update) {
       String id = update.hasUpsert() ? update.getUpsert().getId() : update.getRemove();
       Optional<String> error = UpdateRules.check(update);
       if (error.isPresent()) {
-        return CompletableFuture.completedFuture(
-            UpdateResponse.newBuilder().setItemId(id).setError(error.get()).build());
+        return CompletableFuture.completedFuture(refused(id, error.get()));
       }
       CatalogChange change =
           update.hasUpsert()
               ? new CatalogChange.Upsert(ChangeMessages.read(update.getUpsert()), Map.of())
               : new CatalogChange.Removal(id);
       try {
-        return writer.submit(change).thenApply(CatalogService::accepted);
+        return writer
+            .submit(change)
+            .thenApply(CatalogService::accepted)
+            .exceptionally(failure -> refused(id, failure));
       } catch (InterruptedException e) {
         Thread.currentThread().interrupt();
         throw RequestException.unavailable("the catalogue's writer is stopping");
@@ -98,22 +120,20 @@ final class CatalogService extends CatalogServiceGrpc.CatalogServiceImplBase {
     }
 
     private synchronized void flush() {
-      while (!ended && !pending.isEmpty() && pending.element().isDone()) {
+      while (!ended && responses.isReady() && !pending.isEmpty() && pending.element().isDone()) {
         try {
           responses.onNext(pending.remove().join());
         } catch (RuntimeException e) {
           ended = true;
-          Throwable cause = e.getCause() == null ? e : e.getCause();
-          responses.onError(
-              cause instanceof RequestException refusal
-                  ? refusal.code().toStatus().withDescription(refusal.getMessage()).asException()
-                  : Status.INTERNAL.withCause(cause).asException());
+          // As a cause, since the server tells callers a refusal's words, and no other status's.
+          responses.onError(Status.INTERNAL.withCause(cause(e)).asException());
         }
       }
       if (complete && !ended && pending.isEmpty()) {
         ended = true;
         responses.onCompleted();
       }
+      ask();
     }
 
     @Override
@@ -134,6 +154,23 @@ final class CatalogService extends CatalogServiceGrpc.CatalogServiceImplBase {
   // The call itself hears that its caller is gone only once this method returns.
   private static boolean gone() {
     return Context.current().isCancelled();
+  }
+
+  private static UpdateResponse refused(String id, String error) {
+    return UpdateResponse.newBuilder().setItemId(UpdateRules.shown(id)).setError(error).build();
+  }
+
+  /** What is the change's own fault ends no stream. */
+  private static UpdateResponse refused(String id, Throwable failure) {
+    if (cause(failure) instanceof RequestException refusal
+        && refusal.code() == Status.Code.INVALID_ARGUMENT) {
+      return refused(id, String.valueOf(refusal.getMessage()));
+    }
+    throw new CompletionException(cause(failure));
+  }
+
+  private static Throwable cause(Throwable failure) {
+    return failure.getCause() == null ? failure : failure.getCause();
   }
 
   private static UpdateResponse accepted(CatalogWriter.Accepted accepted) {

@@ -2,6 +2,7 @@ package io.espalier.catalog;
 
 import com.google.protobuf.InvalidProtocolBufferException;
 import io.espalier.bundles.BundleId;
+import io.espalier.catalog.ChangeQueue.Waiting;
 import io.espalier.catalog.v1.Change;
 import io.espalier.inference.ModelException;
 import io.espalier.server.RequestException;
@@ -10,6 +11,7 @@ import io.espalier.stores.log.LogException;
 import io.espalier.stores.log.LogRecord;
 import io.espalier.stores.log.LostLeaseException;
 import io.espalier.stores.log.RecordLog;
+import io.grpc.Context;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -19,10 +21,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
-import java.util.concurrent.ArrayBlockingQueue;
-import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -37,20 +37,21 @@ import org.slf4j.LoggerFactory;
 final class CatalogWriter implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(CatalogWriter.class);
   private static final int QUEUED = 1024;
+  private static final long QUEUED_BYTES = 32 << 20;
   private static final int BATCH = 256;
+  private static final long BATCH_BYTES = 4 << 20;
+  private static final Duration POLL = Duration.ofMillis(50);
   private static final int READ_BYTES = 1 << 20;
 
   private final RecordLog records;
   private final Map<BundleId, ItemCoder> coders;
   private final Supplier<Optional<Snapshot>> newestSnapshot;
-  private final BlockingQueue<Waiting> queue = new ArrayBlockingQueue<>(QUEUED);
+  private final ChangeQueue queue = new ChangeQueue(QUEUED, QUEUED_BYTES);
   private final Thread thread;
   private volatile boolean closed;
   private volatile Map<BundleId, CodeDrift.Figures> drift = Map.of();
   // Whether the coders may know of changes that did not reach the log.
   private boolean stale;
-
-  private record Waiting(CatalogChange change, CompletableFuture<Accepted> done) {}
 
   /**
    * A change that is durable.
@@ -62,7 +63,15 @@ final class CatalogWriter implements AutoCloseable {
   record Accepted(long offset, CatalogChange change, Map<BundleId, String> withoutId) {}
 
   /** A change with the ids that its item was given, and why some bundles could give it none. */
-  private record Coded(CatalogChange change, Map<BundleId, String> withoutId) {}
+  private record Coded(
+      CompletableFuture<Accepted> done,
+      CatalogChange change,
+      Map<BundleId, String> withoutId,
+      Change message) {
+    static Coded of(Waiting waiting, CatalogChange change, Map<BundleId, String> withoutId) {
+      return new Coded(waiting.done(), change, withoutId, ChangeMessages.write(change));
+    }
+  }
 
   private CatalogWriter(
       RecordLog records,
@@ -145,46 +154,66 @@ final class CatalogWriter implements AutoCloseable {
     }
   }
 
-  /** Queues a change; waits for room in the queue. */
+  /**
+   * Queues a change; waits for room in the queue.
+   *
+   * @return fails with a {@link RequestException}, INVALID_ARGUMENT when the change itself is at
+   *     fault
+   */
   CompletableFuture<Accepted> submit(CatalogChange change) throws InterruptedException {
-    CompletableFuture<Accepted> done = new CompletableFuture<>();
-    Waiting waiting = new Waiting(change, done);
+    int bytes = ChangeMessages.write(change).getSerializedSize();
+    Waiting waiting = new Waiting(change, bytes, new CompletableFuture<>());
     while (!closed) {
-      if (queue.offer(waiting, 100, TimeUnit.MILLISECONDS)) {
+      if (queue.offer(waiting, POLL)) {
         if (closed && queue.remove(waiting)) {
           break;
         }
-        return done;
+        return waiting.done();
       }
     }
-    throw RequestException.unavailable("the catalogue's writer is stopping");
+    throw stopping();
+  }
+
+  private static RequestException stopping() {
+    return RequestException.unavailable("the catalogue's writer is stopping");
   }
 
   private void run() {
-    List<Waiting> batch = new ArrayList<>();
-    while (!closed || !queue.isEmpty()) {
-      batch.clear();
-      try {
-        Waiting first = queue.poll(Duration.ofMillis(50).toMillis(), TimeUnit.MILLISECONDS);
-        if (first == null) {
-          continue;
+    List<Waiting> batch = List.of();
+    try {
+      while (!closed || !queue.isEmpty()) {
+        batch = queue.take(BATCH, BATCH_BYTES, POLL);
+        if (!batch.isEmpty()) {
+          write(batch);
         }
-        batch.add(first);
-        queue.drainTo(batch, BATCH - 1);
-        write(batch);
-      } catch (InterruptedException e) {
-        Thread.currentThread().interrupt();
-        return;
       }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    } finally {
+      // Whatever ends this thread, nobody waits for it from here on.
+      closed = true;
+      fail(batch, stopping());
+      fail(queue.takeAll(), stopping());
     }
+  }
+
+  /** Whether changes are written; never again once they are not. */
+  boolean isRunning() {
+    return !closed;
   }
 
   /**
    * Writes that the catalogue is what it was at a snapshot.
    *
    * @param then what is to be done before any other change is written
+   * @throws CancellationException when the caller gave up before it was begun
    */
   synchronized long rollBack(long snapshot, SnapshotPublisher.Append.Then then) throws IOException {
+    // It may have waited for a snapshot to be published: nobody expects it any more then.
+    if (Context.current().isCancelled()) {
+      throw new CancellationException("rollback: its caller gave up before it was begun");
+    }
+    then.begin(records.end() + 1);
     stale = true;
     long offset = records.append(List.of(ChangeMessages.rolledBack(snapshot).toByteArray()));
     then.with(offset);
@@ -192,8 +221,6 @@ final class CatalogWriter implements AutoCloseable {
   }
 
   private synchronized void write(List<Waiting> batch) {
-    List<Coded> changes = new ArrayList<>();
-    List<byte[]> payloads = new ArrayList<>();
     try {
       if (stale) {
         replay();
@@ -201,40 +228,60 @@ final class CatalogWriter implements AutoCloseable {
       }
       prepare(batch);
       stale = true;
-      for (Waiting waiting : batch) {
-        Coded coded = code(waiting.change());
-        learn(coded.change());
-        changes.add(coded);
-        payloads.add(ChangeMessages.write(coded.change()).toByteArray());
-      }
-      long last = records.append(payloads);
-      stale = false;
-      drift = figures();
-      for (int i = 0; i < batch.size(); i++) {
-        long offset = last - batch.size() + 1 + i;
-        Coded coded = changes.get(i);
-        batch.get(i).done().complete(new Accepted(offset, coded.change(), coded.withoutId()));
-      }
+      append(coded(batch));
     } catch (LostLeaseException e) {
       refuse(batch, RequestException.failedPrecondition("another writer has this catalogue"), e);
-    } catch (ModelException e) {
-      refuse(
-          batch,
-          RequestException.unavailable(
-              "the models that give items their ids cannot be run at present"),
-          e);
-    } catch (RuntimeException e) {
+    } catch (LogException e) {
       refuse(
           batch,
           RequestException.unavailable("the catalogue's log cannot be written at present"),
           e);
+    } catch (RuntimeException | Error e) {
+      // Even where memory is short the next batch may fare better.
+      refuse(
+          batch, RequestException.unavailable("the catalogue's writer failed at these changes"), e);
     }
   }
 
-  private static void refuse(
-      List<Waiting> batch, RequestException refusal, RuntimeException reason) {
-    log.error("{} changes were not written", batch.size(), reason);
-    batch.forEach(waiting -> waiting.done().completeExceptionally(refusal));
+  /** The changes of a batch that can be written; the others are refused, each for itself. */
+  private List<Coded> coded(List<Waiting> batch) {
+    List<Coded> written = new ArrayList<>(batch.size());
+    for (Waiting waiting : batch) {
+      try {
+        Coded coded = code(waiting);
+        Optional<String> tooLarge = UpdateRules.bytes(coded.message().getSerializedSize());
+        if (tooLarge.isPresent()) {
+          throw RequestException.invalidArgument(tooLarge.get());
+        }
+        learn(coded.change());
+        written.add(coded);
+      } catch (RequestException refusal) {
+        waiting.done().completeExceptionally(refusal);
+      }
+    }
+    return written;
+  }
+
+  private void append(List<Coded> changes) {
+    List<byte[]> payloads = changes.stream().map(coded -> coded.message().toByteArray()).toList();
+    long last = payloads.isEmpty() ? 0 : records.append(payloads);
+    stale = false;
+    drift = figures();
+    for (int i = 0; i < changes.size(); i++) {
+      long offset = last - changes.size() + 1 + i;
+      Coded coded = changes.get(i);
+      coded.done().complete(new Accepted(offset, coded.change(), coded.withoutId()));
+    }
+  }
+
+  private static void refuse(List<Waiting> batch, RequestException refusal, Throwable reason) {
+    fail(batch, refusal);
+    log.error("up to {} changes were not written", batch.size(), reason);
+  }
+
+  /** Tells those that were told nothing yet. */
+  private static void fail(List<Waiting> changes, RequestException refusal) {
+    changes.forEach(waiting -> waiting.done().completeExceptionally(refusal));
   }
 
   private void prepare(List<Waiting> batch) {
@@ -247,22 +294,41 @@ final class CatalogWriter implements AutoCloseable {
     coders.values().forEach(coder -> coder.prepare(items));
   }
 
-  private Coded code(CatalogChange change) {
-    if (!(change instanceof CatalogChange.Upsert upsert)) {
-      return new Coded(change, Map.of());
+  private Coded code(Waiting waiting) {
+    if (!(waiting.change() instanceof CatalogChange.Upsert upsert)) {
+      return Coded.of(waiting, waiting.change(), Map.of());
     }
     Map<BundleId, List<Integer>> ids = HashMap.newHashMap(coders.size());
     Map<BundleId, String> without = new TreeMap<>();
     coders.forEach(
         (bundle, coder) -> {
-          ItemCoder.Coding coding = coder.assign(upsert.item());
+          ItemCoder.Coding coding = assign(bundle, coder, upsert.item());
           if (coding.codes().isEmpty()) {
             without.put(bundle, coding.reason());
           } else {
             ids.put(bundle, coding.codes());
           }
         });
-    return new Coded(new CatalogChange.Upsert(upsert.item(), ids), without);
+    return Coded.of(waiting, new CatalogChange.Upsert(upsert.item(), ids), without);
+  }
+
+  private static ItemCoder.Coding assign(BundleId bundle, ItemCoder coder, CatalogItem item) {
+    try {
+      return coder.assign(item);
+    } catch (RuntimeException e) {
+      if (ItemCoder.isOutage(e)) {
+        throw RequestException.unavailable(
+            "%s: its model, which gives items their ids, cannot be run at present"
+                .formatted(bundle));
+      }
+      if (!(e instanceof ModelException)) {
+        log.error("{}: item {} cannot be given an id", bundle, item.id(), e);
+      }
+      throw RequestException.invalidArgument(
+          "%s: its model fails on the item's text (expected: title, brand and category that it can"
+                  .formatted(bundle)
+              + " read)");
+    }
   }
 
   private Map<BundleId, CodeDrift.Figures> figures() {

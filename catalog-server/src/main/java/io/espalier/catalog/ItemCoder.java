@@ -1,5 +1,6 @@
 package io.espalier.catalog;
 
+import io.espalier.inference.ModelException;
 import io.espalier.stores.catalog.CatalogItem;
 import java.util.Collection;
 import java.util.HashMap;
@@ -8,6 +9,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Gives items their semantic ids in one version of a bundle: the bundle's own for the items that it
@@ -15,6 +18,8 @@ import org.jspecify.annotations.Nullable;
  * another's sake, and one whose text stays keeps its id.
  */
 final class ItemCoder implements AutoCloseable {
+  private static final Logger log = LoggerFactory.getLogger(ItemCoder.class);
+
   private final Map<String, List<Integer>> table;
   private final @Nullable NewItems newItems;
   private final Map<String, Known> assigned = new HashMap<>();
@@ -22,7 +27,9 @@ final class ItemCoder implements AutoCloseable {
   private final Map<List<Integer>, Integer> uses = new HashMap<>();
   private final Set<List<Integer>> trained;
   private final CodeDrift drift;
-  private Map<String, float[]> vectors = Map.of();
+  // Of the texts last prepared for: where each lies, or why the model could not tell.
+  private final Map<String, float[]> vectors = new HashMap<>();
+  private final Map<String, RuntimeException> failures = new HashMap<>();
 
   /**
    * What tells the ids of items that a bundle was not trained on.
@@ -55,9 +62,13 @@ final class ItemCoder implements AutoCloseable {
     this.drift = new CodeDrift(table.values());
   }
 
-  /** Gets ready to code items, with one run of the model for all of them. */
+  /**
+   * Gets ready to code items, with one run of the model for all of them; what fails is told when an
+   * item that needs it is coded.
+   */
   void prepare(Collection<CatalogItem> items) {
-    vectors = Map.of();
+    vectors.clear();
+    failures.clear();
     if (newItems != null) {
       Set<String> texts = new HashSet<>();
       for (CatalogItem item : items) {
@@ -67,8 +78,32 @@ final class ItemCoder implements AutoCloseable {
           texts.add(text);
         }
       }
-      vectors = newItems.vectors().encode(texts);
+      encode(newItems.vectors(), List.copyOf(texts));
     }
+  }
+
+  /** Halves texts that the model fails on until one stands alone: none fails for another's sake. */
+  private void encode(TextVectors model, List<String> texts) {
+    try {
+      vectors.putAll(model.encode(texts));
+    } catch (RuntimeException e) {
+      if (texts.size() == 1 || isOutage(e)) {
+        log.warn("{} texts of items cannot be turned into vectors", texts.size(), e);
+        texts.forEach(text -> failures.put(text, e));
+      } else {
+        encode(model, texts.subList(0, texts.size() / 2));
+        encode(model, texts.subList(texts.size() / 2, texts.size()));
+      }
+    }
+  }
+
+  /** Whether a model's failure has nothing to do with what it was asked. */
+  static boolean isOutage(RuntimeException failure) {
+    return failure instanceof ModelException model
+        && switch (model.reason()) {
+          case UNKNOWN_MODEL, NOT_READY, QUEUE_FULL, EXPIRED -> true;
+          case INVALID_INPUT, FAILED -> false;
+        };
   }
 
   /** Whether the bundle was trained on an item: nothing has to be known of it. */
@@ -76,7 +111,11 @@ final class ItemCoder implements AutoCloseable {
     return table.containsKey(id);
   }
 
-  /** The codes of an item that was among those last prepared for. */
+  /**
+   * The codes of an item that was among those last prepared for.
+   *
+   * @throws ModelException when the model could not be run, as is any failure on its text
+   */
   Coding assign(CatalogItem item) {
     List<Integer> own = table.get(item.id());
     if (own != null) {
@@ -93,11 +132,15 @@ final class ItemCoder implements AutoCloseable {
     if (known != null && known.text().equals(text)) {
       return new Coding(known.codes(), "");
     }
-    float[] vector = vectors.get(text);
-    if (vector == null) {
+    if (!vectors.containsKey(text) && !failures.containsKey(text)) {
       // An earlier change of the same batch may have taken the text that the item had before.
-      vector = newItems.vectors().encode(List.of(text)).get(text);
+      encode(newItems.vectors(), List.of(text));
     }
+    RuntimeException failure = failures.get(text);
+    if (failure != null) {
+      throw failure;
+    }
+    float[] vector = vectors.get(text);
     return vector == null
         ? new Coding(List.of(), "it knows no word of the item's text")
         : new Coding(code(newItems.book(), vector, known), "");

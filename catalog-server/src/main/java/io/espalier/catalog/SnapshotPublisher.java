@@ -42,8 +42,8 @@ final class SnapshotPublisher implements AutoCloseable {
   private volatile boolean closed;
   // The newest snapshot; written under this object's lock.
   private volatile Snapshot last;
-  // Whether a return is in the log that is not published yet.
-  private volatile boolean unsettled;
+  // Where the log has, or may have, a return that is not published yet; 0 where nowhere.
+  private volatile long doubted;
 
   private SnapshotPublisher(
       RecordLog records,
@@ -153,6 +153,9 @@ final class SnapshotPublisher implements AutoCloseable {
           changes.add(new LoggedChange(record.offset(), ChangeMessages.read(message)));
         }
       }
+      if (from > doubted) {
+        doubted = 0;
+      }
     }
     return changes;
   }
@@ -173,7 +176,7 @@ final class SnapshotPublisher implements AutoCloseable {
     Snapshot same = wanted.at(manifest);
     store.publish(manifest);
     last = same;
-    unsettled = false;
+    doubted = 0;
     log.info("offset {}: the catalogue is that of offset {} again", offset, wanted.offset());
     clear();
   }
@@ -184,7 +187,7 @@ final class SnapshotPublisher implements AutoCloseable {
         Snapshot now = last;
         long due = now.offset() + settings.changesAllowed(now.manifest().itemCount());
         boolean many = records.await(due, POLL);
-        if (closed || !(many || unsettled || isOld(now))) {
+        if (closed || !(many || mayHaveReturned() || isOld(now))) {
           continue;
         }
         publish();
@@ -196,6 +199,12 @@ final class SnapshotPublisher implements AutoCloseable {
         pause();
       }
     }
+  }
+
+  /** Whether a return that nobody knows the fate of is in the log, or another record instead. */
+  private boolean mayHaveReturned() {
+    long at = doubted;
+    return at > 0 && records.end() >= at;
   }
 
   private boolean isOld(Snapshot snapshot) {
@@ -285,8 +294,12 @@ final class SnapshotPublisher implements AutoCloseable {
    * @return the offset of the return
    * @throws RequestException when there is no such snapshot, or it does not fit or verify
    * @throws IOException when the return is in the log, but could not be published; it is later
+   * @throws LogException when it could not be written, or nobody knows; if it was, it is published
    */
   synchronized long rollBack(long to, Append append) throws IOException {
+    if (mayHaveReturned()) {
+      since();
+    }
     SnapshotManifest wanted =
         store.manifests().stream()
             .filter(manifest -> manifest.offset() == to)
@@ -308,9 +321,20 @@ final class SnapshotPublisher implements AutoCloseable {
           "snapshot_offset: " + to + " does not verify (expected: a sound snapshot)");
     }
     return append.append(
-        offset -> {
-          unsettled = true;
-          settle(offset, opened);
+        new Append.Then() {
+          @Override
+          public void begin(long offset) {
+            if (mayHaveReturned()) {
+              throw RequestException.unavailable("an earlier rollback is not published yet");
+            }
+            // An append that fails may have got in all the same.
+            doubted = offset;
+          }
+
+          @Override
+          public void with(long offset) throws IOException {
+            settle(offset, opened);
+          }
         });
   }
 
@@ -332,6 +356,10 @@ final class SnapshotPublisher implements AutoCloseable {
 
     /** What is done with the offset of the return. */
     interface Then {
+      /** It is about to be appended there. */
+      void begin(long offset);
+
+      /** It is in the log. */
       void with(long offset) throws IOException;
     }
   }

@@ -12,15 +12,26 @@ final class UpdateRules {
   private static final int MAX_TEXT = 8192;
   private static final int MAX_CATEGORY = 32;
   private static final int MAX_ATTRIBUTES = 256;
+  // As a filter may name.
+  private static final int MAX_NAME = 128;
+  // A broker of Kafka takes 1 MiB with what it adds, unless it is told otherwise.
+  private static final int MAX_BYTES = 1_000_000;
 
   private UpdateRules() {}
 
   static Optional<String> check(UpdateRequest update) {
     return switch (update.getChangeCase()) {
-      case UPSERT -> check(update.getUpsert());
+      case UPSERT -> check(update.getUpsert()).or(() -> bytes(update.getSerializedSize()));
       case REMOVE -> id("remove", update.getRemove());
       case CHANGE_NOT_SET -> Optional.of("change: not set (expected: upsert or remove)");
     };
+  }
+
+  /** What is wrong with so many bytes of a change, as it came or as the log would keep it. */
+  static Optional<String> bytes(int bytes) {
+    return bytes <= MAX_BYTES
+        ? Optional.empty()
+        : Optional.of("change: " + bytes + " bytes (expected: at most " + MAX_BYTES + ")");
   }
 
   private static Optional<String> check(Item item) {
@@ -44,6 +55,14 @@ final class UpdateRules {
                 + ": "
                 + (id.length() > MAX_ID ? id.length() + " characters" : "\"" + id + "\"")
                 + " (expected: 1 to 256 characters without tab or line break)");
+  }
+
+  /** As much of an id as one may have. */
+  static String shown(String id) {
+    if (id.length() <= MAX_ID) {
+      return id;
+    }
+    return id.substring(0, Character.isHighSurrogate(id.charAt(MAX_ID - 1)) ? MAX_ID - 1 : MAX_ID);
   }
 
   private static Optional<String> text(String field, String text) {
@@ -73,7 +92,13 @@ final class UpdateRules {
       return Optional.of("attributes: " + attributes.size() + " (expected: at most 256)");
     }
     for (Map.Entry<String, Value> attribute : attributes.entrySet()) {
-      String field = "attributes." + attribute.getKey();
+      String name = attribute.getKey();
+      int length = name.codePointCount(0, name.length());
+      if (length < 1 || length > MAX_NAME) {
+        return Optional.of(
+            "attributes: a name of " + length + " characters (expected: 1 to " + MAX_NAME + ")");
+      }
+      String field = "attributes." + name;
       Value value = attribute.getValue();
       switch (value.getKindCase()) {
         case KIND_NOT_SET -> {

@@ -4,13 +4,18 @@ import io.espalier.bundles.Bundle;
 import io.espalier.bundles.BundleId;
 import io.espalier.bundles.BundleRepository;
 import io.espalier.index.vector.FloatMatrix;
+import io.espalier.inference.ModelException;
 import io.espalier.inference.Tensor;
 import io.espalier.testing.FunctionRunner;
 import java.nio.LongBuffer;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.Collection;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.stream.Collectors;
 
 /** The shop's tokenizer, a model that adds tokens up, and codebooks of one number a code. */
 final class AddedTokens {
@@ -22,6 +27,8 @@ final class AddedTokens {
       BundleRepository.open(
               Path.of(System.getProperty("espalier.root", "..")).resolve("model-repo"))
           .get(BundleId.parse("shop-tiger@1"));
+
+  private final Map<String, List<Long>> known = new HashMap<>();
 
   AddedTokens() {
     runner.model(bundle.model("assign"), AddedTokens::add);
@@ -41,6 +48,36 @@ final class AddedTokens {
     return new ItemCoder.NewItems(
         TextVectors.open(bundle, runner, 1),
         new CodeBook(levels, new FloatMatrix(centroids.length, 1, centroids), trained, listed));
+  }
+
+  /** Makes the model fail as a whole on every run that has one of these words among its texts. */
+  void failOn(Set<String> words) {
+    Set<List<Long>> bad = words.stream().map(this::tokens).collect(Collectors.toSet());
+    runner.model(
+        bundle.model("assign"),
+        inputs -> {
+          Tensor ids = inputs.getOrDefault("input_ids", Tensor.ofLongs(new long[0], 0, 0));
+          LongBuffer tokens = ids.longs();
+          while (tokens.hasRemaining()) {
+            long[] row = new long[ids.dim(1)];
+            tokens.get(row);
+            // Shorter texts end in zeros.
+            if (bad.contains(Arrays.stream(row).filter(token -> token != 0).boxed().toList())) {
+              throw new ModelException(ModelException.Reason.FAILED, "the fake cannot read that");
+            }
+          }
+          return add(inputs);
+        });
+  }
+
+  private List<Long> tokens(String word) {
+    return known.computeIfAbsent(
+        word,
+        text -> {
+          try (TextVectors vectors = TextVectors.open(bundle, runner, 1)) {
+            return Arrays.stream(vectors.tokens(text)).filter(token -> token != 0).boxed().toList();
+          }
+        });
   }
 
   /** A text's vector: the sum of its tokens, from 0 to 10. */

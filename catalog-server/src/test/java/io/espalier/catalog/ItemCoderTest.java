@@ -7,12 +7,15 @@ import io.espalier.inference.ModelException;
 import io.espalier.stores.catalog.CatalogItem;
 import io.espalier.testing.FunctionRunner;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalDouble;
 import java.util.OptionalLong;
 import java.util.Random;
+import java.util.Set;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -71,11 +74,48 @@ class ItemCoderTest {
   }
 
   @Test
-  void prepare_modelFails_isTold() {
-    runner.fail(ModelException.Reason.FAILED);
+  void assign_modelIsOut_isToldOfAllItemsThatNeedItAfterOneRun() {
+    List<Integer> known = code(item("known", "coffee"));
+    int before = runner.calls().size();
+    runner.fail(ModelException.Reason.NOT_READY);
 
-    assertThatThrownBy(() -> coder.prepare(List.of(item("x", "coffee"))))
-        .isInstanceOf(ModelException.class);
+    coder.prepare(
+        List.of(item("x", "storage"), item("y", "camera"), item("known", "coffee"), item("a", "")));
+
+    assertThat(runner.calls()).hasSize(before + 1);
+    for (CatalogItem item : List.of(item("x", "storage"), item("y", "camera"))) {
+      assertThatThrownBy(() -> coder.assign(item)).isInstanceOf(ModelException.class);
+    }
+    assertThat(coder.assign(item("known", "coffee")).codes()).isEqualTo(known);
+    assertThat(coder.assign(item("a", "")).codes()).isEqualTo(List.of(0, 1, 2));
+  }
+
+  @Test
+  void assign_modelFailsOnSomeTexts_othersGetTheIdsThatTheyWouldHaveGot() {
+    Random random = new Random(22);
+    for (int round = 0; round < 300; round++) {
+      Set<String> bad = new HashSet<>(WORDS.subList(0, random.nextInt(4)));
+      List<String> words = new ArrayList<>(WORDS);
+      Collections.shuffle(words, random);
+      List<CatalogItem> items = words.stream().map(word -> item(word, word)).toList();
+      Map<String, List<Integer>> alone = new HashMap<>();
+      added.failOn(Set.of());
+      for (CatalogItem item : items) {
+        coder.prepare(List.of(item));
+        alone.put(item.id(), coder.assign(item).codes());
+      }
+
+      added.failOn(bad);
+      coder.prepare(items);
+
+      for (CatalogItem item : items) {
+        if (bad.contains(item.title())) {
+          assertThatThrownBy(() -> coder.assign(item)).isInstanceOf(ModelException.class);
+        } else {
+          assertThat(coder.assign(item).codes()).isEqualTo(alone.get(item.id()));
+        }
+      }
+    }
   }
 
   @Test

@@ -1,6 +1,7 @@
 package io.espalier.cli;
 
 import io.espalier.bundles.BundleRepository;
+import io.espalier.catalog.CatalogComponent;
 import io.espalier.cli.cluster.Deployment;
 import io.espalier.cli.cluster.ServeConfig;
 import io.espalier.cli.cluster.SnapshotBlobs;
@@ -151,7 +152,7 @@ final class ServeCommand implements Callable<Integer> {
     if (target.isEmpty()) {
       return servers.retrieval(config.server(), null).build();
     }
-    ManagedChannel catalog = channel(target, config.server());
+    ManagedChannel catalog = catalog(target, config.server());
     return servers.retrieval(config.server(), catalog).closing(() -> close(catalog)).build();
   }
 
@@ -164,7 +165,7 @@ final class ServeCommand implements Callable<Integer> {
     StageChannels stages = new StageChannels(rewrite, retrieval, ranking);
     servers.warmUp(stages);
     String target = config.peers().catalog();
-    ManagedChannel catalog = target.isEmpty() ? null : channel(target, config.server());
+    ManagedChannel catalog = target.isEmpty() ? null : catalog(target, config.server());
     return servers
         .router(config.server(), stages, UpCommand.users(state, deployment.data()), catalog)
         .closing(() -> close(catalog))
@@ -182,6 +183,10 @@ final class ServeCommand implements Callable<Integer> {
 
   private static ManagedChannel channel(String target, ServerConfig config) {
     return ClientChannels.open(target, config.authToken(), config.maxMessageBytes());
+  }
+
+  private static ManagedChannel catalog(String target, ServerConfig config) {
+    return ClientChannels.open(target, config.authToken(), CatalogComponent.MAX_MESSAGE_BYTES);
   }
 
   private ServeConfig read() {

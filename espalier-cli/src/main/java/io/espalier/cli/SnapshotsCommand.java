@@ -10,9 +10,11 @@ import io.espalier.cli.show.Table;
 import io.espalier.cli.show.Terminal;
 import io.espalier.server.ClientChannels;
 import io.grpc.ManagedChannel;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.Locale;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -30,6 +32,10 @@ import picocli.CommandLine.Parameters;
       "  ./espalier snapshots rollback 4000    the catalogue is again what it was at offset 4000"
     })
 final class SnapshotsCommand {
+  private static final Duration SOON = Duration.ofSeconds(30);
+  // What snapshots of all items take, and one that is being published before.
+  private static final Duration LATE = Duration.ofMinutes(10);
+
   private final Terminal terminal;
 
   SnapshotsCommand(Terminal terminal) {
@@ -40,6 +46,7 @@ final class SnapshotsCommand {
   int list(@Mixin CatalogOptions catalogue) {
     return with(
         catalogue,
+        SOON,
         service ->
             print(
                 service
@@ -51,6 +58,7 @@ final class SnapshotsCommand {
   int publish(@Mixin CatalogOptions catalogue) {
     return with(
         catalogue,
+        LATE,
         service ->
             print(
                 List.of(
@@ -67,6 +75,7 @@ final class SnapshotsCommand {
       @Parameters(paramLabel = "OFFSET", description = "The snapshot's offset.") long offset) {
     return with(
         catalogue,
+        LATE,
         service -> {
           long at =
               service
@@ -79,10 +88,13 @@ final class SnapshotsCommand {
         });
   }
 
-  private static int with(CatalogOptions catalogue, Consumer<CatalogServiceBlockingStub> work) {
+  private static int with(
+      CatalogOptions catalogue, Duration patience, Consumer<CatalogServiceBlockingStub> work) {
     ManagedChannel channel = ClientChannels.open(catalogue.target);
     try {
-      work.accept(CatalogServiceGrpc.newBlockingStub(channel));
+      work.accept(
+          CatalogServiceGrpc.newBlockingStub(channel)
+              .withDeadlineAfter(patience.toMillis(), TimeUnit.MILLISECONDS));
       return ExitCode.OK;
     } finally {
       channel.shutdownNow();

@@ -128,11 +128,13 @@ final class UpCommand implements Callable<Integer> {
     Deployment deployment = options.deployment(home, terminal);
     Integer portGiven = port;
     ServerConfig config =
-        ServerConfig.defaults()
+        Stage.ROUTER
+            .config()
             .on(host, portGiven != null ? portGiven : once ? 0 : Stage.ROUTER.port());
     Integer catalogPort = catalogGiven;
     ServerConfig catalog =
-        ServerConfig.defaults()
+        Stage.CATALOG
+            .config()
             .on(
                 host,
                 catalogPort != null

@@ -51,8 +51,12 @@ final class FilterReader {
       case ANY_OF -> new ItemFilter.AnyOf(operands(filter.getAnyOf(), depth));
       case NOT -> new ItemFilter.Not(read(filter.getNot(), depth + 1));
       case IDS -> {
-        if (filter.getIds().getIdsCount() == 0) {
+        int ids = filter.getIds().getIdsCount();
+        if (ids == 0) {
           throw invalid("ids: none", "at least one");
+        }
+        if (ids > Question.MAX_IDS) {
+          throw invalid("ids: " + ids, "at most " + Question.MAX_IDS);
         }
         yield new ItemFilter.Ids(new HashSet<>(filter.getIds().getIdsList()));
       }

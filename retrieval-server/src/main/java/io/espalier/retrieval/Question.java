@@ -13,7 +13,7 @@ import org.jspecify.annotations.Nullable;
  * @param history external ids, oldest first
  * @param query text; empty when there is none
  * @param filter which items may be returned; null for all
- * @param exclude external ids that may not
+ * @param exclude external ids that may not, {@value #MAX_IDS} at most
  * @param catalogue the catalogue that is searched
  * @param control how a generative source chooses its beams
  * @param deadlineNanos the {@link System#nanoTime()} after which nobody waits for the answer
@@ -30,4 +30,5 @@ record Question(
     long deadlineNanos) {
   static final int MAX_K = 1000;
   static final int MAX_BEAM_WIDTH = 512;
+  static final int MAX_IDS = 100_000;
 }

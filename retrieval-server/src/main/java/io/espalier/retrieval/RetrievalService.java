@@ -116,6 +116,14 @@ final class RetrievalService extends RetrievalServiceGrpc.RetrievalServiceImplBa
       throw RequestException.invalidArgument(
           "beam_width: " + beamWidth + " (expected: 0.." + Question.MAX_BEAM_WIDTH + ")");
     }
+    if (request.getExcludeCount() > Question.MAX_IDS) {
+      throw RequestException.invalidArgument(
+          "exclude: "
+              + request.getExcludeCount()
+              + " ids (expected: at most "
+              + Question.MAX_IDS
+              + ")");
+    }
     if (request.getQuery().length() > MAX_QUERY_CHARS) {
       throw RequestException.invalidArgument(
           "query: "

@@ -421,14 +421,30 @@ class LiveCatalogueTest {
   }
 
   @Test
-  void update_modelFails_nothingChangesAndItIsSaid() {
-    runner.failing("assign", ModelException.Reason.FAILED);
+  void update_modelIsOut_changesThatNeedItAreRefusedAndOthersGoThrough()
+      throws InterruptedException {
+    runner.failing("assign", ModelException.Reason.NOT_READY);
 
     assertThatThrownBy(() -> updates.upsert(item("new-1", 1).toBuilder().setTitle("tea").build()))
-        .isInstanceOfSatisfying(
-            StatusRuntimeException.class,
-            e -> assertThat(e.getStatus().getCode()).isEqualTo(Status.Code.UNAVAILABLE));
+        .hasMessage(
+            "UNAVAILABLE: tiger@1: its model, which gives items their ids, cannot be run at"
+                + " present");
     assertThat(log.end()).isEqualTo(AT_FIRST);
+    updates.again();
+
+    assertThat(found(updates.remove(id(2)).getOffset())).doesNotContain(id(2));
+  }
+
+  @Test
+  void update_modelFailsOnAText_theItemAloneIsRefused() throws InterruptedException {
+    runner.failing("assign", ModelException.Reason.FAILED);
+
+    assertThat(updates.upsert(item("new-1", 1).toBuilder().setTitle("tea").build()).getError())
+        .isEqualTo(
+            "tiger@1: its model fails on the item's text (expected: title, brand and category that"
+                + " it can read)");
+
+    assertThat(updates.remove(id(2)).getOffset()).isEqualTo(AT_FIRST + 1);
   }
 
   private List<String> found(long offset) {

@@ -37,6 +37,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
@@ -273,6 +274,12 @@ class RetrievalServiceTest {
     for (int i = 0; i < 256; i++) {
       wide.addFilters(equal("brand", "b" + i));
     }
+    List<String> many = Collections.nCopies(100_001, "a");
+    refused(
+        stub,
+        request("tiger").addAllExclude(many),
+        Status.Code.INVALID_ARGUMENT,
+        "exclude: 100001 ids (expected: at most 100000)");
     Map<Filter, String> wrong =
         Map.of(
             deep,
@@ -285,6 +292,8 @@ class RetrievalServiceTest {
             "filter: no operands",
             Filter.newBuilder().setIds(ItemIds.getDefaultInstance()).build(),
             "filter: ids: none",
+            Filter.newBuilder().setIds(ItemIds.newBuilder().addAllIds(many)).build(),
+            "filter: ids: 100001 (expected: at most 100000)",
             Filter.newBuilder().setIn(In.newBuilder().setAttribute("brand")).build(),
             "filter: in: no values",
             range("price", Double.NaN, 3),

@@ -101,6 +101,22 @@ public record ServerConfig(
         authToken);
   }
 
+  /** The same server for requests of up to so many bytes. */
+  public ServerConfig withMaxMessageBytes(int bytes) {
+    return new ServerConfig(
+        host,
+        port,
+        bytes,
+        maxConnectionAge,
+        maxConnectionAgeGrace,
+        maxConcurrentCalls,
+        deadlineFloor,
+        propagationDelay,
+        drainTimeout,
+        reflection,
+        authToken);
+  }
+
   /** YAML of the configuration without the token's text, to be printed once. */
   public String describe() {
     ServerConfig shown =

@@ -9,6 +9,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
 
 /** A log that lasts as long as the test. */
 public final class MemoryLog implements RecordLog {
@@ -16,6 +17,8 @@ public final class MemoryLog implements RecordLog {
   private long first;
   private boolean failing;
   private boolean taken;
+  private boolean doubtful;
+  private @Nullable Error error;
 
   /** A log whose first record has this offset. */
   public MemoryLog(long first) {
@@ -25,6 +28,16 @@ public final class MemoryLog implements RecordLog {
   /** Makes appends fail, or work again. */
   public synchronized void fail(boolean fails) {
     failing = fails;
+  }
+
+  /** Makes the next append fail although its records get in. */
+  public synchronized void doubt() {
+    doubtful = true;
+  }
+
+  /** Makes the next append throw, as where memory is short. */
+  public synchronized void failWith(Error thrown) {
+    error = thrown;
   }
 
   /** Lets another writer take it over. */
@@ -45,8 +58,17 @@ public final class MemoryLog implements RecordLog {
     if (failing) {
       throw new LogException("the fake's disk is full");
     }
+    Error thrown = error;
+    if (thrown != null) {
+      error = null;
+      throw thrown;
+    }
     records.addAll(payloads);
     notifyAll();
+    if (doubtful) {
+      doubtful = false;
+      throw new LogException("the fake does not know whether it was written");
+    }
     return end();
   }
 

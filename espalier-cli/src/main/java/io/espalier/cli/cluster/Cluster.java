@@ -1,5 +1,6 @@
 package io.espalier.cli.cluster;
 
+import io.espalier.catalog.CatalogComponent;
 import io.espalier.inference.embedded.EmbeddedModelRunner;
 import io.espalier.router.StageChannels;
 import io.espalier.server.ClientChannels;
@@ -30,31 +31,41 @@ public final class Cluster implements AutoCloseable {
   private Cluster(StageServers servers, UserStateStore users, @Nullable Listening tcp)
       throws IOException {
     String name = "espalier-" + ProcessHandle.current().pid() + "-" + NUMBERS.incrementAndGet();
-    ServerConfig inside = ServerConfig.defaults();
     try {
       EmbeddedModelRunner runner = servers.runner();
       parts.push(runner);
       // The runner is shared: it closes after all stages.
       AutoCloseable nothing = () -> {};
-      start(servers.rewrite(inside, runner, nothing).buildInProcess(name + "-rewrite"));
+      start(
+          servers
+              .rewrite(Stage.REWRITE.config(), runner, nothing)
+              .buildInProcess(name + "-rewrite"));
       ManagedChannel catalog = null;
       if (tcp != null) {
         EspalierServer writer =
             servers.catalog(tcp.catalog(), tcp.catalogLog(), runner, nothing).build();
         start(writer);
         this.catalogTarget = writer.target();
-        catalog = open(writer.target());
+        catalog = open(writer.target(), CatalogComponent.MAX_MESSAGE_BYTES);
       }
       start(
-          servers.retrieval(inside, runner, nothing, catalog).buildInProcess(name + "-retrieval"));
-      start(servers.ranking(inside, runner, nothing).buildInProcess(name + "-ranking"));
+          servers
+              .retrieval(Stage.RETRIEVAL.config(), runner, nothing, catalog)
+              .buildInProcess(name + "-retrieval"));
+      start(
+          servers
+              .ranking(Stage.RANKING.config(), runner, nothing)
+              .buildInProcess(name + "-ranking"));
       this.stages =
           new StageChannels(
               open("in-process:" + name + "-rewrite"),
               open("in-process:" + name + "-retrieval"),
               open("in-process:" + name + "-ranking"));
       if (tcp == null) {
-        this.router = servers.router(inside, stages, users, null).buildInProcess(name + "-router");
+        this.router =
+            servers
+                .router(Stage.ROUTER.config(), stages, users, null)
+                .buildInProcess(name + "-router");
       } else {
         servers.warmUp(stages);
         this.router = servers.router(tcp.router(), stages, users, catalog).build();
@@ -105,7 +116,14 @@ public final class Cluster implements AutoCloseable {
   }
 
   private ManagedChannel open(String target) {
-    ManagedChannel channel = ClientChannels.open(target);
+    return opened(ClientChannels.open(target));
+  }
+
+  private ManagedChannel open(String target, int maxMessageBytes) {
+    return opened(ClientChannels.open(target, "", maxMessageBytes));
+  }
+
+  private ManagedChannel opened(ManagedChannel channel) {
     parts.push(channel::shutdownNow);
     return channel;
   }

@@ -82,7 +82,7 @@ public record ServeConfig(
   /** A stage on loopback, at its own port, with its peers at theirs. */
   public static ServeConfig defaults(Stage stage, Path modelRepo, Path data, Path rewriteTables) {
     return new ServeConfig(
-        ServerConfig.defaults().on("127.0.0.1", stage.port()),
+        stage.config(),
         modelRepo.toString(),
         data.toString(),
         "",

@@ -1,19 +1,32 @@
 package io.espalier.cli.cluster;
 
+import io.espalier.server.ServerConfig;
 import java.util.Locale;
 
-/** The servers of a cluster, each with the port that it takes unless told otherwise. */
+/**
+ * The servers of a cluster, each with the port and the largest request that it takes unless told
+ * otherwise.
+ */
 public enum Stage {
-  ROUTER(7700),
-  RETRIEVAL(7701),
-  RANKING(7702),
-  REWRITE(7703),
-  CATALOG(7704);
+  // Room for a filter of 100,000 ids.
+  ROUTER(7700, 16),
+  // What the router takes, and what it adds.
+  RETRIEVAL(7701, 24),
+  RANKING(7702, 4),
+  REWRITE(7703, 4),
+  CATALOG(7704, 4);
 
   private final int port;
+  private final int maxMebibytes;
 
-  Stage(int port) {
+  Stage(int port, int maxMebibytes) {
     this.port = port;
+    this.maxMebibytes = maxMebibytes;
+  }
+
+  /** How it runs unless told otherwise. */
+  public ServerConfig config() {
+    return ServerConfig.defaults().on("127.0.0.1", port).withMaxMessageBytes(maxMebibytes << 20);
   }
 
   /** The port that it takes unless told otherwise. */
