@@ -6,6 +6,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalLong;
 import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
 import org.slf4j.Logger;
@@ -73,7 +74,12 @@ public final class FileLog implements RecordLog {
 
   private synchronized void recover(long first) throws IOException {
     List<Long> starts =
-        files.list().stream().filter(Segment::isName).map(Segment::first).sorted().toList();
+        files.list().stream()
+            .map(Segment::first)
+            .flatMapToLong(OptionalLong::stream)
+            .sorted()
+            .boxed()
+            .toList();
     for (int i = 0; i < starts.size(); i++) {
       Segment segment = Segment.open(files, starts.get(i));
       segments.put(segment.first(), segment);
@@ -82,9 +88,7 @@ public final class FileLog implements RecordLog {
       if (last ? segment.hasRest() : segment.next() != starts.get(i + 1)) {
         if (!last || segment.wasSafe(segment.next())) {
           throw new LogException(
-              files
-                  + ": "
-                  + Segment.name(segment.first())
+              segment
                   + ": record "
                   + segment.next()
                   + " at "

@@ -3,13 +3,17 @@ package io.espalier.stores.log;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class FileLogTest extends RecordLogContract {
 
@@ -25,6 +29,41 @@ class FileLogTest extends RecordLogContract {
     try (FileLog log = FileLog.open(dir, 1)) {
       assertThatThrownBy(() -> FileLog.open(dir, 1)).hasMessageContaining("held by another log");
       assertThat(log.append(List.of(payload(1)))).isEqualTo(1);
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "abcdefghijabcdefghij.log",
+        "99999999999999999999.log",
+        "00000000000000000001.log.bak",
+        "-0000000000000000001.log",
+        "000000000000000001.log"
+      })
+  void open_strayFile_isLeftAlone(String name, @TempDir Path dir) throws IOException {
+    Path stray = Files.writeString(dir.resolve(name), "not ours");
+    for (int i = 1; i <= 3; i++) {
+      try (FileLog log = FileLog.open(dir, 1)) {
+        assertThat(log.append(List.of(payload(i)))).isEqualTo(i);
+        assertSound(log, 1, i);
+      }
+    }
+    assertThat(stray).hasContent("not ours");
+  }
+
+  @Test
+  void read_recordRottenMeanwhile_namesFolderFileAndRecord(@TempDir Path dir) throws IOException {
+    try (FileLog log = FileLog.open(dir, 1)) {
+      log.append(List.of(payload(1), payload(2)));
+      Path segment = dir.resolve(Segment.name(1));
+      byte[] bytes = Files.readAllBytes(segment);
+      bytes[Frame.HEADER] ^= 1;
+      Files.write(segment, bytes);
+
+      assertThatThrownBy(() -> log.read(1, 100))
+          .isInstanceOf(LogException.class)
+          .hasMessage(segment + ": record 1 at 0 does not verify");
     }
   }
 
