@@ -66,10 +66,24 @@ public final class FileLog implements RecordLog {
     FileLog opened = new FileLog(files, folder, segmentBytes);
     try {
       opened.recover(first);
+      return opened;
     } catch (IOException e) {
+      opened.closeSegments(e);
       throw new LogException(files + ": cannot be read", e);
+    } catch (RuntimeException e) {
+      opened.closeSegments(e);
+      throw e;
     }
-    return opened;
+  }
+
+  private synchronized void closeSegments(Exception reason) {
+    for (Segment segment : segments.values()) {
+      try {
+        segment.close();
+      } catch (IOException e) {
+        reason.addSuppressed(e);
+      }
+    }
   }
 
   private synchronized void recover(long first) throws IOException {
@@ -139,7 +153,12 @@ public final class FileLog implements RecordLog {
 
   private void begin(long first) throws IOException {
     Segment segment = Segment.open(files, first);
-    files.force();
+    try {
+      files.force();
+    } catch (IOException | RuntimeException e) {
+      segment.close();
+      throw e;
+    }
     segments.put(first, segment);
   }
 
@@ -340,15 +359,18 @@ public final class FileLog implements RecordLog {
   public void close() {
     synchronized (writing) {
       synchronized (this) {
-        try {
-          if (!broken) {
-            segments.lastEntry().getValue().force();
+        // Whatever fails, nothing stays open and the folder is let go of.
+        try (folder) {
+          try {
+            if (!broken) {
+              segments.lastEntry().getValue().force();
+            }
+          } finally {
+            broken = true;
+            for (Segment segment : segments.values()) {
+              segment.close();
+            }
           }
-          broken = true;
-          for (Segment segment : segments.values()) {
-            segment.close();
-          }
-          folder.close();
         } catch (Exception e) {
           throw new LogException(files + ": cannot be closed", e);
         }

@@ -130,6 +130,35 @@ class FileLogTest extends RecordLogContract {
   }
 
   @Test
+  void open_failsAnywhere_leavesNoFileOpen() {
+    long seed = System.nanoTime();
+    System.out.println("seed: " + seed);
+    Random random = new Random(seed);
+    int failures = 0;
+    for (int round = 0; round < 1000; round++) {
+      PowerlessFiles files = new PowerlessFiles(random);
+      if (round % 10 > 0) {
+        try (FileLog log = open(files)) {
+          for (int i = 1; i <= 200; i++) {
+            log.append(List.of(payload(i)));
+          }
+        }
+        if (random.nextBoolean()) {
+          files.flip(Segment.name(1), random.nextInt(8 * files.size(Segment.name(1))));
+        }
+      }
+      files.cutAfter(random.nextInt(round % 10 > 0 ? 600 : 6));
+      try {
+        open(files).close();
+      } catch (PowerlessFiles.PowerCut | LogException e) {
+        failures++;
+      }
+      assertThat(files.open()).as("seed %d, round %d", seed, round).isZero();
+    }
+    assertThat(failures).isGreaterThan(300);
+  }
+
+  @Test
   void append_diskIsFull_failsAndGoesOnWithRoom() {
     Random random = new Random(4);
     for (int round = 0; round < 300; round++) {
