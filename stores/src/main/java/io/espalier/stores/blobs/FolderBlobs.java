@@ -1,5 +1,6 @@
 package io.espalier.stores.blobs;
 
+import io.espalier.stores.Folders;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.file.FileVisitResult;
@@ -14,8 +15,6 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.UUID;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /**
  * Blobs as files of a folder, which many processes may share.
@@ -24,7 +23,6 @@ import org.slf4j.LoggerFactory;
  * crash leaves of that is never listed; it is the folder's owner's to clear.
  */
 public final class FolderBlobs implements BlobStore {
-  private static final Logger log = LoggerFactory.getLogger(FolderBlobs.class);
   // No key has this character.
   private static final String UNFINISHED = "~";
 
@@ -36,7 +34,7 @@ public final class FolderBlobs implements BlobStore {
 
   /** The blobs of a folder, which is made when it is not there. */
   public static FolderBlobs open(Path folder) throws IOException {
-    Files.createDirectories(folder);
+    Folders.make(folder);
     return new FolderBlobs(folder);
   }
 
@@ -78,14 +76,9 @@ public final class FolderBlobs implements BlobStore {
   }
 
   /** Forces a name, and those of the folders that may be new on the way to it. */
-  private void forceTo(Path target) {
+  private void forceTo(Path target) throws IOException {
     for (Path at = target.getParent(); at != null && at.startsWith(folder); at = at.getParent()) {
-      try (FileChannel channel = FileChannel.open(at, StandardOpenOption.READ)) {
-        channel.force(true);
-      } catch (IOException e) {
-        // Not every platform can open a directory; those force its entries with the file.
-        log.debug("{}: cannot be forced", at, e);
-      }
+      Folders.force(at);
     }
   }
 
