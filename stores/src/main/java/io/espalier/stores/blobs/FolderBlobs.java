@@ -3,6 +3,8 @@ package io.espalier.stores.blobs;
 import io.espalier.stores.Folders;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
+import java.nio.file.DirectoryIteratorException;
+import java.nio.file.DirectoryStream;
 import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -11,20 +13,27 @@ import java.nio.file.SimpleFileVisitor;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.BasicFileAttributes;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.UUID;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Blobs as files of a folder, which many processes may share.
  *
  * <p>A blob is written beside the others under a name that is no key, forced, and renamed. What a
- * crash leaves of that is never listed; it is the folder's owner's to clear.
+ * crash leaves of that is never listed, and is deleted by whoever opens the store a day later.
  */
 public final class FolderBlobs implements BlobStore {
+  private static final Logger log = LoggerFactory.getLogger(FolderBlobs.class);
   // No key has this character.
   private static final String UNFINISHED = "~";
+  private static final String UNFINISHED_FILES = UNFINISHED + "????????-????-????-????-????????????";
+  private static final Duration ABANDONED = Duration.ofDays(1);
 
   private final Path folder;
 
@@ -35,7 +44,25 @@ public final class FolderBlobs implements BlobStore {
   /** The blobs of a folder, which is made when it is not there. */
   public static FolderBlobs open(Path folder) throws IOException {
     Folders.make(folder);
+    clear(folder, Instant.now().minus(ABANDONED));
     return new FolderBlobs(folder);
+  }
+
+  /** Deletes what nobody has written to since then; others may do so too, or may still write. */
+  private static void clear(Path folder, Instant since) {
+    try (DirectoryStream<Path> files = Files.newDirectoryStream(folder, UNFINISHED_FILES)) {
+      for (Path file : files) {
+        if (Files.getLastModifiedTime(file).toInstant().isBefore(since)) {
+          Files.deleteIfExists(file);
+          log.info("{}: abandoned by an earlier process, and deleted", file);
+        }
+      }
+    } catch (NoSuchFileException e) {
+      // Another has finished or deleted it meanwhile; the next to open goes on.
+      log.debug("{} is gone", e.getFile());
+    } catch (IOException | DirectoryIteratorException e) {
+      log.warn("{}: what was abandoned there could not be deleted", folder, e);
+    }
   }
 
   private Path path(String key) {
