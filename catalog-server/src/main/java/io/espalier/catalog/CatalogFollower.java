@@ -13,12 +13,14 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /** Follows a catalogue's log over a channel, and comes back after each failure. */
 public final class CatalogFollower implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(CatalogFollower.class);
+  // Attempts begin at least so far apart: what was followed for longer is asked for again at once.
   private static final Duration PAUSE = Duration.ofMillis(200);
   // Changes are taken for at most a quarter of the time while more come, and wait no longer.
   private static final int REST = 3;
@@ -27,13 +29,29 @@ public final class CatalogFollower implements AutoCloseable {
   private final Channel channel;
   private final CatalogServiceGrpc.CatalogServiceStub catalogue;
   private final Listener listener;
+  private final Silence silence;
   private final Context.CancellableContext context = Context.ROOT.withCancellation();
   private final Thread thread;
   private volatile long applied;
   private volatile long end = -1;
-  private volatile boolean connected;
-  // What failed last is said once.
+  // When the catalogue was last heard of, and what it said taken.
+  private volatile long heard = System.nanoTime();
+  // Since when the listener works, which is no silence.
+  private volatile @Nullable Long working;
+  // What failed last is said once; that a connection came to its end is not, if the next holds.
   private Status.Code lastFailure = Status.Code.OK;
+  private int failures;
+
+  /**
+   * How long nothing may be heard of a catalogue, which says something every second.
+   *
+   * @param tolerated beyond it what is known no longer counts as up to date
+   * @param most beyond it the call is given up for another over a new connection; longer than a
+   *     writer waits for its log
+   */
+  record Silence(Duration tolerated, Duration most) {
+    static final Silence DEFAULT = new Silence(Duration.ofSeconds(3), Duration.ofSeconds(12));
+  }
 
   /** What is told of changes; by one thread. */
   public interface Listener {
@@ -52,7 +70,8 @@ public final class CatalogFollower implements AutoCloseable {
     long restart(long least);
   }
 
-  private CatalogFollower(Channel channel, long afterOffset, Listener listener) {
+  private CatalogFollower(Channel channel, long afterOffset, Listener listener, Silence silence) {
+    this.silence = silence;
     this.channel = channel;
     this.catalogue = CatalogServiceGrpc.newStub(channel);
     this.applied = afterOffset;
@@ -68,31 +87,33 @@ public final class CatalogFollower implements AutoCloseable {
    * @param afterOffset the last offset that is known
    */
   public static CatalogFollower start(Channel channel, long afterOffset, Listener listener) {
-    CatalogFollower follower = new CatalogFollower(channel, afterOffset, listener);
+    return start(channel, afterOffset, listener, Silence.DEFAULT);
+  }
+
+  static CatalogFollower start(
+      Channel channel, long afterOffset, Listener listener, Silence silence) {
+    CatalogFollower follower = new CatalogFollower(channel, afterOffset, listener, silence);
     follower.thread.start();
     return follower;
   }
 
   private void run() {
     while (!context.isCancelled()) {
+      long start = System.nanoTime();
       try {
         follow();
       } catch (StatusRuntimeException e) {
         if (e.getStatus().getCode() == Status.Code.OUT_OF_RANGE && restarted(applied + 1)) {
           continue;
         }
-        if (e.getStatus().getCode() != lastFailure && !context.isCancelled()) {
-          log.warn("the catalogue is lost at offset {}: {}", applied, e.getStatus());
-        }
-        lastFailure = e.getStatus().getCode();
+        lost(e.getStatus());
       } catch (InterruptedException e) {
         return;
       } catch (RuntimeException e) {
         log.error("the catalogue cannot be followed beyond offset {}", applied, e);
       }
-      connected = false;
       try {
-        Thread.sleep(PAUSE);
+        TimeUnit.NANOSECONDS.sleep(PAUSE.toNanos() - (System.nanoTime() - start));
       } catch (InterruptedException e) {
         return;
       }
@@ -103,6 +124,23 @@ public final class CatalogFollower implements AutoCloseable {
     }
   }
 
+  private void lost(Status status) {
+    if (context.isCancelled()) {
+      return;
+    }
+    failures++;
+    Status.Code code = status.getCode();
+    // Servers end connections that came of age.
+    if (code != lastFailure && (failures > 1 || code != Status.Code.UNAVAILABLE)) {
+      log.warn("the catalogue is lost at offset {}: {}", applied, status);
+      lastFailure = code;
+    }
+    if (code == Status.Code.DEADLINE_EXCEEDED && channel instanceof ManagedChannel managed) {
+      // What was silent so long may be gone without the connection's knowing it.
+      managed.enterIdle();
+    }
+  }
+
   private void follow() throws InterruptedException {
     FollowStream stream = new FollowStream();
     Context.CancellableContext call = Context.current().withCancellation();
@@ -110,14 +148,20 @@ public final class CatalogFollower implements AutoCloseable {
       call.run(
           () ->
               catalogue.follow(FollowRequest.newBuilder().setAfterOffset(applied).build(), stream));
-      List<FollowResponse> responses = stream.take();
+      List<FollowResponse> responses = stream.take(silence.most());
       while (!responses.isEmpty()) {
         long start = System.nanoTime();
-        if (!take(responses)) {
-          return;
+        working = start;
+        try {
+          if (!take(responses)) {
+            return;
+          }
+          heard = System.nanoTime();
+        } finally {
+          working = null;
         }
         rest(System.nanoTime() - start);
-        responses = stream.take();
+        responses = stream.take(silence.most());
       }
     } finally {
       call.cancel(null);
@@ -134,7 +178,7 @@ public final class CatalogFollower implements AutoCloseable {
     if (!handOn(responses.stream().flatMap(r -> r.getChangesList().stream()).toList())) {
       return false;
     }
-    connected = true;
+    failures = 0;
     lastFailure = Status.Code.OK;
     long snapshot = responses.getLast().getSnapshotOffset();
     if (snapshot > 0) {
@@ -189,10 +233,15 @@ public final class CatalogFollower implements AutoCloseable {
     return known < 0 ? -1 : Math.max(0, known - applied);
   }
 
-  /** Whether the log is being followed, at most so many offsets behind. */
+  /**
+   * Whether the log is being followed, at most so many offsets behind. For the length of a tolerated
+   * silence it still is when the connection is lost.
+   */
   public boolean isWithin(long maxLag) {
     long lag = lag();
-    return connected && lag >= 0 && lag <= maxLag;
+    Long since = working;
+    long silent = (since == null ? System.nanoTime() : since) - heard;
+    return lag >= 0 && lag <= maxLag && silent <= silence.tolerated().toNanos();
   }
 
   @Override
