@@ -18,7 +18,7 @@ import org.slf4j.LoggerFactory;
  * <p>Records stand in segments, each forced whole before the next one is begun. Appends that wait
  * at the same time share a force. What a crash left unfinished after the last record that was
  * forced is put aside and the log goes on before it; a record that had been forced and no longer
- * verifies, which a later one tells, is an error that changes nothing on the disk.
+ * verifies, which a later one or a mark tells, is an error that changes nothing on the disk.
  */
 public final class FileLog implements RecordLog {
   private static final Logger log = LoggerFactory.getLogger(FileLog.class);
@@ -120,6 +120,7 @@ public final class FileLog implements RecordLog {
     last.force();
     written = last.next() - 1;
     safe = written;
+    mark();
   }
 
   private void setAside(Segment segment) throws IOException {
@@ -269,6 +270,22 @@ public final class FileLog implements RecordLog {
         throw unforced(e);
       }
       advance(covered);
+      mark();
+    }
+  }
+
+  /** Lets the log know later that its last records were safe, which no record after them says. */
+  private void mark() {
+    synchronized (writing) {
+      if (broken) {
+        return;
+      }
+      try {
+        last().mark(safe);
+      } catch (IOException e) {
+        log.debug("{}: what is safe could not be marked", files, e);
+        undo(last(), e);
+      }
     }
   }
 

@@ -70,7 +70,7 @@ final class Segment {
 
   /**
    * Whether a record was safe although it cannot be read: a frame further on in the file, written
-   * when the record was already forced, says so.
+   * when the record was already forced, says so, or a mark.
    */
   boolean wasSafe(long offset) throws IOException {
     long length = file.size();
@@ -117,7 +117,15 @@ final class Segment {
     payloads.forEach(payload -> added(Frame.HEADER + payload.length));
   }
 
-  /** Takes back what a failed append may have left. */
+  /**
+   * Says after the last frame that records up to one are safe; the next append takes its place. It
+   * is not forced: what the disk makes of it is as well known as before.
+   */
+  void mark(long safe) throws IOException {
+    file.write(Frame.mark(safe), size);
+  }
+
+  /** Takes back what a failed append, or a mark, may have left. */
   void undo() throws IOException {
     file.truncate(size);
   }
@@ -144,10 +152,11 @@ final class Segment {
     }
   }
 
-  /** The bytes after the last frame. */
+  /** The bytes after the last frame and its mark. */
   byte[] rest() throws IOException {
-    ByteBuffer rest = ByteBuffer.allocate(Math.toIntExact(file.size() - size));
-    file.read(rest, size);
+    long from = restAt();
+    ByteBuffer rest = ByteBuffer.allocate(Math.toIntExact(file.size() - from));
+    file.read(rest, from);
     return Arrays.copyOf(rest.array(), rest.position());
   }
 
@@ -169,9 +178,14 @@ final class Segment {
     return size;
   }
 
-  /** Whether the file goes on after the last frame. */
+  /** Whether the file goes on after the last frame and its mark. */
   boolean hasRest() throws IOException {
-    return file.size() > size;
+    return file.size() > restAt();
+  }
+
+  private long restAt() throws IOException {
+    Frame mark = Frame.read(file, size);
+    return mark != null && mark.isMark() ? size + mark.size() : size;
   }
 
   void close() throws IOException {

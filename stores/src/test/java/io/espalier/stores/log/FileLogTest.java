@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import java.util.stream.LongStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -29,6 +30,23 @@ class FileLogTest extends RecordLogContract {
     try (FileLog log = FileLog.open(dir, 1)) {
       assertThatThrownBy(() -> FileLog.open(dir, 1)).hasMessageContaining("held by another log");
       assertThat(log.append(List.of(payload(1)))).isEqualTo(1);
+    }
+  }
+
+  @Test
+  void open_markIsRotten_losesNothing() {
+    Random random = new Random(6);
+    for (int round = 0; round < 300; round++) {
+      PowerlessFiles files = new PowerlessFiles(random);
+      FileLog log = open(files);
+      int records = random.nextInt(4);
+      for (int i = 1; i <= records; i++) {
+        log.append(List.of(payload(i)));
+      }
+      int size = files.size(Segment.name(1));
+      files.flip(Segment.name(1), 8 * size - 1 - random.nextInt(8 * Frame.HEADER));
+
+      assertSound(open(files), 1, records);
     }
   }
 
@@ -112,13 +130,15 @@ class FileLogTest extends RecordLogContract {
     for (int round = 0; round < 500; round++) {
       PowerlessFiles files = new PowerlessFiles(random);
       FileLog log = open(files);
-      for (int i = 1; i <= 40; i++) {
+      // Singly, in one batch, or the last few in one.
+      int singly = random.nextInt(41);
+      for (int i = 1; i <= singly; i++) {
         log.append(List.of(payload(i)));
       }
+      log.append(LongStream.rangeClosed(singly + 1, 40).mapToObj(FileLogTest::payload).toList());
       String name = Segment.name(1);
-      // Not in the last record: nothing after it says that it was safe.
-      int bits = 8 * (files.size(name) - 200);
-      files.flip(name, random.nextInt(bits));
+      // In any record; not in the mark after the last.
+      files.flip(name, random.nextInt(8 * (files.size(name) - Frame.HEADER)));
       byte[] before = files.bytes(name);
       assertThatThrownBy(() -> open(files))
           .isInstanceOf(LogException.class)
