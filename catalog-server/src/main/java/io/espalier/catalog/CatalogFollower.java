@@ -12,6 +12,7 @@ import io.grpc.StatusRuntimeException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -32,7 +33,9 @@ public final class CatalogFollower implements AutoCloseable {
   private final Silence silence;
   private final Context.CancellableContext context = Context.ROOT.withCancellation();
   private final Thread thread;
-  private volatile long applied;
+  private volatile LogPlace applied;
+  // What was begun with: a snapshot, or the first items.
+  private LogPlace begun;
   private volatile long end = -1;
   // When the catalogue was last heard of, and what it said taken.
   private volatile long heard = System.nanoTime();
@@ -62,19 +65,21 @@ public final class CatalogFollower implements AutoCloseable {
     void published(long offset);
 
     /**
-     * Goes on from a snapshot, since the log no longer tells the way there.
+     * Goes on from a snapshot, since the log no longer tells the way there, or lost what was
+     * followed.
      *
-     * @param least the least offset that it must be of
-     * @return its offset; −1 when there is none, and nothing changed
+     * @param least the least offset that it must be of; lower than what is known where that is lost
+     * @return its place; empty when there is none, and nothing changed
      */
-    long restart(long least);
+    Optional<LogPlace> restart(long least);
   }
 
-  private CatalogFollower(Channel channel, long afterOffset, Listener listener, Silence silence) {
+  private CatalogFollower(Channel channel, LogPlace after, Listener listener, Silence silence) {
     this.silence = silence;
     this.channel = channel;
     this.catalogue = CatalogServiceGrpc.newStub(channel);
-    this.applied = afterOffset;
+    this.applied = after;
+    this.begun = after;
     this.listener = listener;
     this.thread =
         // A batch of changes takes milliseconds of a core, which calls' threads need not wait for.
@@ -84,15 +89,15 @@ public final class CatalogFollower implements AutoCloseable {
   /**
    * Starts to follow.
    *
-   * @param afterOffset the last offset that is known
+   * @param after the last change that is known
    */
-  public static CatalogFollower start(Channel channel, long afterOffset, Listener listener) {
-    return start(channel, afterOffset, listener, Silence.DEFAULT);
+  public static CatalogFollower start(Channel channel, LogPlace after, Listener listener) {
+    return start(channel, after, listener, Silence.DEFAULT);
   }
 
   static CatalogFollower start(
-      Channel channel, long afterOffset, Listener listener, Silence silence) {
-    CatalogFollower follower = new CatalogFollower(channel, afterOffset, listener, silence);
+      Channel channel, LogPlace after, Listener listener, Silence silence) {
+    CatalogFollower follower = new CatalogFollower(channel, after, listener, silence);
     follower.thread.start();
     return follower;
   }
@@ -103,7 +108,7 @@ public final class CatalogFollower implements AutoCloseable {
       try {
         follow();
       } catch (StatusRuntimeException e) {
-        if (e.getStatus().getCode() == Status.Code.OUT_OF_RANGE && restarted(applied + 1)) {
+        if (begunAnew(e.getStatus())) {
           continue;
         }
         lost(e.getStatus());
@@ -122,6 +127,25 @@ public final class CatalogFollower implements AutoCloseable {
         managed.resetConnectBackoff();
       }
     }
+  }
+
+  private boolean begunAnew(Status refusal) {
+    return switch (refusal.getCode()) {
+      case OUT_OF_RANGE -> restarted(applied.offset() + 1);
+      case ABORTED -> {
+        // Until the log has said how far it is: not up to date.
+        end = -1;
+        if (lastFailure != Status.Code.ABORTED) {
+          log.error(
+              "the log lost changes that were followed, {} among them: what is known is given up for"
+                  + " a snapshot; where there is none, this server has to be started anew",
+              applied);
+        }
+        // A snapshot that the log does not have either is not begun with twice.
+        yield restarted(applied.equals(begun) ? applied.offset() + 1 : 0);
+      }
+      default -> false;
+    };
   }
 
   private void lost(Status status) {
@@ -147,7 +171,12 @@ public final class CatalogFollower implements AutoCloseable {
     try {
       call.run(
           () ->
-              catalogue.follow(FollowRequest.newBuilder().setAfterOffset(applied).build(), stream));
+              catalogue.follow(
+                  FollowRequest.newBuilder()
+                      .setAfterOffset(applied.offset())
+                      .setAfterEpoch(applied.epoch())
+                      .build(),
+                  stream));
       List<FollowResponse> responses = stream.take(silence.most());
       while (!responses.isEmpty()) {
         long start = System.nanoTime();
@@ -189,36 +218,40 @@ public final class CatalogFollower implements AutoCloseable {
 
   /** Hands changes on; false when what follows has to be asked for anew. */
   private boolean handOn(List<Change> messages) {
-    List<LoggedChange> changes = new ArrayList<>(messages.size());
+    List<Change> changes = new ArrayList<>(messages.size());
     for (Change message : messages) {
       if (message.hasRolledBack()) {
         hand(changes);
         changes.clear();
         // Its snapshot is there, or is about to be.
-        if (!restarted(message.getOffset()) || applied != message.getOffset()) {
+        if (!restarted(message.getOffset()) || applied.offset() != message.getOffset()) {
           return false;
         }
       } else {
-        changes.add(new LoggedChange(message.getOffset(), ChangeMessages.read(message)));
+        changes.add(message);
       }
     }
     hand(changes);
     return true;
   }
 
-  private void hand(List<LoggedChange> changes) {
+  private void hand(List<Change> changes) {
     if (!changes.isEmpty()) {
-      listener.changed(changes);
-      applied = changes.getLast().offset();
+      listener.changed(
+          changes.stream()
+              .map(change -> new LoggedChange(change.getOffset(), ChangeMessages.read(change)))
+              .toList());
+      applied = LogPlace.of(changes.getLast());
     }
   }
 
   private boolean restarted(long least) {
     try {
-      long offset = listener.restart(least);
-      if (offset >= least) {
-        log.info("followed from the snapshot of offset {} on, after {}", offset, applied);
-        applied = offset;
+      Optional<LogPlace> snapshot = listener.restart(least);
+      if (snapshot.isPresent()) {
+        log.info("followed from the snapshot of {} on, after {}", snapshot.get(), applied);
+        applied = snapshot.get();
+        begun = applied;
         return true;
       }
     } catch (RuntimeException e) {
@@ -230,7 +263,7 @@ public final class CatalogFollower implements AutoCloseable {
   /** Offsets between the log's end, as it was last heard of, and what was taken; −1 at first. */
   public long lag() {
     long known = end;
-    return known < 0 ? -1 : Math.max(0, known - applied);
+    return known < 0 ? -1 : Math.max(0, known - applied.offset());
   }
 
   /**

@@ -45,6 +45,8 @@ final class CatalogWriter implements AutoCloseable {
   private final Supplier<Optional<Snapshot>> newestSnapshot;
   private final BlockingQueue<Waiting> queue = new ArrayBlockingQueue<>(QUEUED);
   private final Thread thread;
+  // Tells this writer's changes from others that had, or will have, the same offsets.
+  private final long epoch = LogPlace.newEpoch();
   private volatile boolean closed;
   private volatile Map<BundleId, CodeDrift.Figures> drift = Map.of();
   // Whether the coders may know of changes that did not reach the log.
@@ -186,7 +188,7 @@ final class CatalogWriter implements AutoCloseable {
    */
   synchronized long rollBack(long snapshot, SnapshotPublisher.Append.Then then) throws IOException {
     stale = true;
-    long offset = records.append(List.of(ChangeMessages.rolledBack(snapshot).toByteArray()));
+    long offset = records.append(List.of(payload(ChangeMessages.rolledBack(snapshot))));
     then.with(offset);
     return offset;
   }
@@ -205,7 +207,7 @@ final class CatalogWriter implements AutoCloseable {
         Coded coded = code(waiting.change());
         learn(coded.change());
         changes.add(coded);
-        payloads.add(ChangeMessages.write(coded.change()).toByteArray());
+        payloads.add(payload(ChangeMessages.write(coded.change())));
       }
       long last = records.append(payloads);
       stale = false;
@@ -229,6 +231,10 @@ final class CatalogWriter implements AutoCloseable {
           RequestException.unavailable("the catalogue's log cannot be written at present"),
           e);
     }
+  }
+
+  private byte[] payload(Change change) {
+    return change.toBuilder().setEpoch(epoch).build().toByteArray();
   }
 
   private static void refuse(

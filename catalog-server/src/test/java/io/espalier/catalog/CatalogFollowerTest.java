@@ -15,6 +15,7 @@ import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.Random;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
@@ -94,8 +95,8 @@ class CatalogFollowerTest {
     public void published(long offset) {}
 
     @Override
-    public long restart(long least) {
-      return -1;
+    public Optional<LogPlace> restart(long least) {
+      return Optional.empty();
     }
   }
 
@@ -113,7 +114,7 @@ class CatalogFollowerTest {
   }
 
   private CatalogFollower follow(CatalogFollower.Silence silence) {
-    CatalogFollower started = CatalogFollower.start(stage.channel(), 0, followed, silence);
+    CatalogFollower started = CatalogFollower.start(stage.channel(), LogPlace.beginning(0), followed, silence);
     follower = started;
     return started;
   }
