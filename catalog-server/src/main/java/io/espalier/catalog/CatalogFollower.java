@@ -115,7 +115,7 @@ public final class CatalogFollower implements AutoCloseable {
       } catch (InterruptedException e) {
         return;
       } catch (RuntimeException e) {
-        log.error("the catalogue cannot be followed beyond offset {}", applied, e);
+        log.error("the catalogue cannot be followed beyond offset {}", applied.offset(), e);
       }
       try {
         TimeUnit.NANOSECONDS.sleep(PAUSE.toNanos() - (System.nanoTime() - start));
@@ -137,7 +137,7 @@ public final class CatalogFollower implements AutoCloseable {
         end = -1;
         if (lastFailure != Status.Code.ABORTED) {
           log.error(
-              "the log lost changes that were followed, {} among them: what is known is given up for"
+              "the log lost changes that were followed, offset {} among them: what is known is given up for"
                   + " a snapshot; where there is none, this server has to be started anew",
               applied);
         }
@@ -156,7 +156,7 @@ public final class CatalogFollower implements AutoCloseable {
     Status.Code code = status.getCode();
     // Servers end connections that came of age.
     if (code != lastFailure && (failures > 1 || code != Status.Code.UNAVAILABLE)) {
-      log.warn("the catalogue is lost at offset {}: {}", applied, status);
+      log.warn("the catalogue is lost at offset {}: {}", applied.offset(), status);
       lastFailure = code;
     }
     if (code == Status.Code.DEADLINE_EXCEEDED && channel instanceof ManagedChannel managed) {
@@ -249,9 +249,13 @@ public final class CatalogFollower implements AutoCloseable {
     try {
       Optional<LogPlace> snapshot = listener.restart(least);
       if (snapshot.isPresent()) {
-        log.info("followed from the snapshot of {} on, after {}", snapshot.get(), applied);
-        applied = snapshot.get();
-        begun = applied;
+        LogPlace place = snapshot.get();
+        log.info(
+            "followed from the snapshot of offset {} on, after {}",
+            place.offset(),
+            applied.offset());
+        applied = place;
+        begun = place;
         return true;
       }
     } catch (RuntimeException e) {
