@@ -271,8 +271,8 @@ public final class CatalogFollower implements AutoCloseable {
   }
 
   /**
-   * Whether the log is being followed, at most so many offsets behind. For the length of a tolerated
-   * silence it still is when the connection is lost.
+   * Whether the log is being followed, at most so many offsets behind. For the length of a
+   * tolerated silence it still is when the connection is lost.
    */
   public boolean isWithin(long maxLag) {
     long lag = lag();

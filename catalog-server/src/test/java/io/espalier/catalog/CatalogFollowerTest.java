@@ -30,15 +30,16 @@ class CatalogFollowerTest {
   private static final Duration PATIENCE = Duration.ofMinutes(2);
   // Longer than any test.
   private static final Duration NEVER = Duration.ofHours(1);
-  private static final CatalogFollower.Silence UNHEARD =
-      new CatalogFollower.Silence(NEVER, NEVER);
+  private static final CatalogFollower.Silence UNHEARD = new CatalogFollower.Silence(NEVER, NEVER);
 
   private final FakeWriter writer = new FakeWriter();
   private final Followed followed = new Followed();
   private ServedStage stage;
   private @Nullable CatalogFollower follower;
 
-  /** Says that it is alive, every few milliseconds, unless it is frozen; ends calls when told to. */
+  /**
+   * Says that it is alive, every few milliseconds, unless it is frozen; ends calls when told to.
+   */
   private static final class FakeWriter extends CatalogServiceGrpc.CatalogServiceImplBase {
     final List<Long> asked = new CopyOnWriteArrayList<>();
     final List<Boolean> within = new CopyOnWriteArrayList<>();
@@ -114,7 +115,8 @@ class CatalogFollowerTest {
   }
 
   private CatalogFollower follow(CatalogFollower.Silence silence) {
-    CatalogFollower started = CatalogFollower.start(stage.channel(), LogPlace.beginning(0), followed, silence);
+    CatalogFollower started =
+        CatalogFollower.start(stage.channel(), LogPlace.beginning(0), followed, silence);
     follower = started;
     return started;
   }
@@ -164,8 +166,7 @@ class CatalogFollowerTest {
 
   @Test
   void isWithin_listenerTakesItsTime_isNoSilence() throws InterruptedException {
-    CatalogFollower started =
-        follow(new CatalogFollower.Silence(Duration.ofMillis(500), NEVER));
+    CatalogFollower started = follow(new CatalogFollower.Silence(Duration.ofMillis(500), NEVER));
     eventually(() -> started.isWithin(10));
     followed.mayGoOn = new CountDownLatch(1);
     writer.end = 1;

@@ -52,6 +52,8 @@ class LostTailTest {
   private static final int IDS = 12;
   private static final int PRICES = 6;
   private static final long BEHIND = 1000;
+  // Calls that follow never end by themselves.
+  private static final ServerConfig CONFIG = ServerConfig.of(Map.of("drain_timeout", "0s"));
   private static final Duration PATIENCE = Duration.ofMinutes(1);
 
   private final String name = UUID.randomUUID().toString();
@@ -156,7 +158,7 @@ class LostTailTest {
     }
     CatalogWriter writer = CatalogWriter.start(log, Map.of(), () -> Optional.of(snapshots.last()));
     EspalierServer server =
-        EspalierServer.builder("catalog", ServerConfig.defaults())
+        EspalierServer.builder("catalog", CONFIG)
             .service(new CatalogService(writer, log, snapshots))
             .buildInProcess(name)
             .start();
@@ -197,8 +199,7 @@ class LostTailTest {
 
   private void rollBack() throws IOException {
     long to = running().snapshots().last().offset();
-    long offset =
-        running().snapshots().rollBack(to, then -> running().writer().rollBack(to, then));
+    long offset = running().snapshots().rollBack(to, then -> running().writer().rollBack(to, then));
     past.put(offset, Objects.requireNonNull(past.get(to)));
   }
 
@@ -342,14 +343,6 @@ class LostTailTest {
 
   private static CatalogItem item(String id, int price) {
     return new CatalogItem(
-        id,
-        "",
-        "",
-        List.of(),
-        "",
-        OptionalDouble.of(price),
-        Map.of(),
-        "",
-        OptionalLong.empty());
+        id, "", "", List.of(), "", OptionalDouble.of(price), Map.of(), "", OptionalLong.empty());
   }
 }

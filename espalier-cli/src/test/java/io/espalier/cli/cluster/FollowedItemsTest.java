@@ -27,6 +27,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 class FollowedItemsTest {
+  // Calls that follow never end by themselves.
+  private static final ServerConfig CONFIG = ServerConfig.of(Map.of("drain_timeout", "0s"));
   private static final Duration PATIENCE = Duration.ofMinutes(1);
   private static final String SEGMENT = "%020d.log".formatted(3);
 
@@ -58,7 +60,7 @@ class FollowedItemsTest {
 
   private EspalierServer startWriter() throws IOException {
     return new StageServers(deployment, dir.resolve("none"))
-        .catalog(ServerConfig.defaults(), dir.resolve("log").toString())
+        .catalog(CONFIG, dir.resolve("log").toString())
         .buildInProcess(name)
         .start();
   }
