@@ -42,7 +42,6 @@ class CatalogFollowerTest {
    */
   private static final class FakeWriter extends CatalogServiceGrpc.CatalogServiceImplBase {
     final List<Long> asked = new CopyOnWriteArrayList<>();
-    final List<Boolean> within = new CopyOnWriteArrayList<>();
     volatile boolean frozen;
     // How many changes a call brings before it is cut; 0 for calls that last.
     volatile int cutAfter;
