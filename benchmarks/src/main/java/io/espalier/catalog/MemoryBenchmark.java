@@ -91,7 +91,8 @@ public final class MemoryBenchmark {
       }
       state = state.after(changes).compacted();
     }
-    return store.open(new SnapshotFiles(store, LogPlace.beginning(offset), () -> {}).write(state, List.of(), 0));
+    return store.open(
+        new SnapshotFiles(store, LogPlace.beginning(offset), () -> {}).write(state, List.of(), 0));
   }
 
   private static void print(Snapshot snapshot, int items) {

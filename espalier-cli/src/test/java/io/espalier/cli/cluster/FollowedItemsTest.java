@@ -105,8 +105,14 @@ class FollowedItemsTest {
             Map.of(),
             "",
             OptionalLong.empty());
-    CatalogClient.Outcome outcome =
-        new CatalogClient(channel).send(List.of(new CatalogChange.Upsert(item, Map.of())));
-    assertThat(outcome.refused()).isEmpty();
+    // Not the channel that may still be waiting for a writer.
+    ManagedChannel own = ClientChannels.open("in-process:" + name);
+    try {
+      CatalogClient.Outcome outcome =
+          new CatalogClient(own).send(List.of(new CatalogChange.Upsert(item, Map.of())));
+      assertThat(outcome.refused()).isEmpty();
+    } finally {
+      own.shutdownNow();
+    }
   }
 }
