@@ -376,7 +376,7 @@ public final class FileLog implements RecordLog {
   public void close() {
     synchronized (writing) {
       synchronized (this) {
-        // Whatever fails, nothing stays open and the folder is let go of.
+        // Whatever fails, the folder is let go of.
         try (folder) {
           try {
             if (!broken) {
