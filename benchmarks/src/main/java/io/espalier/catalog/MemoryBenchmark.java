@@ -59,7 +59,7 @@ public final class MemoryBenchmark {
       long start = System.nanoTime();
       long processor = ManagementFactory.getThreadMXBean().getCurrentThreadCpuTime();
       SnapshotManifest manifest =
-          new SnapshotFiles(store, offset, () -> {})
+          new SnapshotFiles(store, LogPlace.beginning(offset), () -> {})
               .write(snapshot.state().after(changes), snapshot, changes, 0);
       long written = System.nanoTime();
       long used = ManagementFactory.getThreadMXBean().getCurrentThreadCpuTime() - processor;
@@ -91,7 +91,8 @@ public final class MemoryBenchmark {
       }
       state = state.after(changes).compacted();
     }
-    return store.open(new SnapshotFiles(store, offset, () -> {}).write(state, List.of(), 0));
+    return store.open(
+        new SnapshotFiles(store, LogPlace.beginning(offset), () -> {}).write(state, List.of(), 0));
   }
 
   private static void print(Snapshot snapshot, int items) {

@@ -12,13 +12,16 @@ import io.grpc.StatusRuntimeException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /** Follows a catalogue's log over a channel, and comes back after each failure. */
 public final class CatalogFollower implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(CatalogFollower.class);
+  // Attempts begin at least so far apart: what was followed for longer is asked for again at once.
   private static final Duration PAUSE = Duration.ofMillis(200);
   // Changes are taken for at most a quarter of the time while more come, and wait no longer.
   private static final int REST = 3;
@@ -27,13 +30,31 @@ public final class CatalogFollower implements AutoCloseable {
   private final Channel channel;
   private final CatalogServiceGrpc.CatalogServiceStub catalogue;
   private final Listener listener;
+  private final Silence silence;
   private final Context.CancellableContext context = Context.ROOT.withCancellation();
   private final Thread thread;
-  private volatile long applied;
+  private volatile LogPlace applied;
+  // What was begun with: a snapshot, or the first items.
+  private LogPlace begun;
   private volatile long end = -1;
-  private volatile boolean connected;
-  // What failed last is said once.
+  // When the catalogue was last heard of, and what it said taken.
+  private volatile long heard = System.nanoTime();
+  // Since when the listener works, which is no silence.
+  private volatile @Nullable Long working;
+  // What failed last is said once; that a connection came to its end is not, if the next holds.
   private Status.Code lastFailure = Status.Code.OK;
+  private int failures;
+
+  /**
+   * How long nothing may be heard of a catalogue, which says something every second.
+   *
+   * @param tolerated beyond it what is known no longer counts as up to date
+   * @param most beyond it the call is given up for another over a new connection; longer than a
+   *     writer waits for its log
+   */
+  record Silence(Duration tolerated, Duration most) {
+    static final Silence DEFAULT = new Silence(Duration.ofSeconds(3), Duration.ofSeconds(12));
+  }
 
   /** What is told of changes; by one thread. */
   public interface Listener {
@@ -44,18 +65,21 @@ public final class CatalogFollower implements AutoCloseable {
     void published(long offset);
 
     /**
-     * Goes on from a snapshot, since the log no longer tells the way there.
+     * Goes on from a snapshot, since the log no longer tells the way there, or lost what was
+     * followed.
      *
-     * @param least the least offset that it must be of
-     * @return its offset; −1 when there is none, and nothing changed
+     * @param least the least offset that it must be of; lower than what is known where that is lost
+     * @return its place; empty when there is none, and nothing changed
      */
-    long restart(long least);
+    Optional<LogPlace> restart(long least);
   }
 
-  private CatalogFollower(Channel channel, long afterOffset, Listener listener) {
+  private CatalogFollower(Channel channel, LogPlace after, Listener listener, Silence silence) {
+    this.silence = silence;
     this.channel = channel;
     this.catalogue = CatalogServiceGrpc.newStub(channel);
-    this.applied = afterOffset;
+    this.applied = after;
+    this.begun = after;
     this.listener = listener;
     this.thread =
         // A batch of changes takes milliseconds of a core, which calls' threads need not wait for.
@@ -65,34 +89,36 @@ public final class CatalogFollower implements AutoCloseable {
   /**
    * Starts to follow.
    *
-   * @param afterOffset the last offset that is known
+   * @param after the last change that is known
    */
-  public static CatalogFollower start(Channel channel, long afterOffset, Listener listener) {
-    CatalogFollower follower = new CatalogFollower(channel, afterOffset, listener);
+  public static CatalogFollower start(Channel channel, LogPlace after, Listener listener) {
+    return start(channel, after, listener, Silence.DEFAULT);
+  }
+
+  static CatalogFollower start(
+      Channel channel, LogPlace after, Listener listener, Silence silence) {
+    CatalogFollower follower = new CatalogFollower(channel, after, listener, silence);
     follower.thread.start();
     return follower;
   }
 
   private void run() {
     while (!context.isCancelled()) {
+      long start = System.nanoTime();
       try {
         follow();
       } catch (StatusRuntimeException e) {
-        if (e.getStatus().getCode() == Status.Code.OUT_OF_RANGE && restarted(applied + 1)) {
+        if (begunAnew(e.getStatus())) {
           continue;
         }
-        if (e.getStatus().getCode() != lastFailure && !context.isCancelled()) {
-          log.warn("the catalogue is lost at offset {}: {}", applied, e.getStatus());
-        }
-        lastFailure = e.getStatus().getCode();
+        lost(e.getStatus());
       } catch (InterruptedException e) {
         return;
       } catch (RuntimeException e) {
-        log.error("the catalogue cannot be followed beyond offset {}", applied, e);
+        log.error("the catalogue cannot be followed beyond offset {}", applied.offset(), e);
       }
-      connected = false;
       try {
-        Thread.sleep(PAUSE);
+        TimeUnit.NANOSECONDS.sleep(PAUSE.toNanos() - (System.nanoTime() - start));
       } catch (InterruptedException e) {
         return;
       }
@@ -103,21 +129,68 @@ public final class CatalogFollower implements AutoCloseable {
     }
   }
 
+  private boolean begunAnew(Status refusal) {
+    return switch (refusal.getCode()) {
+      case OUT_OF_RANGE -> restarted(applied.offset() + 1);
+      case ABORTED -> {
+        // Until the log has said how far it is: not up to date.
+        end = -1;
+        if (lastFailure != Status.Code.ABORTED) {
+          log.error(
+              "the log lost changes that were followed, offset {} among them: what is known is given"
+                  + " up for a snapshot; where there is none, this server has to be started anew",
+              applied);
+        }
+        // A snapshot that the log does not have either is not begun with twice.
+        yield restarted(applied.equals(begun) ? applied.offset() + 1 : 0);
+      }
+      default -> false;
+    };
+  }
+
+  private void lost(Status status) {
+    if (context.isCancelled()) {
+      return;
+    }
+    failures++;
+    Status.Code code = status.getCode();
+    // Servers end connections that came of age.
+    if (code != lastFailure && (failures > 1 || code != Status.Code.UNAVAILABLE)) {
+      log.warn("the catalogue is lost at offset {}: {}", applied.offset(), status);
+      lastFailure = code;
+    }
+    if (code == Status.Code.DEADLINE_EXCEEDED && channel instanceof ManagedChannel managed) {
+      // What was silent so long may be gone without the connection's knowing it.
+      managed.enterIdle();
+    }
+  }
+
   private void follow() throws InterruptedException {
     FollowStream stream = new FollowStream();
     Context.CancellableContext call = Context.current().withCancellation();
     try {
       call.run(
           () ->
-              catalogue.follow(FollowRequest.newBuilder().setAfterOffset(applied).build(), stream));
-      List<FollowResponse> responses = stream.take();
+              catalogue.follow(
+                  FollowRequest.newBuilder()
+                      .setAfterOffset(applied.offset())
+                      .setAfterEpoch(applied.epoch())
+                      .build(),
+                  stream));
+      List<FollowResponse> responses = stream.take(silence.most());
       while (!responses.isEmpty()) {
         long start = System.nanoTime();
-        if (!take(responses)) {
-          return;
+        working = start;
+        try {
+          if (!take(responses)) {
+            return;
+          }
+          heard = System.nanoTime();
+        } finally {
+          working = null;
         }
         rest(System.nanoTime() - start);
-        responses = stream.take();
+        responses = stream.take(silence.most());
       }
     } finally {
       call.cancel(null);
@@ -134,7 +207,7 @@ public final class CatalogFollower implements AutoCloseable {
     if (!handOn(responses.stream().flatMap(r -> r.getChangesList().stream()).toList())) {
       return false;
     }
-    connected = true;
+    failures = 0;
     lastFailure = Status.Code.OK;
     long snapshot = responses.getLast().getSnapshotOffset();
     if (snapshot > 0) {
@@ -145,36 +218,44 @@ public final class CatalogFollower implements AutoCloseable {
 
   /** Hands changes on; false when what follows has to be asked for anew. */
   private boolean handOn(List<Change> messages) {
-    List<LoggedChange> changes = new ArrayList<>(messages.size());
+    List<Change> changes = new ArrayList<>(messages.size());
     for (Change message : messages) {
       if (message.hasRolledBack()) {
         hand(changes);
         changes.clear();
         // Its snapshot is there, or is about to be.
-        if (!restarted(message.getOffset()) || applied != message.getOffset()) {
+        if (!restarted(message.getOffset()) || applied.offset() != message.getOffset()) {
           return false;
         }
       } else {
-        changes.add(new LoggedChange(message.getOffset(), ChangeMessages.read(message)));
+        changes.add(message);
       }
     }
     hand(changes);
     return true;
   }
 
-  private void hand(List<LoggedChange> changes) {
+  private void hand(List<Change> changes) {
     if (!changes.isEmpty()) {
-      listener.changed(changes);
-      applied = changes.getLast().offset();
+      listener.changed(
+          changes.stream()
+              .map(change -> new LoggedChange(change.getOffset(), ChangeMessages.read(change)))
+              .toList());
+      applied = LogPlace.of(changes.getLast());
     }
   }
 
   private boolean restarted(long least) {
     try {
-      long offset = listener.restart(least);
-      if (offset >= least) {
-        log.info("followed from the snapshot of offset {} on, after {}", offset, applied);
-        applied = offset;
+      Optional<LogPlace> snapshot = listener.restart(least);
+      if (snapshot.isPresent()) {
+        LogPlace place = snapshot.get();
+        log.info(
+            "followed from the snapshot of offset {} on, after {}",
+            place.offset(),
+            applied.offset());
+        applied = place;
+        begun = place;
         return true;
       }
     } catch (RuntimeException e) {
@@ -186,13 +267,18 @@ public final class CatalogFollower implements AutoCloseable {
   /** Offsets between the log's end, as it was last heard of, and what was taken; −1 at first. */
   public long lag() {
     long known = end;
-    return known < 0 ? -1 : Math.max(0, known - applied);
+    return known < 0 ? -1 : Math.max(0, known - applied.offset());
   }
 
-  /** Whether the log is being followed, at most so many offsets behind. */
+  /**
+   * Whether the log is being followed, at most so many offsets behind. For the length of a
+   * tolerated silence it still is when the connection is lost.
+   */
   public boolean isWithin(long maxLag) {
     long lag = lag();
-    return connected && lag >= 0 && lag <= maxLag;
+    Long since = working;
+    long silent = (since == null ? System.nanoTime() : since) - heard;
+    return lag >= 0 && lag <= maxLag && silent <= silence.tolerated().toNanos();
   }
 
   @Override

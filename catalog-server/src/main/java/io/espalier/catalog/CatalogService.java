@@ -213,16 +213,7 @@ final class CatalogService extends CatalogServiceGrpc.CatalogServiceImplBase {
     ServerCallStreamObserver<FollowResponse> call =
         (ServerCallStreamObserver<FollowResponse>) responses;
     long after = request.getAfterOffset();
-    if (after < records.start() - 1 || after > records.end()) {
-      throw RequestException.outOfRange(
-          "after_offset: "
-              + after
-              + " (expected: "
-              + (records.start() - 1)
-              + ".."
-              + records.end()
-              + ")");
-    }
+    check(new LogPlace(after, request.getAfterEpoch()));
     try {
       while (!gone()) {
         List<LogRecord> read = records.read(after + 1, FOLLOW_BYTES);
@@ -247,6 +238,30 @@ final class CatalogService extends CatalogServiceGrpc.CatalogServiceImplBase {
       Thread.currentThread().interrupt();
       throw RequestException.unavailable("the catalogue is stopping");
     }
+  }
+
+  /** Refuses who cannot be led on from what he knows. */
+  private void check(LogPlace known) {
+    long start = records.start();
+    long end = records.end();
+    if (known.epoch() != 0 && known.offset() >= start && isLost(known, end)) {
+      throw RequestException.aborted(
+          "after_offset: %s (expected: a change that the log has, which ends at %d)"
+              .formatted(known, end));
+    }
+    // A change that was dropped cannot be compared; a snapshot of a later one is there.
+    long least = known.epoch() == 0 ? start - 1 : start;
+    if (known.offset() < least || known.offset() > end) {
+      throw RequestException.outOfRange(
+          "after_offset: %d (expected: %d..%d)".formatted(known.offset(), least, end));
+    }
+  }
+
+  private boolean isLost(LogPlace known, long end) {
+    // A writer that was overtaken may not have heard of it yet.
+    return known.offset() > end
+        ? records.isWriter()
+        : !LogPlace.of(records, known.offset()).equals(known);
   }
 
   private SnapshotPublisher snapshots() {

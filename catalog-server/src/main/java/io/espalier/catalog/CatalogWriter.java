@@ -48,6 +48,8 @@ final class CatalogWriter implements AutoCloseable {
   private final Supplier<Optional<Snapshot>> newestSnapshot;
   private final ChangeQueue queue = new ChangeQueue(QUEUED, QUEUED_BYTES);
   private final Thread thread;
+  // Tells this writer's changes from others that had, or will have, the same offsets.
+  private final long epoch = LogPlace.newEpoch();
   private volatile boolean closed;
   private volatile Map<BundleId, CodeDrift.Figures> drift = Map.of();
   // Whether the coders may know of changes that did not reach the log.
@@ -215,7 +217,7 @@ final class CatalogWriter implements AutoCloseable {
     }
     then.begin(records.end() + 1);
     stale = true;
-    long offset = records.append(List.of(ChangeMessages.rolledBack(snapshot).toByteArray()));
+    long offset = records.append(List.of(payload(ChangeMessages.rolledBack(snapshot))));
     then.with(offset);
     return offset;
   }
@@ -263,7 +265,7 @@ final class CatalogWriter implements AutoCloseable {
   }
 
   private void append(List<Coded> changes) {
-    List<byte[]> payloads = changes.stream().map(coded -> coded.message().toByteArray()).toList();
+    List<byte[]> payloads = changes.stream().map(coded -> payload(coded.message())).toList();
     long last = payloads.isEmpty() ? 0 : records.append(payloads);
     stale = false;
     drift = figures();
@@ -282,6 +284,10 @@ final class CatalogWriter implements AutoCloseable {
   /** Tells those that were told nothing yet. */
   private static void fail(List<Waiting> changes, RequestException refusal) {
     changes.forEach(waiting -> waiting.done().completeExceptionally(refusal));
+  }
+
+  private byte[] payload(Change change) {
+    return change.toBuilder().setEpoch(epoch).build().toByteArray();
   }
 
   private void prepare(List<Waiting> batch) {

@@ -6,8 +6,10 @@ import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.stub.ClientCallStreamObserver;
 import io.grpc.stub.ClientResponseObserver;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /** The answers to a call of {@code Follow}, taken together where several have come. */
@@ -49,11 +51,20 @@ final class FollowStream implements ClientResponseObserver<FollowRequest, Follow
    * Waits for answers.
    *
    * @return all that have come since, in order; none when the call is complete
-   * @throws StatusRuntimeException when the call failed
+   * @throws StatusRuntimeException when the call failed; DEADLINE_EXCEEDED when nothing came in
+   *     this time
    */
-  synchronized List<FollowResponse> take() throws InterruptedException {
-    while (arrived.isEmpty() && end == null) {
-      wait();
+  synchronized List<FollowResponse> take(Duration patience) throws InterruptedException {
+    long until = System.nanoTime() + patience.toNanos();
+    for (long left = patience.toNanos();
+        arrived.isEmpty() && end == null;
+        left = until - System.nanoTime()) {
+      if (left <= 0) {
+        throw Status.DEADLINE_EXCEEDED
+            .withDescription("nothing was heard for " + patience.toMillis() + " ms")
+            .asRuntimeException();
+      }
+      TimeUnit.NANOSECONDS.timedWait(this, left);
     }
     if (arrived.isEmpty() && end != null && !end.isOk()) {
       throw end.asRuntimeException();

@@ -36,6 +36,11 @@ public final class Snapshot {
     return manifest.offset();
   }
 
+  /** The last change that it knows, as the log has it. */
+  public LogPlace place() {
+    return manifest.place();
+  }
+
   /** What can be searched of it. */
   public CatalogState state() {
     return state;

@@ -20,11 +20,11 @@ final class SnapshotFiles {
 
   private final SnapshotStore store;
   private final Runnable pace;
-  private final long offset;
+  private final LogPlace place;
 
-  SnapshotFiles(SnapshotStore store, long offset, Runnable pace) {
+  SnapshotFiles(SnapshotStore store, LogPlace place, Runnable pace) {
     this.store = store;
-    this.offset = offset;
+    this.place = place;
     this.pace = pace;
   }
 
@@ -91,7 +91,7 @@ final class SnapshotFiles {
   }
 
   private Part put(Documents.Writer documents) throws IOException {
-    String key = store.newKey(offset, "documents");
+    String key = store.newKey(place.offset(), "documents");
     documents.write(store.fileOf(key), pace);
     return store.put(key);
   }
@@ -100,19 +100,19 @@ final class SnapshotFiles {
       CatalogState state, long origin, List<Part> documents, long nowMillis) throws IOException {
     Map<BundleId, Part> tries = new TreeMap<>();
     Part items;
-    String itemsKey = store.newKey(offset, "items");
+    String itemsKey = store.newKey(place.offset(), "items");
     // What is made here is read through the files from then on: its memory is given back at once.
     try (Arena arena = Arena.ofShared()) {
       CatalogState compacted = state.compacted(arena, pace);
       compacted.items().snapshot().write(store.fileOf(itemsKey), pace);
       items = store.put(itemsKey);
       for (BundleId bundle : compacted.tries().keySet()) {
-        String key = store.newKey(offset, "trie-" + bundle);
+        String key = store.newKey(place.offset(), "trie-" + bundle);
         compacted.tries().get(bundle).snapshot().write(store.fileOf(key), pace);
         tries.put(bundle, store.put(key));
       }
     }
     return new SnapshotManifest(
-        offset, origin, nowMillis, state.items().size(), items, tries, documents);
+        place, origin, nowMillis, state.items().size(), items, tries, documents);
   }
 }

@@ -14,7 +14,7 @@ import java.util.zip.CRC32C;
 /**
  * What a published snapshot is and which files it is made of. Written last, it makes them visible.
  *
- * @param offset the last change that it knows
+ * @param place the last change that it knows
  * @param origin how many items the catalogue had before its first change
  * @param publishedMillis when it was published, since 1970
  * @param itemCount items in it
@@ -23,7 +23,7 @@ import java.util.zip.CRC32C;
  * @param documents whole items; one of a later file stands for one of an earlier
  */
 record SnapshotManifest(
-    long offset,
+    LogPlace place,
     long origin,
     long publishedMillis,
     int itemCount,
@@ -58,6 +58,10 @@ record SnapshotManifest(
     }
   }
 
+  long offset() {
+    return place.offset();
+  }
+
   Stream<Part> parts() {
     return Stream.of(Stream.of(items), tries.values().stream(), documents.stream())
         .flatMap(Function.identity());
@@ -67,15 +71,16 @@ record SnapshotManifest(
     return parts().mapToLong(Part::bytes).sum();
   }
 
-  /** The same content as the catalogue's at another offset. */
-  SnapshotManifest at(long other, long nowMillis) {
+  /** The same content as the catalogue's at another place. */
+  SnapshotManifest at(LogPlace other, long nowMillis) {
     return new SnapshotManifest(other, origin, nowMillis, itemCount, items, tries, documents);
   }
 
   /** A text of one value a line, the last a checksum of those before. */
   String write() {
     StringBuilder text = new StringBuilder(TITLE).append('\n');
-    text.append("offset ").append(offset).append('\n');
+    text.append("offset ").append(place.offset()).append('\n');
+    text.append("epoch ").append(place.epoch()).append('\n');
     text.append("origin ").append(origin).append('\n');
     text.append("published ").append(publishedMillis).append('\n');
     text.append("count ").append(itemCount).append('\n');
@@ -123,7 +128,10 @@ record SnapshotManifest(
       }
     }
     return new SnapshotManifest(
-        Long.parseLong(values.getOrDefault("offset", "")),
+        new LogPlace(
+            Long.parseLong(values.getOrDefault("offset", "")),
+            // Written since there are epochs.
+            Long.parseLong(values.getOrDefault("epoch", "0"))),
         Long.parseLong(values.getOrDefault("origin", "")),
         Long.parseLong(values.getOrDefault("published", "")),
         Integer.parseInt(values.getOrDefault("count", "")),

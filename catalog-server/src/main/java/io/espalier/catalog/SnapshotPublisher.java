@@ -90,6 +90,12 @@ final class SnapshotPublisher implements AutoCloseable {
           "the newest snapshot is of offset %d (expected: %d to %d, as the log has)"
               .formatted(last.offset(), records.start() - 1, records.end()));
     }
+    boolean compared = last.place().epoch() != 0 && last.offset() >= records.start();
+    if (compared && !LogPlace.of(records, last.offset()).equals(last.place())) {
+      throw new LogException(
+          "the newest snapshot is of offset %s (expected: %s, as the log has: it lost changes)"
+              .formatted(last.place(), LogPlace.of(records, last.offset())));
+    }
     if (last.manifest().origin() != items.size()) {
       throw new LogException(
           "the newest snapshot is of a catalogue that began with %d items (expected: %d)"
@@ -112,7 +118,7 @@ final class SnapshotPublisher implements AutoCloseable {
     }
     CatalogState state = with(CatalogState.of(items), codes);
     SnapshotManifest manifest =
-        new SnapshotFiles(store, state.offset(), () -> {})
+        new SnapshotFiles(store, LogPlace.beginning(items.size()), () -> {})
             .write(state, items, System.currentTimeMillis());
     store.publish(manifest);
     return store.open(manifest);
@@ -172,7 +178,8 @@ final class SnapshotPublisher implements AutoCloseable {
   }
 
   private void settle(long offset, Snapshot wanted) throws IOException {
-    SnapshotManifest manifest = wanted.manifest().at(offset, System.currentTimeMillis());
+    SnapshotManifest manifest =
+        wanted.manifest().at(LogPlace.of(records, offset), System.currentTimeMillis());
     Snapshot same = wanted.at(manifest);
     store.publish(manifest);
     last = same;
@@ -237,8 +244,9 @@ final class SnapshotPublisher implements AutoCloseable {
     throttle.begin();
     CatalogState state = before.after(since);
     long due = state.offset() + settings.changesAllowed(state.items().size());
+    LogPlace place = since.isEmpty() ? last.place() : LogPlace.of(records, state.offset());
     SnapshotManifest manifest =
-        new SnapshotFiles(store, state.offset(), () -> pace(due))
+        new SnapshotFiles(store, place, () -> pace(due))
             .write(state.only(bundles), last, since, System.currentTimeMillis());
     Snapshot opened = store.open(manifest);
     store.publish(manifest);
@@ -267,7 +275,8 @@ final class SnapshotPublisher implements AutoCloseable {
     try {
       Optional<SnapshotManifest> oldest = store.prune(settings.keep());
       if (oldest.isPresent()) {
-        records.dropBefore(oldest.get().offset() + 1);
+        // The change at that offset stays: who begins with the snapshot is compared with it.
+        records.dropBefore(oldest.get().offset());
       }
       store.keepOnly(last);
     } catch (IOException | RuntimeException e) {

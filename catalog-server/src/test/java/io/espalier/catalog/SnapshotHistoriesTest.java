@@ -309,6 +309,14 @@ class SnapshotHistoriesTest {
       assertEqual(fresh, truth);
       assertThat(fresh.offset()).isEqualTo(log.end());
       assertThat(publisher.kept()).hasSizeBetween(1, KEPT);
+      for (SnapshotManifest kept : publisher.kept()) {
+        // Who begins with it can be compared with the log.
+        assertThat(kept.place())
+            .isEqualTo(
+                kept.offset() == atFirst
+                    ? LogPlace.beginning(atFirst)
+                    : LogPlace.of(log, kept.offset()));
+      }
       if (random.nextBoolean()) {
         follower = followed(followed, follower);
         assertEqual(follower, truth);

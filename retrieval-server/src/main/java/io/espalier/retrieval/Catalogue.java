@@ -4,6 +4,7 @@ import io.espalier.bundles.BundleId;
 import io.espalier.catalog.CatalogFollower;
 import io.espalier.catalog.CatalogState;
 import io.espalier.catalog.DeltaBounds;
+import io.espalier.catalog.LogPlace;
 import io.espalier.catalog.LoggedChange;
 import io.espalier.catalog.Snapshot;
 import io.espalier.catalog.SnapshotStore;
@@ -252,15 +253,15 @@ final class Catalogue implements CatalogFollower.Listener {
   }
 
   @Override
-  public long restart(long least) {
+  public Optional<LogPlace> restart(long least) {
     SnapshotStore store = snapshots;
     if (store == null) {
-      return -1;
+      return Optional.empty();
     }
     CatalogueView before = view;
     Optional<Snapshot> snapshot = newest(store, least, Long.MAX_VALUE, before);
     if (snapshot.isEmpty()) {
-      return -1;
+      return Optional.empty();
     }
     learn(before, snapshot.get());
     CatalogueView now = before.over(snapshot.get().state().only(before.state().tries().keySet()));
@@ -274,7 +275,7 @@ final class Catalogue implements CatalogFollower.Listener {
       notifyAll();
     }
     listeners.forEach(listener -> listener.replaced(now));
-    return now.offset();
+    return Optional.of(snapshot.get().place());
   }
 
   /** What was followed is not that snapshot's: its texts may be others. */

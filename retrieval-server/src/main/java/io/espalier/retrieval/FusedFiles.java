@@ -6,14 +6,21 @@ import io.espalier.inference.DataType;
 import io.espalier.inference.Tensor;
 import io.espalier.inference.onnx.GraphTemplate;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
+import java.nio.file.DirectoryIteratorException;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
 import java.util.zip.CRC32C;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Writes the model folder of one snapshot, in Triton's layout: the bundle's fused graph with the
@@ -23,7 +30,11 @@ import java.util.zip.CRC32C;
  * @param beam the width to warm
  */
 record FusedFiles(GraphTemplate template, String config, TigerModel model, int beam) {
+  private static final Logger log = LoggerFactory.getLogger(FusedFiles.class);
   private static final int[] WARM_ROWS = {1, 8};
+  private static final String PARENT = "espalier-fused";
+  // Models are loaded within seconds, and their files deleted.
+  private static final Duration ABANDONED = Duration.ofDays(1);
 
   /** Carries the snapshot's offset, and a checksum of its trie so that no two tries share it. */
   static String name(BundleId bundle, long offset, TrieNodes nodes) {
@@ -44,6 +55,33 @@ record FusedFiles(GraphTemplate template, String config, TigerModel model, int b
     }
     Files.writeString(folder.resolve("config.pbtxt"), whole);
     return folder;
+  }
+
+  /** A folder of this process's own; {@link #clearAbandoned} deletes those that a crash left. */
+  static Path newParent() throws IOException {
+    return Files.createTempDirectory(PARENT);
+  }
+
+  /** Deletes what processes that have ended by now left among a machine's temporary folders. */
+  static void clearAbandoned(Path temporary) {
+    Instant since = Instant.now().minus(ABANDONED);
+    try (DirectoryStream<Path> parents = Files.newDirectoryStream(temporary, PARENT + "*")) {
+      parents.forEach(parent -> clear(parent, since));
+    } catch (IOException | DirectoryIteratorException e) {
+      log.warn("{}: cannot be looked through for what was abandoned there", temporary, e);
+    }
+  }
+
+  private static void clear(Path parent, Instant since) {
+    try {
+      if (Files.getLastModifiedTime(parent).toInstant().isBefore(since)) {
+        delete(parent);
+        log.info("{}: abandoned by an earlier process, and deleted", parent);
+      }
+    } catch (IOException | UncheckedIOException e) {
+      // Another user's, or another process deletes it at this moment.
+      log.debug("{}: was abandoned and cannot be deleted", parent, e);
+    }
   }
 
   static void delete(Path folder) throws IOException {

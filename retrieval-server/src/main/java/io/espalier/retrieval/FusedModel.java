@@ -59,6 +59,7 @@ final class FusedModel implements Catalogue.SnapshotListener, AutoCloseable {
    * @param beam the width that models are warmed with
    */
   static FusedModel open(Bundle bundle, TigerModel model, int beam, ModelCalls calls) {
+    FusedFiles.clearAbandoned(Path.of(System.getProperty("java.io.tmpdir")));
     try {
       return new FusedModel(
           bundle,
@@ -95,7 +96,7 @@ final class FusedModel implements Catalogue.SnapshotListener, AutoCloseable {
     String name = FusedFiles.name(bundle.id(), view.offset(), nodes);
     try {
       FusedFiles files = new FusedFiles(template, config, model, beam);
-      Path parent = Files.createTempDirectory("espalier-fused");
+      Path parent = FusedFiles.newParent();
       try {
         calls.load(files.write(parent.resolve(name), nodes));
       } finally {

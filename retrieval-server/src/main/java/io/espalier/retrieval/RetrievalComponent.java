@@ -6,6 +6,7 @@ import io.espalier.bundles.BundleId;
 import io.espalier.bundles.BundleRepository;
 import io.espalier.catalog.CatalogFollower;
 import io.espalier.catalog.CatalogState;
+import io.espalier.catalog.LogPlace;
 import io.espalier.catalog.Snapshot;
 import io.espalier.catalog.SnapshotStore;
 import io.espalier.inference.ModelRunner;
@@ -40,6 +41,7 @@ public final class RetrievalComponent implements AutoCloseable {
 
   private final RetrievalService service;
   private final Catalogue catalogue;
+  private final LogPlace begun;
   private final Set<String> models;
   private final ModelCalls calls;
   private final @Nullable SnapshotStore snapshots;
@@ -49,6 +51,7 @@ public final class RetrievalComponent implements AutoCloseable {
   private RetrievalComponent(
       RetrievalService service,
       Catalogue catalogue,
+      LogPlace begun,
       Set<String> models,
       ModelCalls calls,
       @Nullable SnapshotStore snapshots,
@@ -56,6 +59,7 @@ public final class RetrievalComponent implements AutoCloseable {
     this.snapshots = snapshots;
     this.service = service;
     this.catalogue = catalogue;
+    this.begun = begun;
     this.models = models;
     this.calls = calls;
     this.closeables = closeables;
@@ -145,6 +149,7 @@ public final class RetrievalComponent implements AutoCloseable {
     return new RetrievalComponent(
         new RetrievalService(retrievers, catalogue),
         catalogue,
+        begun == null ? LogPlace.beginning(first.offset()) : begun.place(),
         models(repository, bundles),
         calls,
         snapshots,
@@ -176,7 +181,7 @@ public final class RetrievalComponent implements AutoCloseable {
    * @param catalog a channel to the catalogue's writer
    */
   public void follow(Channel catalog) {
-    CatalogFollower started = CatalogFollower.start(catalog, catalogue.view().offset(), catalogue);
+    CatalogFollower started = CatalogFollower.start(catalog, begun, catalogue);
     if (snapshots != null) {
       snapshots.observe(started::lag);
     }

@@ -35,6 +35,11 @@ public final class RequestException extends RuntimeException {
     return new RequestException(Status.Code.OUT_OF_RANGE, message);
   }
 
+  /** What the request goes on from is no longer so: its caller has to begin anew. */
+  public static RequestException aborted(String message) {
+    return new RequestException(Status.Code.ABORTED, message);
+  }
+
   /** The request is sound, the server's state is not ready for it. */
   public static RequestException failedPrecondition(String message) {
     return new RequestException(Status.Code.FAILED_PRECONDITION, message);

@@ -2,6 +2,7 @@ package io.espalier.cli.cluster;
 
 import io.espalier.catalog.CatalogChange;
 import io.espalier.catalog.CatalogFollower;
+import io.espalier.catalog.LogPlace;
 import io.espalier.catalog.LoggedChange;
 import io.espalier.catalog.Snapshot;
 import io.espalier.catalog.SnapshotStore;
@@ -46,7 +47,7 @@ final class FollowedItems implements CatalogFollower.Listener, AutoCloseable {
     Snapshot first = newest(snapshots, 0, Long.MAX_VALUE).orElse(null);
     this.known = new Known(first, new ConcurrentHashMap<>());
     this.follower =
-        CatalogFollower.start(catalog, first == null ? data.items().size() : first.offset(), this);
+        CatalogFollower.start(catalog, first == null ? beginning() : first.place(), this);
   }
 
   private static Optional<Snapshot> newest(@Nullable SnapshotStore store, long least, long most) {
@@ -97,10 +98,18 @@ final class FollowedItems implements CatalogFollower.Listener, AutoCloseable {
   }
 
   @Override
-  public long restart(long least) {
+  public Optional<LogPlace> restart(long least) {
+    if (snapshots == null && least <= beginning().offset()) {
+      known = new Known(null, new ConcurrentHashMap<>());
+      return Optional.of(beginning());
+    }
     Optional<Snapshot> snapshot = newest(snapshots, least, Long.MAX_VALUE);
     snapshot.ifPresent(newer -> known = new Known(newer, new ConcurrentHashMap<>()));
-    return snapshot.map(Snapshot::offset).orElse(-1L);
+    return snapshot.map(Snapshot::place);
+  }
+
+  private LogPlace beginning() {
+    return LogPlace.beginning(data.items().size());
   }
 
   /** The item with this external id. */

@@ -171,8 +171,9 @@ public final class StageServers {
   EspalierServer.Builder catalog(
       ServerConfig config, String where, EmbeddedModelRunner runner, AutoCloseable owned) {
     long first = deployment.data().items().size() + 1L;
-    RecordLog log = CatalogLogs.open(where, first);
+    // First, since it holds nothing: whatever fails once the log is this process's lets go of it.
     SnapshotStore snapshots = snapshots("catalog");
+    RecordLog log = CatalogLogs.open(where, first);
     if (snapshots == null && log.start() != first) {
       log.close();
       throw new ConfigException(

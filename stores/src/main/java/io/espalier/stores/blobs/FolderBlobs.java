@@ -1,7 +1,10 @@
 package io.espalier.stores.blobs;
 
+import io.espalier.stores.Folders;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
+import java.nio.file.DirectoryIteratorException;
+import java.nio.file.DirectoryStream;
 import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -10,6 +13,8 @@ import java.nio.file.SimpleFileVisitor;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.BasicFileAttributes;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -21,12 +26,15 @@ import org.slf4j.LoggerFactory;
  * Blobs as files of a folder, which many processes may share.
  *
  * <p>A blob is written beside the others under a name that is no key, forced, and renamed. What a
- * crash leaves of that is never listed; it is the folder's owner's to clear.
+ * crash leaves of that is never listed, and is deleted by whoever opens the store a day later.
  */
 public final class FolderBlobs implements BlobStore {
   private static final Logger log = LoggerFactory.getLogger(FolderBlobs.class);
   // No key has this character.
   private static final String UNFINISHED = "~";
+  private static final String UNFINISHED_FILES =
+      UNFINISHED + "????????-????-????-????-????????????";
+  private static final Duration ABANDONED = Duration.ofDays(1);
 
   private final Path folder;
 
@@ -36,8 +44,26 @@ public final class FolderBlobs implements BlobStore {
 
   /** The blobs of a folder, which is made when it is not there. */
   public static FolderBlobs open(Path folder) throws IOException {
-    Files.createDirectories(folder);
+    Folders.make(folder);
+    clear(folder, Instant.now().minus(ABANDONED));
     return new FolderBlobs(folder);
+  }
+
+  /** Deletes what nobody has written to since then; others may do so too, or may still write. */
+  private static void clear(Path folder, Instant since) {
+    try (DirectoryStream<Path> files = Files.newDirectoryStream(folder, UNFINISHED_FILES)) {
+      for (Path file : files) {
+        if (Files.getLastModifiedTime(file).toInstant().isBefore(since)) {
+          Files.deleteIfExists(file);
+          log.info("{}: abandoned by an earlier process, and deleted", file);
+        }
+      }
+    } catch (NoSuchFileException e) {
+      // Another has finished or deleted it meanwhile; the next to open goes on.
+      log.debug("{} is gone", e.getFile());
+    } catch (IOException | DirectoryIteratorException e) {
+      log.warn("{}: what was abandoned there could not be deleted", folder, e);
+    }
   }
 
   private Path path(String key) {
@@ -78,14 +104,9 @@ public final class FolderBlobs implements BlobStore {
   }
 
   /** Forces a name, and those of the folders that may be new on the way to it. */
-  private void forceTo(Path target) {
+  private void forceTo(Path target) throws IOException {
     for (Path at = target.getParent(); at != null && at.startsWith(folder); at = at.getParent()) {
-      try (FileChannel channel = FileChannel.open(at, StandardOpenOption.READ)) {
-        channel.force(true);
-      } catch (IOException e) {
-        // Not every platform can open a directory; those force its entries with the file.
-        log.debug("{}: cannot be forced", at, e);
-      }
+      Folders.force(at);
     }
   }
 

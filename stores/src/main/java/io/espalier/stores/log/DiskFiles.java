@@ -1,5 +1,6 @@
 package io.espalier.stores.log;
 
+import io.espalier.stores.Folders;
 import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.nio.ByteBuffer;
@@ -12,12 +13,9 @@ import java.nio.file.StandardOpenOption;
 import java.util.List;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /** The files of a folder, which one process at a time holds. */
 final class DiskFiles implements LogFiles, AutoCloseable {
-  private static final Logger log = LoggerFactory.getLogger(DiskFiles.class);
   private static final String LOCK = "lock";
 
   private final Path folder;
@@ -34,7 +32,7 @@ final class DiskFiles implements LogFiles, AutoCloseable {
    * @throws LogException when another process or log has it
    */
   static DiskFiles open(Path folder) throws IOException {
-    Files.createDirectories(folder);
+    Folders.make(folder);
     FileChannel channel =
         FileChannel.open(folder.resolve(LOCK), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
     try {
@@ -79,13 +77,8 @@ final class DiskFiles implements LogFiles, AutoCloseable {
   }
 
   @Override
-  public void force() {
-    try (FileChannel channel = FileChannel.open(folder, StandardOpenOption.READ)) {
-      channel.force(true);
-    } catch (IOException e) {
-      // Not every platform can open a directory; those force its entries with the file.
-      log.debug("{}: cannot be forced", folder, e);
-    }
+  public void force() throws IOException {
+    Folders.force(folder);
   }
 
   @Override

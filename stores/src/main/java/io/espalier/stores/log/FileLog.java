@@ -6,6 +6,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalLong;
 import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
 import org.slf4j.Logger;
@@ -17,7 +18,7 @@ import org.slf4j.LoggerFactory;
  * <p>Records stand in segments, each forced whole before the next one is begun. Appends that wait
  * at the same time share a force. What a crash left unfinished after the last record that was
  * forced is put aside and the log goes on before it; a record that had been forced and no longer
- * verifies, which a later one tells, is an error that changes nothing on the disk.
+ * verifies, which a later one or a mark tells, is an error that changes nothing on the disk.
  */
 public final class FileLog implements RecordLog {
   private static final Logger log = LoggerFactory.getLogger(FileLog.class);
@@ -65,15 +66,34 @@ public final class FileLog implements RecordLog {
     FileLog opened = new FileLog(files, folder, segmentBytes);
     try {
       opened.recover(first);
+      return opened;
     } catch (IOException e) {
+      opened.closeSegments(e);
       throw new LogException(files + ": cannot be read", e);
+    } catch (RuntimeException e) {
+      opened.closeSegments(e);
+      throw e;
     }
-    return opened;
+  }
+
+  private synchronized void closeSegments(Exception reason) {
+    for (Segment segment : segments.values()) {
+      try {
+        segment.close();
+      } catch (IOException e) {
+        reason.addSuppressed(e);
+      }
+    }
   }
 
   private synchronized void recover(long first) throws IOException {
     List<Long> starts =
-        files.list().stream().filter(Segment::isName).map(Segment::first).sorted().toList();
+        files.list().stream()
+            .map(Segment::first)
+            .flatMapToLong(OptionalLong::stream)
+            .sorted()
+            .boxed()
+            .toList();
     for (int i = 0; i < starts.size(); i++) {
       Segment segment = Segment.open(files, starts.get(i));
       segments.put(segment.first(), segment);
@@ -82,9 +102,7 @@ public final class FileLog implements RecordLog {
       if (last ? segment.hasRest() : segment.next() != starts.get(i + 1)) {
         if (!last || segment.wasSafe(segment.next())) {
           throw new LogException(
-              files
-                  + ": "
-                  + Segment.name(segment.first())
+              segment
                   + ": record "
                   + segment.next()
                   + " at "
@@ -102,6 +120,7 @@ public final class FileLog implements RecordLog {
     last.force();
     written = last.next() - 1;
     safe = written;
+    mark();
   }
 
   private void setAside(Segment segment) throws IOException {
@@ -135,7 +154,12 @@ public final class FileLog implements RecordLog {
 
   private void begin(long first) throws IOException {
     Segment segment = Segment.open(files, first);
-    files.force();
+    try {
+      files.force();
+    } catch (IOException | RuntimeException e) {
+      segment.close();
+      throw e;
+    }
     segments.put(first, segment);
   }
 
@@ -246,6 +270,22 @@ public final class FileLog implements RecordLog {
         throw unforced(e);
       }
       advance(covered);
+      mark();
+    }
+  }
+
+  /** Lets the log know later that its last records were safe, which no record after them says. */
+  private void mark() {
+    synchronized (writing) {
+      if (broken) {
+        return;
+      }
+      try {
+        last().mark(safe);
+      } catch (IOException e) {
+        log.debug("{}: what is safe could not be marked", files, e);
+        undo(last(), e);
+      }
     }
   }
 
@@ -336,15 +376,18 @@ public final class FileLog implements RecordLog {
   public void close() {
     synchronized (writing) {
       synchronized (this) {
-        try {
-          if (!broken) {
-            segments.lastEntry().getValue().force();
+        // Whatever fails, the folder is let go of.
+        try (folder) {
+          try {
+            if (!broken) {
+              segments.lastEntry().getValue().force();
+            }
+          } finally {
+            broken = true;
+            for (Segment segment : segments.values()) {
+              segment.close();
+            }
           }
-          broken = true;
-          for (Segment segment : segments.values()) {
-            segment.close();
-          }
-          folder.close();
         } catch (Exception e) {
           throw new LogException(files + ": cannot be closed", e);
         }

@@ -19,11 +19,25 @@ record Frame(long offset, long safe, ByteBuffer payload, int size) {
   static final int HEADER = 3 * Integer.BYTES + 2 * Long.BYTES;
   static final int MAX_PAYLOAD = 1 << 24;
   private static final int CRC_AT = HEADER - Integer.BYTES;
+  // What has it is no record: it stands after the last one until the next takes its place, and says
+  // only what is safe.
+  private static final long MARK = -1;
 
   static void put(ByteBuffer out, long offset, long safe, byte[] payload) {
     int start = out.position();
     out.putInt(MAGIC).putInt(payload.length).putLong(offset).putLong(safe);
     out.putInt(checksum(out.array(), out.arrayOffset() + start, payload)).put(payload);
+  }
+
+  /** What says that records up to one are safe, and is none itself. */
+  static byte[] mark(long safe) {
+    ByteBuffer out = ByteBuffer.allocate(HEADER);
+    put(out, MARK, safe, new byte[0]);
+    return out.array();
+  }
+
+  boolean isMark() {
+    return offset == MARK;
   }
 
   private static int checksum(byte[] header, int at, byte[] payload) {

@@ -1,17 +1,22 @@
 package io.espalier.stores.log;
 
 import java.io.IOException;
+import java.math.BigInteger;
 import java.nio.ByteBuffer;
 import java.util.Arrays;
 import java.util.List;
+import java.util.OptionalLong;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /** One file of a log: consecutive frames from an offset on, named by it. */
 final class Segment {
   // The position of one frame in so many is kept.
   private static final int SPARSE = 64;
-  private static final String SUFFIX = ".log";
+  private static final int DIGITS = 20;
+  private static final Pattern NAME = Pattern.compile("[0-9]{" + DIGITS + "}\\.log");
 
+  private final String place;
   private final LogFiles.LogFile file;
   private final long first;
   private long next;
@@ -19,26 +24,31 @@ final class Segment {
   // Volatile, for readers of records that were written before.
   private volatile long[] positions = new long[16];
 
-  private Segment(LogFiles.LogFile file, long first) {
+  private Segment(String place, LogFiles.LogFile file, long first) {
+    this.place = place;
     this.file = file;
     this.first = first;
     this.next = first;
   }
 
   static Segment open(LogFiles files, long first) throws IOException {
-    return new Segment(files.open(name(first)), first);
+    String name = name(first);
+    return new Segment(files + "/" + name, files.open(name), first);
   }
 
   static String name(long first) {
-    return "%020d%s".formatted(first, SUFFIX);
+    return "%020d.log".formatted(first);
   }
 
-  static boolean isName(String name) {
-    return name.endsWith(SUFFIX) && name.length() == 20 + SUFFIX.length();
-  }
-
-  static long first(String name) {
-    return Long.parseLong(name.substring(0, 20));
+  /** The first offset of the file of this name; empty when no log names a file so. */
+  static OptionalLong first(String name) {
+    if (!NAME.matcher(name).matches()) {
+      return OptionalLong.empty();
+    }
+    BigInteger first = new BigInteger(name.substring(0, DIGITS));
+    return first.bitLength() < Long.SIZE
+        ? OptionalLong.of(first.longValue())
+        : OptionalLong.empty();
   }
 
   /**
@@ -60,7 +70,7 @@ final class Segment {
 
   /**
    * Whether a record was safe although it cannot be read: a frame further on in the file, written
-   * when the record was already forced, says so.
+   * when the record was already forced, says so, or a mark.
    */
   boolean wasSafe(long offset) throws IOException {
     long length = file.size();
@@ -107,7 +117,15 @@ final class Segment {
     payloads.forEach(payload -> added(Frame.HEADER + payload.length));
   }
 
-  /** Takes back what a failed append may have left. */
+  /**
+   * Says after the last frame that records up to one are safe; the next append takes its place. It
+   * is not forced: what the disk makes of it is as well known as before.
+   */
+  void mark(long safe) throws IOException {
+    file.write(Frame.mark(safe), size);
+  }
+
+  /** Takes back what a failed append, or a mark, may have left. */
   void undo() throws IOException {
     file.truncate(size);
   }
@@ -121,7 +139,7 @@ final class Segment {
       Frame frame = Frame.read(file, position);
       if (frame == null || frame.offset() != offset) {
         throw new LogException(
-            name(first) + ": record " + offset + " at " + position + " does not verify");
+            place + ": record " + offset + " at " + position + " does not verify");
       }
       position += frame.size();
       if (offset >= from) {
@@ -134,10 +152,11 @@ final class Segment {
     }
   }
 
-  /** The bytes after the last frame. */
+  /** The bytes after the last frame and its mark. */
   byte[] rest() throws IOException {
-    ByteBuffer rest = ByteBuffer.allocate(Math.toIntExact(file.size() - size));
-    file.read(rest, size);
+    long from = restAt();
+    ByteBuffer rest = ByteBuffer.allocate(Math.toIntExact(file.size() - from));
+    file.read(rest, from);
     return Arrays.copyOf(rest.array(), rest.position());
   }
 
@@ -159,12 +178,22 @@ final class Segment {
     return size;
   }
 
-  /** Whether the file goes on after the last frame. */
+  /** Whether the file goes on after the last frame and its mark. */
   boolean hasRest() throws IOException {
-    return file.size() > size;
+    return file.size() > restAt();
+  }
+
+  private long restAt() throws IOException {
+    Frame mark = Frame.read(file, size);
+    return mark != null && mark.isMark() ? size + mark.size() : size;
   }
 
   void close() throws IOException {
     file.close();
+  }
+
+  @Override
+  public String toString() {
+    return place;
   }
 }

@@ -3,13 +3,18 @@ package io.espalier.stores.log;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import java.util.stream.LongStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class FileLogTest extends RecordLogContract {
 
@@ -25,6 +30,58 @@ class FileLogTest extends RecordLogContract {
     try (FileLog log = FileLog.open(dir, 1)) {
       assertThatThrownBy(() -> FileLog.open(dir, 1)).hasMessageContaining("held by another log");
       assertThat(log.append(List.of(payload(1)))).isEqualTo(1);
+    }
+  }
+
+  @Test
+  void open_markIsRotten_losesNothing() {
+    Random random = new Random(6);
+    for (int round = 0; round < 300; round++) {
+      PowerlessFiles files = new PowerlessFiles(random);
+      FileLog log = open(files);
+      int records = random.nextInt(4);
+      for (int i = 1; i <= records; i++) {
+        log.append(List.of(payload(i)));
+      }
+      int size = files.size(Segment.name(1));
+      files.flip(Segment.name(1), 8 * size - 1 - random.nextInt(8 * Frame.HEADER));
+
+      assertSound(open(files), 1, records);
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "abcdefghijabcdefghij.log",
+        "99999999999999999999.log",
+        "00000000000000000001.log.bak",
+        "-0000000000000000001.log",
+        "000000000000000001.log"
+      })
+  void open_strayFile_isLeftAlone(String name, @TempDir Path dir) throws IOException {
+    Path stray = Files.writeString(dir.resolve(name), "not ours");
+    for (int i = 1; i <= 3; i++) {
+      try (FileLog log = FileLog.open(dir, 1)) {
+        assertThat(log.append(List.of(payload(i)))).isEqualTo(i);
+        assertSound(log, 1, i);
+      }
+    }
+    assertThat(stray).hasContent("not ours");
+  }
+
+  @Test
+  void read_recordRottenMeanwhile_namesFolderFileAndRecord(@TempDir Path dir) throws IOException {
+    try (FileLog log = FileLog.open(dir, 1)) {
+      log.append(List.of(payload(1), payload(2)));
+      Path segment = dir.resolve(Segment.name(1));
+      byte[] bytes = Files.readAllBytes(segment);
+      bytes[Frame.HEADER] ^= 1;
+      Files.write(segment, bytes);
+
+      assertThatThrownBy(() -> log.read(1, 100))
+          .isInstanceOf(LogException.class)
+          .hasMessage(segment + ": record 1 at 0 does not verify");
     }
   }
 
@@ -73,13 +130,15 @@ class FileLogTest extends RecordLogContract {
     for (int round = 0; round < 500; round++) {
       PowerlessFiles files = new PowerlessFiles(random);
       FileLog log = open(files);
-      for (int i = 1; i <= 40; i++) {
+      // Singly, in one batch, or the last few in one.
+      int singly = random.nextInt(41);
+      for (int i = 1; i <= singly; i++) {
         log.append(List.of(payload(i)));
       }
+      log.append(LongStream.rangeClosed(singly + 1, 40).mapToObj(FileLogTest::payload).toList());
       String name = Segment.name(1);
-      // Not in the last record: nothing after it says that it was safe.
-      int bits = 8 * (files.size(name) - 200);
-      files.flip(name, random.nextInt(bits));
+      // In any record; not in the mark after the last.
+      files.flip(name, random.nextInt(8 * (files.size(name) - Frame.HEADER)));
       byte[] before = files.bytes(name);
       assertThatThrownBy(() -> open(files))
           .isInstanceOf(LogException.class)
@@ -88,6 +147,35 @@ class FileLogTest extends RecordLogContract {
       refused++;
     }
     assertThat(refused).isEqualTo(500);
+  }
+
+  @Test
+  void open_failsAnywhere_leavesNoFileOpen() {
+    long seed = System.nanoTime();
+    System.out.println("seed: " + seed);
+    Random random = new Random(seed);
+    int failures = 0;
+    for (int round = 0; round < 1000; round++) {
+      PowerlessFiles files = new PowerlessFiles(random);
+      if (round % 10 > 0) {
+        try (FileLog log = open(files)) {
+          for (int i = 1; i <= 200; i++) {
+            log.append(List.of(payload(i)));
+          }
+        }
+        if (random.nextBoolean()) {
+          files.flip(Segment.name(1), random.nextInt(8 * files.size(Segment.name(1))));
+        }
+      }
+      files.cutAfter(random.nextInt(round % 10 > 0 ? 600 : 6));
+      try {
+        open(files).close();
+      } catch (PowerlessFiles.PowerCut | LogException e) {
+        failures++;
+      }
+      assertThat(files.open()).as("seed %d, round %d", seed, round).isZero();
+    }
+    assertThat(failures).isGreaterThan(300);
   }
 
   @Test

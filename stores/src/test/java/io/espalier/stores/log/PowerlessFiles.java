@@ -22,6 +22,7 @@ public final class PowerlessFiles implements LogFiles {
   private TreeMap<String, Content> safe = new TreeMap<>();
   private int operationsLeft = Integer.MAX_VALUE;
   private long bytesLeft = Long.MAX_VALUE;
+  private int open;
 
   /** The power went. */
   public static final class PowerCut extends RuntimeException {
@@ -104,6 +105,11 @@ public final class PowerlessFiles implements LogFiles {
     content.forced = content.bytes.clone();
   }
 
+  /** Files that were opened and not closed. */
+  int open() {
+    return open;
+  }
+
   int size(String name) {
     return content(name).bytes.length;
   }
@@ -129,6 +135,7 @@ public final class PowerlessFiles implements LogFiles {
   @Override
   public LogFile open(String name) {
     operate();
+    open++;
     return new MemoryFile(seen.computeIfAbsent(name, n -> new Content()));
   }
 
@@ -193,6 +200,8 @@ public final class PowerlessFiles implements LogFiles {
     }
 
     @Override
-    public void close() {}
+    public void close() {
+      open--;
+    }
   }
 }
