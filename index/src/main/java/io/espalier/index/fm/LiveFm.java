@@ -162,28 +162,32 @@ public final class LiveFm {
 
     /**
      * Gives the legal items that an n-gram occurs in, an item as often as it does: of the first
-     * rows of its range, the snapshot's before the delta's.
+     * legal rows of its range, the snapshot's before the delta's.
      *
-     * @param most rows that are looked at
+     * @param most rows that are given
      */
     public void forEachOccurrence(int[] ngram, int most, IntConsumer consumer) {
       int left = most - each(snapshot, ofSnapshot, ngram, most, consumer);
       each(delta, ofDelta, ngram, left, number -> consumer.accept(deltaItems[number]));
     }
 
-    /** How many rows were looked at. */
+    /** How many rows were given. */
     private static int each(
         FmIndex index, LegalRows legal, int[] ngram, int most, IntConsumer consumer) {
       long range = index.find(ngram);
-      if (range == FmIndex.NONE) {
-        return 0;
+      int given = 0;
+      if (range != FmIndex.NONE) {
+        int to = FmIndex.to(range);
+        for (int row = FmIndex.from(range); given < most; row++) {
+          row = legal.next(row, to);
+          if (row == to) {
+            break;
+          }
+          consumer.accept(index.item(row));
+          given++;
+        }
       }
-      int from = FmIndex.from(range);
-      int to = (int) Math.min(FmIndex.to(range), (long) from + most);
-      for (int row = legal.next(from, to); row < to; row = legal.next(row + 1, to)) {
-        consumer.accept(index.item(row));
-      }
-      return to - from;
+      return given;
     }
   }
 }
