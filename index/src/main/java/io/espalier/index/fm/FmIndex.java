@@ -27,7 +27,7 @@ import org.roaringbitmap.RoaringBitmap;
  * <p>Items are parted by a symbol of their own that no pattern contains. A range is a long, its
  * first row in the upper half and the row after its last in the lower.
  */
-public final class FmIndex {
+public final class FmIndex implements TextRows {
   /** No range. */
   public static final long NONE = -1;
 
@@ -236,10 +236,6 @@ public final class FmIndex {
         + text.byteSize();
   }
 
-  int rows() {
-    return rows;
-  }
-
   static long range(int from, int to) {
     return (long) from << Integer.SIZE | to;
   }
@@ -252,7 +248,7 @@ public final class FmIndex {
     return (int) range;
   }
 
-  /** The range of the empty pattern. */
+  @Override
   public long all() {
     return range(0, rows);
   }
@@ -271,13 +267,23 @@ public final class FmIndex {
     return from < to ? range(from, to) : NONE;
   }
 
-  /** The range of a pattern; {@link #NONE} when it occurs nowhere. */
+  @Override
   public long find(int... pattern) {
     long range = all();
     for (int i = 0; i < pattern.length && range != NONE; i++) {
       range = pattern[i] < 0 || pattern[i] >= tokens ? NONE : extend(range, pattern[i]);
     }
     return range;
+  }
+
+  @Override
+  public long extend(long range, int length, int token) {
+    return extend(range, token);
+  }
+
+  @Override
+  public void expand(long range, int length, int low, int high, Continuations out) {
+    expand(range, low, high, out);
   }
 
   /**
@@ -326,6 +332,7 @@ public final class FmIndex {
   /**
    * The item that a row's pattern occurs in; −1 for the rows of the empty pattern that part items.
    */
+  @Override
   public int item(int row) {
     return itemOf.getAtIndex(INT, row);
   }
@@ -355,7 +362,7 @@ public final class FmIndex {
    * @param matching item indices; those that the index does not have are passed over
    */
   public LegalRows legal(RoaringBitmap matching) {
-    return LegalRows.of(this, matching);
+    return LegalRows.of(this, rowsOf(matching));
   }
 
   /** The constraint of these n-grams and a filter. */
