@@ -27,7 +27,10 @@ import org.roaringbitmap.RoaringBitmap;
  * and which ids a question may be answered with.
  */
 final class CodedItems {
-  private static final int CACHED_FILTERS = 256;
+  // Of filters' leaves; one of a broad filter takes a bit an item.
+  private static final long CACHED_BYTES = 64 << 20;
+  // Of an entry beside its leaves.
+  private static final int ENTRY_BYTES = 256;
 
   private final BundleId bundle;
   private final int levels;
@@ -36,7 +39,13 @@ final class CodedItems {
   // levels codes an item.
   private final int[] trainedCodes;
   private final Cache<RoaringBitmap, LegalLeaves> filters =
-      Caffeine.newBuilder().weakKeys().maximumSize(CACHED_FILTERS).build();
+      Caffeine.newBuilder()
+          .weakKeys()
+          .maximumWeight(CACHED_BYTES)
+          .weigher(
+              (RoaringBitmap matching, LegalLeaves leaves) ->
+                  Math.clamp(ENTRY_BYTES + leaves.bytes(), 1, Integer.MAX_VALUE))
+          .build();
 
   private CodedItems(BundleId bundle, int levels, ItemIds trained, int[] trainedCodes) {
     this.bundle = bundle;
