@@ -15,7 +15,7 @@ class Settings:
     gamma: float = 2.0
     beta: float = 0.8
     biases: tuple[float, float, float] = (0.0, 0.0, 0.0)  # of ids, attributes, titles
-    rows: int = 1500  # of an n-gram that are looked at
+    rows: int = 1500  # of an n-gram and of legal items that are looked at
     items: int = 1500  # that are scored in full
 
 

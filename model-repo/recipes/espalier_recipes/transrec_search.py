@@ -56,14 +56,17 @@ class Index:
             self._after[key] = tokens.tolist(), (low + starts).tolist() + [high]
         return self._after[key]
 
-    def places(self, low: int, high: int, length: int, most: int) -> set[int]:
-        """Items of the first rows of a range."""
-        key = (low, high, length, most)
-        if key not in self._places:
+    def places(self, low: int, high: int, length: int, most: int, seen: set[int]) -> set[int]:
+        """Items of the first rows of a range that are not those of items seen."""
+        # Of those no more rows can be than they have tokens.
+        wanted = min(high - low, most + sum(len(self.documents[item]) for item in seen))
+        key = (low, high, length)
+        if key not in self._places or len(self._places[key]) < wanted:
             found = self.order[low:high]
             rows = self.row[found + length - 1]
-            self._places[key] = set(self.owner[found[np.argsort(rows)[:most]]].tolist())
-        return self._places[key]
+            self._places[key] = self.owner[found[np.argsort(rows)[:wanted]]]
+        owners = self._places[key]
+        return set(owners[~np.isin(owners, list(seen))][:most].tolist())
 
     def owners(self, low: int, high: int) -> np.ndarray:
         return self.owner[self.order[low:high]]
@@ -160,7 +163,7 @@ def ground(index: Index, found, seen: set[int], settings: grounding.Settings, k:
                 weighed[tokens] = own, (low, high)
     first: dict[int, float] = defaultdict(float)
     for tokens, (own, (low, high)) in sorted(weighed.items()):
-        for item in index.places(low, high, len(tokens), settings.rows) - seen:
+        for item in index.places(low, high, len(tokens), settings.rows, seen):
             first[item] += own
     best = sorted(first, key=lambda item: (-first[item], item))[: fully or settings.items]
     weights = {tokens: own for tokens, (own, _) in weighed.items()}

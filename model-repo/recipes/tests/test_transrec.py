@@ -87,6 +87,10 @@ def test_search_wide_beams_find_every_ngram_and_where_it_is():
             assert {tokens for tokens, _, _ in ngrams} == set(legal)
             for tokens, _, (low, high) in ngrams:
                 assert sorted(index.owners(low, high).tolist()) == legal[tokens]
+                most, others = int(rng.integers(1, 5)), set(rng.integers(0, 12, rng.integers(0, 4)).tolist())
+                by_row = sorted(index.order[low:high].tolist(), key=lambda at: index.row[at + len(tokens) - 1])
+                left = [int(index.owner[at]) for at in by_row if int(index.owner[at]) not in others]
+                assert index.places(low, high, len(tokens), most, others) == set(left[:most])
 
 
 def test_command_writes_a_bundle_beside_e4srec(tmp_path):

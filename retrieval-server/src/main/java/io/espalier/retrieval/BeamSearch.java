@@ -11,6 +11,7 @@ import java.util.BitSet;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.IntFunction;
 import java.util.function.IntPredicate;
 import org.jspecify.annotations.Nullable;
 
@@ -34,6 +35,7 @@ import org.jspecify.annotations.Nullable;
 final class BeamSearch {
   private final Constraint constraint;
   private final StepModel model;
+  private final IntFunction<String> ids;
   private final int levels;
   private final int codes;
   private final BeamHeap heap;
@@ -56,12 +58,19 @@ final class BeamSearch {
   private FloatBuffer last = FloatBuffer.allocate(0);
 
   BeamSearch(Constraint constraint, StepModel model, int width) {
-    this(constraint, model, width, Control.NONE);
+    this(constraint, model, width, Control.NONE, Integer::toString);
   }
 
-  BeamSearch(Constraint constraint, StepModel model, int width, Control control) {
+  /**
+   * A search.
+   *
+   * @param ids the external id of an item, by which it is drawn
+   */
+  BeamSearch(
+      Constraint constraint, StepModel model, int width, Control control, IntFunction<String> ids) {
     this.constraint = constraint;
     this.model = model;
+    this.ids = ids;
     this.levels = constraint.levels();
     this.codes = model.codes();
     Math.multiplyExact(codes, width);
@@ -147,7 +156,7 @@ final class BeamSearch {
   List<BeamItem> all() {
     return noise == null
         ? BeamItem.best(beams(), constraint, Integer.MAX_VALUE)
-        : noise.order(beams(), constraint);
+        : noise.order(beams(), constraint, ids);
   }
 
   /**

@@ -263,11 +263,14 @@ final class Catalogue implements CatalogFollower.Listener {
     if (snapshot.isEmpty()) {
       return Optional.empty();
     }
+    synchronized (this) {
+      // Before texts change: a view that is being made has some of before and some of after.
+      restarts++;
+    }
     learn(before, snapshot.get());
     CatalogueView now = before.over(snapshot.get().state().only(before.state().tries().keySet()));
     listeners.forEach(listener -> listener.coming(now));
     synchronized (this) {
-      restarts++;
       countSwap();
       view = now;
       snapshotOffset = now.offset();

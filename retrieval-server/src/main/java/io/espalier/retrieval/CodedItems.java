@@ -30,9 +30,13 @@ import org.roaringbitmap.RoaringBitmap;
  * and which ids a question may be answered with.
  */
 final class CodedItems {
-  private static final int CACHED_FILTERS = 256;
-  // Requests that are under way see the last few.
+  // Of filters' leaves; one of a broad filter takes a bit an item.
+  private static final long CACHED_BYTES = 64 << 20;
+  // Of an entry beside its leaves.
+  private static final int ENTRY_BYTES = 256;
+  // Requests that are under way see the last few catalogues, and ask a few filters of each.
   private static final int CACHED_CATALOGUES = 4;
+  private static final int CACHED_FILTERS = 64;
 
   private final BundleId bundle;
   private final int levels;
@@ -41,7 +45,13 @@ final class CodedItems {
   // levels codes an item.
   private final int[] trainedCodes;
   private final Cache<RoaringBitmap, LegalLeaves> filters =
-      Caffeine.newBuilder().weakKeys().maximumSize(CACHED_FILTERS).build();
+      Caffeine.newBuilder()
+          .weakKeys()
+          .maximumWeight(CACHED_BYTES)
+          .weigher(
+              (RoaringBitmap matching, LegalLeaves leaves) ->
+                  Math.clamp(ENTRY_BYTES + leaves.bytes(), 1, Integer.MAX_VALUE))
+          .build();
 
   // What each filter, and none, leaves of the catalogue as it was lately.
   private final Cache<LiveTrie, Map<Optional<ItemFilter>, LegalItems>> legal =

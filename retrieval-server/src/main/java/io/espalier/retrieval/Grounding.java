@@ -17,12 +17,12 @@ import java.util.TreeMap;
  * TransRec's grounding (Lin et al., 2024): which items n-grams speak for.
  *
  * <p>An n-gram weighs by how much likelier the decoder finds it than the corpus does. It speaks for
- * the items of its first rows; of those that are spoken for most, each is then scored by the
+ * the items of its first legal rows; of those that are spoken for most, each is then scored by the
  * n-grams in it that do not overlap.
  *
  * @param gamma power of a weight, which sets the certain n-grams apart
  * @param beta share of a weight that goes by how many of an n-gram's tokens are new to the item
- * @param rows of an n-gram that are looked at
+ * @param rows of an n-gram and of legal items that are looked at
  * @param scored items that are scored in full
  */
 record Grounding(double gamma, double beta, int rows, int scored) {

@@ -7,6 +7,7 @@ import java.nio.FloatBuffer;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.function.IntFunction;
 import java.util.stream.IntStream;
 
 /**
@@ -23,7 +24,8 @@ import java.util.stream.IntStream;
  * nothing that k beams would miss of k draws where all probability lies on legal items, and as the
  * temperature goes to 0 what the plain search loses.
  *
- * <p>Numbers come from the seed and the codes alone, whatever the width or the order of the beams.
+ * <p>Numbers come from the seed, the codes and the items' external ids alone, whatever the width or
+ * the order of the beams and whatever numbers a snapshot gives the items.
  */
 final class SampleNoise {
   private static final long STEP = 0x9E3779B97F4A7C15L;
@@ -124,8 +126,10 @@ final class SampleNoise {
   /**
    * The items of finished beams in the order drawn. Items on one semantic id have its score and
    * each a variable of its own.
+   *
+   * @param ids the external id of an item
    */
-  List<BeamItem> order(List<Beam> beams, Constraint constraint) {
+  List<BeamItem> order(List<Beam> beams, Constraint constraint, IntFunction<String> ids) {
     List<Drawn> all = new ArrayList<>();
     for (int b = 0; b < beams.size(); b++) {
       Beam beam = beams.get(b);
@@ -136,7 +140,7 @@ final class SampleNoise {
       double[] drawn = new double[items.length];
       double most = Double.NEGATIVE_INFINITY;
       for (int i = 0; i < items.length; i++) {
-        drawn[i] = share + gumbel(keys[b], items[i]);
+        drawn[i] = share + gumbel(keys[b], ids.apply(items[i]));
         most = Math.max(most, drawn[i]);
       }
       for (int i = 0; i < items.length; i++) {
@@ -175,6 +179,15 @@ final class SampleNoise {
     // Inside (0, 1), both ends left out.
     double uniform = ((mix(key(key, number)) >>> 11) + 0.5) * 0x1p-53;
     return -Math.log(-Math.log(uniform));
+  }
+
+  /** The same for an item, by its external id. */
+  private static double gumbel(long key, String id) {
+    long ofItem = key;
+    for (int i = 0; i < id.length(); i++) {
+      ofItem = key(ofItem, id.charAt(i));
+    }
+    return gumbel(ofItem, -1);
   }
 
   private static long key(long key, int number) {

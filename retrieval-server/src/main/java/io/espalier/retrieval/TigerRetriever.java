@@ -197,7 +197,8 @@ final class TigerRetriever implements Retriever, AutoCloseable {
         constraint,
         model.start(history(known), question.deadlineNanos()),
         width,
-        question.control());
+        question.control(),
+        question.catalogue().items()::id);
   }
 
   /** The history's items that have a semantic id, oldest first. */

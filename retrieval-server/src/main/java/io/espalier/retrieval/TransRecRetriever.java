@@ -32,7 +32,10 @@ import org.roaringbitmap.RoaringBitmap;
  */
 final class TransRecRetriever implements Retriever, AutoCloseable {
   private static final int DEFAULT_BEAM = 20;
-  private static final int CACHED_FILTERS = 256;
+  // Of filters' rows; one of a broad filter takes a bit a token.
+  private static final long CACHED_BYTES = 256 << 20;
+  // Of an entry beside its rows.
+  private static final int ENTRY_BYTES = 256;
 
   private final TransRecModel model;
   private final TextTokenizer tokenizer;
@@ -42,7 +45,13 @@ final class TransRecRetriever implements Retriever, AutoCloseable {
   private final BeamWidth beam;
   private final ItemIds trained;
   private final Cache<RoaringBitmap, LegalRows> filters =
-      Caffeine.newBuilder().weakKeys().maximumSize(CACHED_FILTERS).build();
+      Caffeine.newBuilder()
+          .weakKeys()
+          .maximumWeight(CACHED_BYTES)
+          .weigher(
+              (RoaringBitmap matching, LegalRows rows) ->
+                  Math.clamp(ENTRY_BYTES + rows.bytes(), 1, Integer.MAX_VALUE))
+          .build();
 
   private TransRecRetriever(
       TransRecModel model,

@@ -7,7 +7,10 @@ import static org.awaitility.Awaitility.await;
 
 import io.espalier.bundles.BundleId;
 import io.espalier.bundles.BundleRepository;
+import io.espalier.catalog.CatalogChange;
 import io.espalier.catalog.CatalogComponent;
+import io.espalier.catalog.CatalogState;
+import io.espalier.catalog.LoggedChange;
 import io.espalier.catalog.SnapshotSettings;
 import io.espalier.catalog.SnapshotStore;
 import io.espalier.catalog.v1.CatalogServiceGrpc;
@@ -45,12 +48,15 @@ import java.nio.LongBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Random;
+import java.util.Set;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -464,6 +470,45 @@ class LiveCatalogueTest {
         retrieval.retrieve(request("tiger").setMinCatalogOffset(offset).build());
 
     assertThat(response.getHistoryUsed()).isEqualTo(1);
+  }
+
+  /** A view that was begun before a restart must not come between its texts and its own view. */
+  @Test
+  void restart_viewBegunBefore_comesToNothing() throws IOException {
+    SnapshotStore store = store("by-hand");
+    CatalogState published = store.newest(0, Long.MAX_VALUE, Set.of()).orElseThrow().state();
+    Deque<Runnable> held = new ArrayDeque<>();
+    Catalogue replica =
+        new Catalogue(new CatalogState(0, published.items(), Map.of()), store, held::add);
+    replica.changed(
+        List.of(new LoggedChange(published.offset(), new CatalogChange.Removal(id(0)))));
+    replica.published(published.offset());
+    assertThat(held).hasSize(1);
+    CatalogueView before = replica.view();
+    AtomicBoolean restarting = new AtomicBoolean();
+    List<CatalogueView> meanwhile = new ArrayList<>();
+    replica.add(
+        new Catalogue.SnapshotListener() {
+          @Override
+          public void coming(CatalogueView view) {
+            if (restarting.get() && !held.isEmpty()) {
+              // The restart's texts are known and its view is not there yet.
+              held.remove().run();
+              meanwhile.add(replica.view());
+            }
+          }
+
+          @Override
+          public void replaced(CatalogueView view) {}
+        });
+
+    restarting.set(true);
+    assertThat(replica.restart(0)).isEqualTo(published.offset());
+
+    assertThat(meanwhile).hasSize(1);
+    assertThat(meanwhile.getFirst()).isSameAs(before);
+    assertThat(replica.swaps()).isEqualTo(1);
+    assertThat(replica.view().items().indexOf(id(0))).isZero();
   }
 
   /** A rollback brings a title back that was changed meanwhile. */

@@ -72,7 +72,11 @@ class QuotaTest {
 
   private static BeamSearch search(Instance instance, int width, List<Quota> quotas) {
     return new BeamSearch(
-        instance.constraint(), instance.model(), width, new Control(null, quotas, 0, null));
+        instance.constraint(),
+        instance.model(),
+        width,
+        new Control(null, quotas, 0, null),
+        Integer::toString);
   }
 
   private static List<Quota> quotas(Instance instance) {

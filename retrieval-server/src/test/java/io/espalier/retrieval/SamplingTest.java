@@ -2,19 +2,30 @@ package io.espalier.retrieval;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.espalier.bundles.BundleId;
+import io.espalier.catalog.CatalogChange;
+import io.espalier.catalog.CatalogState;
+import io.espalier.catalog.LoggedChange;
 import io.espalier.index.trie.Constraint;
+import io.espalier.index.trie.LiveTrie;
 import io.espalier.index.trie.SemanticIdTrie;
 import io.espalier.retrieval.BeamSearchTest.Instance;
 import io.espalier.retrieval.Control.Sampling;
+import io.espalier.stores.catalog.CatalogItem;
 import java.nio.FloatBuffer;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
+import java.util.OptionalDouble;
+import java.util.OptionalLong;
 import java.util.Random;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.function.IntFunction;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
@@ -23,6 +34,7 @@ class SamplingTest {
   // Of a distribution that fits, one run in a hundred thousand is beyond this many standard
   // deviations of the cube root of χ² (Wilson and Hilferty, 1931); seeds are fixed.
   private static final double MOST_DEVIATIONS = 4.3;
+  private static final BundleId BUNDLE = BundleId.parse("tiger@1");
 
   @Test
   void best_drawn_areDistinctLegalItemsWithTheirPlainScores() {
@@ -121,6 +133,51 @@ class SamplingTest {
     }
   }
 
+  /** A snapshot made of what is left numbers the items anew; the draws stay. */
+  @Test
+  void best_drawnOverACompactedCatalogue_areTheSameItems() {
+    BeamSearchTest.forEachInstance(
+        instance -> {
+          int width = 1 + instance.random().nextInt(8);
+          Sampling sampling =
+              new Sampling(temperature(instance.random()), instance.random().nextLong());
+          CatalogState state = afterRemovals(instance);
+          assertThat(ids(state.compacted(), instance, width, sampling))
+              .isEqualTo(ids(state, instance, width, sampling));
+        });
+  }
+
+  /** All of an instance's items, then those removed that are not legal. */
+  private static CatalogState afterRemovals(Instance instance) {
+    List<CatalogItem> items = new ArrayList<>();
+    Map<String, List<Integer>> codes = new HashMap<>();
+    List<LoggedChange> removals = new ArrayList<>();
+    for (int item = 0; item < instance.items(); item++) {
+      String id = "item-" + item;
+      items.add(item(id));
+      codes.put(id, Arrays.stream(instance.codes(item)).boxed().toList());
+      if (!instance.legal().get(item)) {
+        long offset = instance.items() + 1L + removals.size();
+        removals.add(new LoggedChange(offset, new CatalogChange.Removal(id)));
+      }
+    }
+    return CatalogState.of(items).with(BUNDLE, instance.levels(), codes).after(removals);
+  }
+
+  private static CatalogItem item(String id) {
+    return new CatalogItem(
+        id, "", "", List.of(), "", OptionalDouble.empty(), Map.of(), "", OptionalLong.empty());
+  }
+
+  private static List<String> ids(
+      CatalogState state, Instance instance, int width, Sampling sampling) {
+    LiveTrie trie = Objects.requireNonNull(state.tries().get(BUNDLE));
+    Constraint legal = trie.legal().constraint();
+    return draw(legal, instance.model(), width, sampling, state.items()::id).stream()
+        .map(found -> state.items().id(found.item()))
+        .toList();
+  }
+
   private interface Draw {
     List<BeamItem> of(long seed);
   }
@@ -191,8 +248,17 @@ class SamplingTest {
 
   private static List<BeamItem> draw(
       Constraint constraint, StepModel model, int width, Sampling sampling) {
+    return draw(constraint, model, width, sampling, Integer::toString);
+  }
+
+  private static List<BeamItem> draw(
+      Constraint constraint,
+      StepModel model,
+      int width,
+      Sampling sampling,
+      IntFunction<String> ids) {
     BeamSearch search =
-        new BeamSearch(constraint, model, width, new Control(sampling, List.of(), 0, null));
+        new BeamSearch(constraint, model, width, new Control(sampling, List.of(), 0, null), ids);
     search.run();
     return search.best(Integer.MAX_VALUE);
   }

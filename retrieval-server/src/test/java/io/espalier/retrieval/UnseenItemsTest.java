@@ -38,7 +38,8 @@ class UnseenItemsTest {
                   share,
                   null);
           BeamSearch search =
-              new BeamSearch(instance.constraint(), instance.model(), width, control);
+              new BeamSearch(
+                  instance.constraint(), instance.model(), width, control, Integer::toString);
           List<Beam> beams = search.run();
           List<BeamItem> found = search.best(k);
 

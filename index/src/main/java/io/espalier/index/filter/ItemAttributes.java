@@ -6,8 +6,6 @@ import io.espalier.index.file.SectionFileWriter;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
-import java.util.LinkedHashMap;
-import java.util.Map;
 import java.util.function.IntUnaryOperator;
 import org.roaringbitmap.RoaringBitmap;
 
@@ -20,19 +18,12 @@ public final class ItemAttributes {
   private static final String KIND = "catalogue-items";
   private static final int VERSION = 1;
 
-  // Bitmaps of 12 k items take about 2 KB each; a deployment asks the same few filters again and
-  // again, so a small cache holds them.
-  private static final int CACHED_FILTERS = 256;
+  // Bitmaps of 12 k items take about 2 KB each, of 20 M items up to 2.5 MB.
+  private static final long CACHED_BYTES = 64 << 20;
 
   private final ItemIds ids;
   private final Postings postings;
-  private final Map<ItemFilter, RoaringBitmap> cache =
-      new LinkedHashMap<>(16, 0.75f, true) {
-        @Override
-        protected boolean removeEldestEntry(Map.Entry<ItemFilter, RoaringBitmap> eldest) {
-          return size() > CACHED_FILTERS;
-        }
-      };
+  private final FilterCache cache = new FilterCache(CACHED_BYTES);
 
   private ItemAttributes(ItemIds ids, Postings postings) {
     this.ids = ids;
@@ -109,19 +100,13 @@ public final class ItemAttributes {
 
   /** The indices of the items that satisfy a filter; not to be changed. */
   public RoaringBitmap compile(ItemFilter filter) {
-    synchronized (cache) {
-      RoaringBitmap known = cache.get(filter);
-      if (known != null) {
-        return known;
-      }
+    RoaringBitmap known = cache.get(filter);
+    if (known != null) {
+      return known;
     }
     RoaringBitmap compiled = evaluate(filter);
     compiled.runOptimize();
-    if (filter.size() <= ItemFilter.FEW) {
-      synchronized (cache) {
-        cache.put(filter, compiled);
-      }
-    }
+    cache.put(filter, compiled);
     return compiled;
   }
 

@@ -11,12 +11,12 @@ import java.util.function.IntConsumer;
  * <p>A state is the range of an n-gram; it may be finished at fewer tokens than {@link #levels}.
  */
 final class FmConstraint implements Constraint {
-  private final FmIndex index;
+  private final TextRows index;
   private final LegalRows legal;
   private final Ngrams ngrams;
   private final Continuations found = new Continuations();
 
-  FmConstraint(FmIndex index, LegalRows legal, Ngrams ngrams) {
+  FmConstraint(TextRows index, LegalRows legal, Ngrams ngrams) {
     if (!legal.isOf(index)) {
       throw new IllegalArgumentException("legal: rows of another index");
     }
@@ -27,7 +27,12 @@ final class FmConstraint implements Constraint {
 
   @Override
   public int levels() {
-    return ngrams.start() < 0 ? ngrams.most() : ngrams.most() - 1;
+    return ngrams.most() - length(0);
+  }
+
+  /** Tokens of an n-gram after so many that were chosen. */
+  private int length(int level) {
+    return ngrams.start() < 0 ? level : level + 1;
   }
 
   @Override
@@ -46,13 +51,13 @@ final class FmConstraint implements Constraint {
       return;
     }
     if (level > 0 && ngrams.end() >= 0) {
-      long ended = legal(index.extend(state, ngrams.end()));
+      long ended = legal(index.extend(state, length(level), ngrams.end()));
       if (ended != NONE) {
         out.add(ngrams.end(), ended);
       }
     }
     found.clear();
-    index.expand(state, ngrams.low(), ngrams.high(), found);
+    index.expand(state, length(level), ngrams.low(), ngrams.high(), found);
     for (int i = 0; i < found.size(); i++) {
       if (legal(found.state(i)) != NONE) {
         out.add(found.code(i), found.state(i));
@@ -69,7 +74,9 @@ final class FmConstraint implements Constraint {
   public long follow(int level, long state, int token) {
     boolean allowed =
         token == ngrams.end() ? level > 0 : token >= ngrams.low() && token < ngrams.high();
-    return state == NONE || token < 0 || !allowed ? NONE : legal(index.extend(state, token));
+    return state == NONE || token < 0 || !allowed
+        ? NONE
+        : legal(index.extend(state, length(level), token));
   }
 
   @Override

@@ -11,8 +11,8 @@ import java.util.function.IntPredicate;
 import org.roaringbitmap.RoaringBitmap;
 
 /**
- * The texts of a catalogue's items at one offset: a snapshot's index, and a small one beside it of
- * the items that changed since. Immutable.
+ * The texts of a catalogue's items at one offset: a snapshot's index, and a list of suffixes beside
+ * it of the items that changed since. Immutable.
  *
  * <p>As in {@link io.espalier.index.trie.LiveTrie}, an item that changed in any way leaves the
  * snapshot's part for the delta's and keeps its index. How often an n-gram occurs is counted in
@@ -23,30 +23,14 @@ public final class LiveFm {
   // Items of the snapshot that changed.
   private final RoaringBitmap outdated;
   private final int[] outdatedItems;
-  // Tokens of the items that changed and have a text, by index.
-  private final SortedMap<Integer, int[]> changed;
-  private final int[] deltaItems;
-  private final FmIndex delta;
+  // The items that changed and have a text.
+  private final SuffixList delta;
 
-  private LiveFm(FmIndex snapshot, RoaringBitmap outdated, SortedMap<Integer, int[]> changed) {
+  private LiveFm(FmIndex snapshot, RoaringBitmap outdated, SuffixList delta) {
     this.snapshot = snapshot;
     this.outdated = outdated;
     this.outdatedItems = outdated.toArray();
-    this.changed = changed;
-    this.deltaItems = changed.keySet().stream().mapToInt(item -> item).toArray();
-    this.delta = index(snapshot.tokens(), changed.values().toArray(int[][]::new), 1);
-  }
-
-  private static FmIndex index(int tokens, int[][] texts, int rate) {
-    int[] begins = new int[texts.length + 1];
-    for (int i = 0; i < texts.length; i++) {
-      begins[i + 1] = Math.addExact(begins[i], texts[i].length);
-    }
-    int[] text = new int[begins[texts.length]];
-    for (int i = 0; i < texts.length; i++) {
-      System.arraycopy(texts[i], 0, text, begins[i], texts[i].length);
-    }
-    return FmIndex.build(tokens, text, begins, rate);
+    this.delta = delta;
   }
 
   /**
@@ -57,7 +41,16 @@ public final class LiveFm {
    * @param rate as {@link FmIndex#build} takes it
    */
   public static LiveFm of(int tokens, int[][] texts, int rate) {
-    return new LiveFm(index(tokens, texts, rate), new RoaringBitmap(), new TreeMap<>());
+    int[] begins = new int[texts.length + 1];
+    for (int i = 0; i < texts.length; i++) {
+      begins[i + 1] = Math.addExact(begins[i], texts[i].length);
+    }
+    int[] text = new int[begins[texts.length]];
+    for (int i = 0; i < texts.length; i++) {
+      System.arraycopy(texts[i], 0, text, begins[i], texts[i].length);
+    }
+    FmIndex snapshot = FmIndex.build(tokens, text, begins, rate);
+    return new LiveFm(snapshot, new RoaringBitmap(), SuffixList.none(tokens));
   }
 
   /**
@@ -68,19 +61,15 @@ public final class LiveFm {
    */
   public LiveFm after(Map<Integer, int[]> changes) {
     RoaringBitmap nowOutdated = outdated.clone();
-    SortedMap<Integer, int[]> nowChanged = new TreeMap<>(changed);
+    SortedMap<Integer, int[]> sorted = new TreeMap<>();
     changes.forEach(
         (item, tokens) -> {
           if (item < snapshot.items()) {
             nowOutdated.add(item);
           }
-          if (tokens.length == 0) {
-            nowChanged.remove(item);
-          } else {
-            nowChanged.put(item, tokens.clone());
-          }
+          sorted.put(item, tokens.clone());
         });
-    return new LiveFm(snapshot, nowOutdated, nowChanged);
+    return new LiveFm(snapshot, nowOutdated, delta.after(sorted));
   }
 
   /** The snapshot's index: what {@link #legal} takes legal rows of. */
@@ -90,14 +79,14 @@ public final class LiveFm {
 
   /** How many tokens the items have together, those that changed since the snapshot twice. */
   public int size() {
-    return snapshot.size() + delta.size();
+    return snapshot.size() + delta.rows();
   }
 
   /** The tokens of an item; none when it is not to be found. */
   public int[] tokens(int item) {
-    int[] now = changed.get(item);
-    if (now != null) {
-      return now.clone();
+    int number = delta.number(item);
+    if (number >= 0) {
+      return delta.text(number).clone();
     }
     if (item < 0 || item >= snapshot.items() || outdated.contains(item)) {
       return new int[0];
@@ -128,18 +117,17 @@ public final class LiveFm {
    */
   public Legal legal(LegalRows ofSnapshot, IntPredicate ofDelta, int[] excluded) {
     RoaringBitmap allowed = new RoaringBitmap();
-    for (int number = 0; number < deltaItems.length; number++) {
-      if (ofDelta.test(deltaItems[number])) {
+    int[] items = delta.items();
+    for (int number = 0; number < items.length; number++) {
+      if (ofDelta.test(items[number])) {
         allowed.add(number);
       }
     }
-    for (int item : excluded) {
-      int number = Arrays.binarySearch(deltaItems, item);
-      if (number >= 0) {
-        allowed.remove(number);
-      }
-    }
-    return new Legal(ofSnapshot.without(outdatedItems).without(excluded), delta.legal(allowed));
+    int[] excludedNumbers =
+        Arrays.stream(excluded).map(delta::number).filter(number -> number >= 0).toArray();
+    return new Legal(
+        ofSnapshot.without(outdatedItems).without(excluded),
+        delta.legal(allowed).without(excludedNumbers));
   }
 
   /** The legal items of a request. */
@@ -155,35 +143,39 @@ public final class LiveFm {
     /** The n-grams that occur in a legal item. */
     public Constraint constraint(Ngrams ngrams) {
       Constraint old = snapshot.constraint(ofSnapshot, ngrams);
-      return deltaItems.length == 0
+      return delta.rows() == 0
           ? old
-          : new LiveConstraint(old, delta.constraint(ofDelta, ngrams), deltaItems);
+          : new LiveConstraint(old, new FmConstraint(delta, ofDelta, ngrams), delta.items());
     }
 
     /**
      * Gives the legal items that an n-gram occurs in, an item as often as it does: of the first
-     * rows of its range, the snapshot's before the delta's.
+     * legal rows of its range, the snapshot's before the delta's.
      *
-     * @param most rows that are looked at
+     * @param most rows that are given
      */
     public void forEachOccurrence(int[] ngram, int most, IntConsumer consumer) {
       int left = most - each(snapshot, ofSnapshot, ngram, most, consumer);
-      each(delta, ofDelta, ngram, left, number -> consumer.accept(deltaItems[number]));
+      each(delta, ofDelta, ngram, left, number -> consumer.accept(delta.items()[number]));
     }
 
-    /** How many rows were looked at. */
+    /** How many rows were given. */
     private static int each(
-        FmIndex index, LegalRows legal, int[] ngram, int most, IntConsumer consumer) {
+        TextRows index, LegalRows legal, int[] ngram, int most, IntConsumer consumer) {
       long range = index.find(ngram);
-      if (range == FmIndex.NONE) {
-        return 0;
+      int given = 0;
+      if (range != FmIndex.NONE) {
+        int to = FmIndex.to(range);
+        for (int row = FmIndex.from(range); given < most; row++) {
+          row = legal.next(row, to);
+          if (row == to) {
+            break;
+          }
+          consumer.accept(index.item(row));
+          given++;
+        }
       }
-      int from = FmIndex.from(range);
-      int to = (int) Math.min(FmIndex.to(range), (long) from + most);
-      for (int row = legal.next(from, to); row < to; row = legal.next(row + 1, to)) {
-        consumer.accept(index.item(row));
-      }
-      return to - from;
+      return given;
     }
   }
 }

@@ -90,6 +90,13 @@ public final class LegalLeaves {
     return new LegalLeaves(trie, broad, narrow, underRoot, more);
   }
 
+  /** Bytes that a filter's leaves take. */
+  public long bytes() {
+    return (broad == null ? 0 : (long) broad.length * Long.BYTES)
+        + (narrow == null ? 0 : (long) narrow.length * Integer.BYTES)
+        + (long) underRoot.length * Integer.BYTES;
+  }
+
   /** Adds the children of the root that have a legal leaf. */
   void expandRoot(Continuations out) {
     boolean filtered = broad != null || narrow != null;

@@ -63,7 +63,7 @@ final class TrieConstraint implements Constraint {
   public long follow(int level, long state, int code) {
     int from = from(state);
     int to = to(state);
-    int start = trie.find(level, from, to, code);
+    int start = from == to ? -1 : trie.find(level, from, to, code);
     if (start < 0) {
       return NONE;
     }

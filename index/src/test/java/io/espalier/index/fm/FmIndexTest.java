@@ -14,6 +14,7 @@ import java.util.Random;
 import java.util.TreeMap;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.roaringbitmap.RoaringBitmap;
 
 class FmIndexTest {
 
@@ -73,6 +74,49 @@ class FmIndexTest {
         check(index, text, begins, pattern(random, text, tokens), random);
       }
     }
+  }
+
+  /** Narrow filters find their items' rows one by one, broad ones look at all rows. */
+  @Test
+  void legal_randomFilters_isTheRowsOfTheirItems() {
+    long seed = System.nanoTime();
+    System.out.println("seed: " + seed);
+    Random random = new Random(seed);
+    int narrow = 0;
+    for (int round = 0; round < 300; round++) {
+      int tokens = 1 + random.nextInt(round % 2 == 0 ? 4 : 300);
+      int[] begins = new int[1 + random.nextInt(400)];
+      for (int item = 1; item < begins.length; item++) {
+        begins[item] = begins[item - 1] + random.nextInt(random.nextBoolean() ? 5 : 60);
+      }
+      int[] text = random.ints(begins[begins.length - 1], 0, tokens).toArray();
+      FmIndex index = FmIndex.build(tokens, text, begins, 1 + random.nextInt(20));
+      long rows = FmIndex.count(index.all());
+      for (int search = 0; search < 10; search++) {
+        RoaringBitmap items =
+            RoaringBitmap.bitmapOf(
+                random.ints(random.nextInt(search < 8 ? 4 : 300), 0, begins.length + 3).toArray());
+        LegalRows legal = index.legal(items);
+        int at = -1;
+        int of = 0;
+        for (int row = 0; row < rows; row++) {
+          if (index.item(row) >= 0 && items.contains(index.item(row))) {
+            at = legal.next(at + 1, (int) rows);
+            assertThat(at).isEqualTo(row);
+            of++;
+          }
+        }
+        assertThat(legal.next(at + 1, (int) rows)).isEqualTo((int) rows);
+        if (of <= rows / 1024) {
+          assertThat(legal.bytes()).isEqualTo((long) of * Integer.BYTES);
+          narrow += of > 0 ? 1 : 0;
+        }
+        int from = random.nextInt((int) rows);
+        int to = from + random.nextInt((int) rows - from);
+        assertThat(legal.anyIn(from, to)).isEqualTo(legal.next(from, to) < to);
+      }
+    }
+    assertThat(narrow).isGreaterThan(30);
   }
 
   private static int[] pattern(Random random, int[] text, int tokens) {

@@ -79,7 +79,51 @@ class LiveFmTest {
         assertThat(walk(legal.constraint(ngrams), ngrams, legal))
             .isEqualTo(expected(legalTexts, ngrams));
       }
+      for (int search = 0; search < 4; search++) {
+        int[] ngram = random.ints(1 + random.nextInt(3), 0, tokens).toArray();
+        checkBudget(legal, legalTexts, ngram, random.nextInt(6));
+      }
     }
+  }
+
+  /** One legal item among many that an n-gram occurs in as well: it is found at every budget. */
+  @Test
+  void forEachOccurrence_fewerRowsThanIllegalOnes_findsTheLegalOnes() {
+    int[][] texts = new int[200][];
+    for (int item = 0; item < texts.length; item++) {
+      texts[item] = new int[] {item + 3, 2, 1};
+    }
+    LiveFm live = LiveFm.of(texts.length + 3, texts, 4);
+    LiveFm changed = live.after(Map.of(7, texts[7], 150, texts[150]));
+    for (int item = 0; item < texts.length; item++) {
+      RoaringBitmap only = RoaringBitmap.bitmapOf(item);
+      for (LiveFm now : List.of(live, changed)) {
+        List<Integer> found = new ArrayList<>();
+        now.legal(now.snapshot().legal(only), only::contains, new int[0])
+            .forEachOccurrence(new int[] {2, 1}, 1, found::add);
+        assertThat(found).containsExactly(item);
+      }
+    }
+  }
+
+  /** Within a budget as many rows as the legal items' own texts have, each a legal occurrence. */
+  private static void checkBudget(
+      LiveFm.Legal legal, Map<Integer, int[]> legalTexts, int[] ngram, int most) {
+    Map<Integer, Integer> occurrences = new TreeMap<>();
+    legalTexts.forEach(
+        (item, text) -> {
+          for (int at = 0; at + ngram.length <= text.length; at++) {
+            if (Arrays.equals(text, at, at + ngram.length, ngram, 0, ngram.length)) {
+              occurrences.merge(item, 1, Integer::sum);
+            }
+          }
+        });
+    Map<Integer, Integer> given = new TreeMap<>();
+    legal.forEachOccurrence(ngram, most, item -> given.merge(item, 1, Integer::sum));
+    int all = occurrences.values().stream().mapToInt(n -> n).sum();
+    assertThat(given.values().stream().mapToInt(n -> n).sum()).isEqualTo(Math.min(most, all));
+    given.forEach(
+        (item, times) -> assertThat(times).isLessThanOrEqualTo(occurrences.getOrDefault(item, 0)));
   }
 
   private static int[] text(Random random, int tokens) {

@@ -26,6 +26,8 @@ class SemanticIdTrieTest {
     assertThat(trie.size()).isZero();
     assertThat(walk(trie.constraint(trie.legal()))).isEmpty();
     assertThat(walk(trie.constraint(trie.legal(new RoaringBitmap())))).isEmpty();
+    Constraint constraint = trie.constraint(trie.legal());
+    assertThat(constraint.follow(0, constraint.root(), 0)).isEqualTo(Constraint.NONE);
   }
 
   @Test

@@ -5,6 +5,7 @@ import io.espalier.catalog.v1.UpdateRequest;
 import io.espalier.catalog.v1.UpdateResponse;
 import io.espalier.loadtest.process.UpdateStream;
 import io.grpc.Channel;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
@@ -15,6 +16,7 @@ import org.jspecify.annotations.Nullable;
 /** Sends one client's changes, as fast as they are answered, until the writer is gone. */
 final class Client {
   private static final int UNANSWERED = 128;
+  private static final Duration PATIENCE = Duration.ofSeconds(60);
 
   private final Script script;
   private final int client;
@@ -68,7 +70,7 @@ final class Client {
 
   /** Waits until one change was acknowledged. */
   void awaitFirst() throws InterruptedException {
-    if (!first.await(60, TimeUnit.SECONDS)) {
+    if (!first.await(PATIENCE.toSeconds(), TimeUnit.SECONDS)) {
       throw new IllegalStateException("no change was acknowledged", stream.failure());
     }
   }
@@ -76,7 +78,7 @@ final class Client {
   /** Waits until the writer's end has ended this too. */
   void await() throws InterruptedException {
     thread.join();
-    stream.finish();
+    stream.finish(PATIENCE);
     if (failure != null) {
       throw failure;
     }

@@ -13,6 +13,7 @@ import java.util.concurrent.atomic.AtomicLong;
 /** Changes items at a steady rate: new prices, removals, and items that come back. */
 final class Churn {
   private static final Duration PERIOD = Duration.ofMillis(20);
+  private static final Duration PATIENCE = Duration.ofSeconds(60);
   private static final int UNANSWERED = 1024;
   private static final int ONE_REMOVAL_IN = 20;
 
@@ -100,16 +101,27 @@ final class Churn {
   }
 
   /**
+   * Looks whether changes still go out.
+   *
+   * @throws IllegalStateException when they do not, though nobody stopped them
+   */
+  void check() {
+    if (stream.failure() != null || (!stopping && (stream.isOver() || !thread.isAlive()))) {
+      throw new IllegalStateException("the stream of changes ended", stream.failure());
+    }
+  }
+
+  /**
    * Stops, and waits until all is acknowledged.
    *
-   * @throws IllegalStateException when the writer ended the stream
+   * @throws IllegalStateException when the writer ended the stream, or does not answer
    */
   void stop() throws InterruptedException {
     stopping = true;
+    // It may wait for room among the unanswered.
+    thread.interrupt();
     thread.join();
-    stream.finish();
-    if (stream.failure() != null) {
-      throw new IllegalStateException("the stream of changes ended", stream.failure());
-    }
+    stream.finish(PATIENCE);
+    check();
   }
 }

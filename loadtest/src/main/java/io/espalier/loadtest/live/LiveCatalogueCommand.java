@@ -140,6 +140,10 @@ public final class LiveCatalogueCommand implements Callable<Integer> {
       report.line(
           "%s, %d changes, p99 %s",
           happened, churn.acknowledged(), Report.millis(runs.getLast().latencies().quantile(.99)));
+      // Without changes there are no more events to wait for.
+      churn.check();
+      probe.check();
+      rollbacks.check();
     }
     rollbacks.stop();
     probe.stop();

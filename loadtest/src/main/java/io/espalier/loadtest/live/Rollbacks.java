@@ -9,11 +9,13 @@ import io.grpc.Channel;
 import java.time.Duration;
 import java.util.List;
 import java.util.Random;
+import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /** Takes a catalogue back, now and then, to a snapshot that is kept. */
 final class Rollbacks {
   private static final Duration PERIOD = Duration.ofMillis(100);
+  private static final Duration DEADLINE = Duration.ofSeconds(60);
 
   private final CatalogServiceBlockingStub writer;
   private final Ledger ledger;
@@ -55,30 +57,39 @@ final class Rollbacks {
     }
   }
 
+  private CatalogServiceBlockingStub inTime() {
+    return writer.withDeadlineAfter(DEADLINE.toSeconds(), TimeUnit.SECONDS);
+  }
+
   /** Goes back once; not to the oldest, which may be dropped meanwhile. */
   private void rollBack() {
     List<SnapshotInfo> kept =
-        writer.listSnapshots(ListSnapshotsRequest.getDefaultInstance()).getSnapshotsList();
+        inTime().listSnapshots(ListSnapshotsRequest.getDefaultInstance()).getSnapshotsList();
     if (kept.size() < 3) {
       return;
     }
     long to = kept.get(1 + random.nextInt(kept.size() - 2)).getOffset();
     events.returnBegins();
     long offset =
-        writer.rollBack(RollBackRequest.newBuilder().setSnapshotOffset(to).build()).getOffset();
+        inTime().rollBack(RollBackRequest.newBuilder().setSnapshotOffset(to).build()).getOffset();
     ledger.rolledBack(offset, to);
   }
 
   /**
-   * Stops.
+   * Looks whether the catalogue went back as often as it was to.
    *
-   * @throws IllegalStateException when the writer refused to go back
+   * @throws IllegalStateException when the writer refused to go back, or did not answer
    */
-  void stop() throws InterruptedException {
-    stopping = true;
-    thread.join();
+  void check() {
     if (failure != null) {
       throw new IllegalStateException("the catalogue could not go back", failure);
     }
+  }
+
+  /** Stops, and {@link #check}s. */
+  void stop() throws InterruptedException {
+    stopping = true;
+    thread.join();
+    check();
   }
 }

@@ -84,7 +84,8 @@ final class VisibilityProbe {
   /** Sends a change and returns the nanoseconds from its acknowledgement until it is seen. */
   private long seen(UpdateRequest change, int item, int wanted) throws InterruptedException {
     RetrieveRequest only = Questions.only(item);
-    Long from = stream.send(change) ? acknowledgements.poll(30, TimeUnit.SECONDS) : null;
+    Long from =
+        stream.send(change) ? acknowledgements.poll(PATIENCE.toSeconds(), TimeUnit.SECONDS) : null;
     if (from == null) {
       throw new IllegalStateException("no acknowledgement of " + change, stream.failure());
     }
@@ -127,16 +128,25 @@ final class VisibilityProbe {
   }
 
   /**
+   * Looks whether changes have been seen.
+   *
+   * @throws IllegalStateException when one was never seen
+   */
+  void check() {
+    if (failure != null) {
+      throw new IllegalStateException("the probe ended", failure);
+    }
+  }
+
+  /**
    * Stops.
    *
-   * @throws IllegalStateException when a change was never seen
+   * @throws IllegalStateException when a change was never seen, or the writer does not answer
    */
   void stop() throws InterruptedException {
     stopping = true;
     thread.join();
-    stream.finish();
-    if (failure != null) {
-      throw new IllegalStateException("the probe ended", failure);
-    }
+    stream.finish(PATIENCE);
+    check();
   }
 }

@@ -17,7 +17,10 @@ import java.util.function.Consumer;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** A program of this class path as a process of its own that serves on a free loopback port. */
+/**
+ * A program of this class path as a process of its own that serves on a free loopback port. It ends
+ * when this process does, unless that is ended by {@code SIGKILL}.
+ */
 public final class ServerProcess implements AutoCloseable {
   private static final Pattern ADDRESS = Pattern.compile("listens at (127\\.0\\.0\\.1:[0-9]+)");
   private static final Duration START = Duration.ofMinutes(5);
@@ -27,10 +30,13 @@ public final class ServerProcess implements AutoCloseable {
   private final Consumer<String> lines;
   private final CompletableFuture<String> target = new CompletableFuture<>();
   private final Deque<String> last = new ArrayDeque<>();
+  private final Thread atExit;
 
   private ServerProcess(Process process, Consumer<String> lines) {
     this.process = process;
     this.lines = lines;
+    this.atExit = Thread.ofPlatform().unstarted(process::destroyForcibly);
+    Runtime.getRuntime().addShutdownHook(atExit);
     Thread.ofPlatform().daemon().name("output-of-" + process.pid()).start(this::read);
   }
 
@@ -103,6 +109,15 @@ public final class ServerProcess implements AutoCloseable {
   /** Ends it by {@code SIGKILL}, and returns once it is gone. */
   public void kill() throws InterruptedException {
     process.destroyForcibly().waitFor();
+    forgetAtExit();
+  }
+
+  private void forgetAtExit() {
+    try {
+      Runtime.getRuntime().removeShutdownHook(atExit);
+    } catch (IllegalStateException e) {
+      // This process is ending: the hook has run, or runs now.
+    }
   }
 
   @Override
@@ -110,8 +125,9 @@ public final class ServerProcess implements AutoCloseable {
     process.destroy();
     try {
       if (!process.waitFor(20, TimeUnit.SECONDS)) {
-        kill();
+        process.destroyForcibly().waitFor();
       }
+      forgetAtExit();
     } catch (InterruptedException e) {
       process.destroyForcibly();
       Thread.currentThread().interrupt();

@@ -5,6 +5,7 @@ import io.espalier.catalog.v1.UpdateRequest;
 import io.espalier.catalog.v1.UpdateResponse;
 import io.grpc.Channel;
 import io.grpc.stub.StreamObserver;
+import java.time.Duration;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.CountDownLatch;
@@ -54,7 +55,8 @@ public final class UpdateStream {
     return true;
   }
 
-  private boolean isOver() {
+  /** Whether the stream has ended, for whatever reason. */
+  public boolean isOver() {
     return ended.getCount() == 0;
   }
 
@@ -63,12 +65,23 @@ public final class UpdateStream {
     return failure;
   }
 
-  /** Sends no more, and waits until all is answered. */
-  public void finish() throws InterruptedException {
+  /**
+   * Sends no more, and waits until all is answered.
+   *
+   * @param patience how long
+   * @throws IllegalStateException when the writer neither answers nor ends the stream in that time
+   */
+  public void finish(Duration patience) throws InterruptedException {
     if (!isOver()) {
       requests.onCompleted();
     }
-    ended.await();
+    if (!ended.await(patience.toMillis(), TimeUnit.MILLISECONDS)) {
+      throw new IllegalStateException(
+          unanswered.size()
+              + " changes without an answer after "
+              + patience
+              + " (expected: the end of the stream)");
+    }
   }
 
   private final class Responses implements StreamObserver<UpdateResponse> {
