@@ -137,8 +137,8 @@ public final class CatalogFollower implements AutoCloseable {
         end = -1;
         if (lastFailure != Status.Code.ABORTED) {
           log.error(
-              "the log lost changes that were followed, offset {} among them: what is known is given"
-                  + " up for a snapshot; where there is none, this server has to be started anew",
+              "the log lost changes that were followed, offset {} among them: what is known is"
+                  + " given up for a snapshot; where there is none, this server has to be started anew",
               applied);
         }
         // A snapshot that the log does not have either is not begun with twice.
