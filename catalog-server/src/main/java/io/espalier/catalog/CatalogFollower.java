@@ -138,7 +138,7 @@ public final class CatalogFollower implements AutoCloseable {
         if (lastFailure != Status.Code.ABORTED) {
           log.error(
               "the log lost changes that were followed, offset {} among them: what is known is"
-                  + " given up for a snapshot; where there is none, this server has to be started anew",
+                  + " given up for a snapshot; where there is none, start this server anew",
               applied);
         }
         // A snapshot that the log does not have either is not begun with twice.
