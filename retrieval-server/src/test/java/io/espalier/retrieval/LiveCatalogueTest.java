@@ -503,7 +503,7 @@ class LiveCatalogueTest {
         });
 
     restarting.set(true);
-    assertThat(replica.restart(0)).isEqualTo(published.offset());
+    assertThat(replica.restart(0)).contains(published.offset());
 
     assertThat(meanwhile).hasSize(1);
     assertThat(meanwhile.getFirst()).isSameAs(before);
