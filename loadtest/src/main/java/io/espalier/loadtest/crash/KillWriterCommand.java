@@ -183,7 +183,7 @@ public final class KillWriterCommand implements Callable<Integer> {
     List<String> flags = new ArrayList<>(List.of(furtherFlags));
     flags.addAll(List.of("-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"));
     return ServerProcess.start(
-        "",
+        List.of(),
         flags,
         "io.espalier.cli.Main",
         List.of(

@@ -15,6 +15,9 @@ final class LiveServers implements AutoCloseable {
   private static final String PROGRAM = "io.espalier.cli.Main";
   private static final String LOGGED = "-Dorg.slf4j.simpleLogger.log.io.espalier.";
 
+  // A driver that waits for a core which publishes a snapshot would send late.
+  private static final List<String> YIELDING = List.of("nice", "-n", "10");
+
   private final List<AutoCloseable> open = new ArrayList<>();
   private final String snapshots;
   private final ServerProcess writer;
@@ -40,10 +43,10 @@ final class LiveServers implements AutoCloseable {
     try {
       Path log = Files.createTempDirectory(Files.createDirectories(folder), "log-");
       snapshots = publish ? Files.createTempDirectory(folder, "snapshots-").toString() : "";
-      writer = start("", "2g", catalogue, "catalog", "catalog_log=\"" + log + "\"", line -> {});
+      writer = start(YIELDING, "2g", catalogue, "catalog", "catalog_log=\"" + log + "\"", line -> {});
       retrieval =
           start(
-              cpu,
+              cpu.isEmpty() ? List.of() : List.of("taskset", "-c", cpu),
               heap,
               catalogue,
               "retrieval",
@@ -57,7 +60,7 @@ final class LiveServers implements AutoCloseable {
   }
 
   private ServerProcess start(
-      String cpu,
+      List<String> prefix,
       String heap,
       SyntheticCatalogue catalogue,
       String stage,
@@ -66,7 +69,7 @@ final class LiveServers implements AutoCloseable {
       throws IOException {
     ServerProcess process =
         ServerProcess.start(
-            cpu,
+            prefix,
             List.of(
                 "--enable-native-access=ALL-UNNAMED",
                 "-Xmx" + heap,

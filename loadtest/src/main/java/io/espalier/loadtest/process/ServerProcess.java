@@ -43,20 +43,17 @@ public final class ServerProcess implements AutoCloseable {
   /**
    * Starts a program.
    *
-   * @param cpu the processor that it keeps to, as {@code taskset} names them; empty for all
+   * @param prefix goes before the command, as {@code taskset} and {@code nice} do; empty for none
    * @param lines is told of each line that it prints
    */
   public static ServerProcess start(
-      String cpu,
+      List<String> prefix,
       List<String> jvmFlags,
       String main,
       List<String> arguments,
       Consumer<String> lines)
       throws IOException {
-    List<String> command = new ArrayList<>();
-    if (!cpu.isEmpty()) {
-      command.addAll(List.of("taskset", "-c", cpu));
-    }
+    List<String> command = new ArrayList<>(prefix);
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.add("--sun-misc-unsafe-memory-access=allow");
     command.addAll(jvmFlags);
