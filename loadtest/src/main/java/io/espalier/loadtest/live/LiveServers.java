@@ -43,7 +43,8 @@ final class LiveServers implements AutoCloseable {
     try {
       Path log = Files.createTempDirectory(Files.createDirectories(folder), "log-");
       snapshots = publish ? Files.createTempDirectory(folder, "snapshots-").toString() : "";
-      writer = start(YIELDING, "2g", catalogue, "catalog", "catalog_log=\"" + log + "\"", line -> {});
+      writer =
+          start(YIELDING, "2g", catalogue, "catalog", "catalog_log=\"" + log + "\"", line -> {});
       retrieval =
           start(
               cpu.isEmpty() ? List.of() : List.of("taskset", "-c", cpu),

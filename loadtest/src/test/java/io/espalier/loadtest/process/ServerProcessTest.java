@@ -45,7 +45,8 @@ class ServerProcessTest {
     private Driver() {}
 
     public static void main(String[] args) throws IOException, InterruptedException {
-      ServerProcess.start(List.of(), List.of(), Sleeper.class.getName(), List.of(), System.out::println);
+      ServerProcess.start(
+          List.of(), List.of(), Sleeper.class.getName(), List.of(), System.out::println);
       Thread.sleep(Long.MAX_VALUE);
     }
   }
