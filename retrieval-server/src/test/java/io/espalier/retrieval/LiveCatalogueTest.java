@@ -10,6 +10,7 @@ import io.espalier.bundles.BundleRepository;
 import io.espalier.catalog.CatalogChange;
 import io.espalier.catalog.CatalogComponent;
 import io.espalier.catalog.CatalogState;
+import io.espalier.catalog.LogPlace;
 import io.espalier.catalog.LoggedChange;
 import io.espalier.catalog.SnapshotSettings;
 import io.espalier.catalog.SnapshotStore;
@@ -503,7 +504,7 @@ class LiveCatalogueTest {
         });
 
     restarting.set(true);
-    assertThat(replica.restart(0)).contains(published.offset());
+    assertThat(replica.restart(0)).map(LogPlace::offset).contains(published.offset());
 
     assertThat(meanwhile).hasSize(1);
     assertThat(meanwhile.getFirst()).isSameAs(before);
