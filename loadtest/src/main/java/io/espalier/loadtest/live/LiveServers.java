@@ -88,6 +88,9 @@ final class LiveServers implements AutoCloseable {
                 catalogue.modelRepo().toString(),
                 "--set",
                 setting,
+                // One stream of changes lasts as long as the run.
+                "--set",
+                "server.max_connection_age=\"24h\"",
                 "--set",
                 "snapshots.store=\"" + snapshots + "\""),
             lines);
