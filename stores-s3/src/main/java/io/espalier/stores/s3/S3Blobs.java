@@ -45,6 +45,8 @@ import software.amazon.awssdk.services.s3.model.S3Object;
  * Amazon's tools have it.
  */
 public final class S3Blobs implements BlobStore {
+  // A store may give the body of one object with the metadata of the next that takes its place.
+  private static final int TRIES = 3;
   private static final String SHA256 = "sha256";
   private static final Duration CONNECT = Duration.ofSeconds(5);
   private static final Duration SILENCE = Duration.ofSeconds(30);
@@ -129,6 +131,22 @@ public final class S3Blobs implements BlobStore {
   @Override
   public void get(String key, Path file) throws IOException {
     String at = at(key);
+    String wrong;
+    try {
+      wrong = fetch(at, file);
+      for (int tries = 1; !wrong.isEmpty() && tries < TRIES; tries++) {
+        wrong = fetch(at, file);
+      }
+    } catch (SdkException e) {
+      throw failure(key, e);
+    }
+    if (!wrong.isEmpty()) {
+      throw new IOException("%s: %s: %s".formatted(address, key, wrong));
+    }
+  }
+
+  /** Fetches an object; says what is wrong with what came, and leaves the file as it was then. */
+  private String fetch(String at, Path file) throws IOException {
     Path beside = file.resolveSibling("~" + UUID.randomUUID());
     MessageDigest sha = digest("SHA-256");
     try (ResponseInputStream<GetObjectResponse> content =
@@ -137,15 +155,13 @@ public final class S3Blobs implements BlobStore {
       String found = HexFormat.of().formatHex(sha.digest());
       String expected = content.response().metadata().getOrDefault(SHA256, found);
       if (!found.equals(expected)) {
-        throw new IOException(
-            "%s: %s: SHA-256 %s (expected: %s)".formatted(address, key, found, expected));
+        return "SHA-256 %s (expected: %s)".formatted(found, expected);
       }
       try (FileChannel channel = FileChannel.open(beside, StandardOpenOption.WRITE)) {
         channel.force(true);
       }
       Files.move(beside, file, StandardCopyOption.ATOMIC_MOVE);
-    } catch (SdkException e) {
-      throw failure(key, e);
+      return "";
     } finally {
       Files.deleteIfExists(beside);
     }
