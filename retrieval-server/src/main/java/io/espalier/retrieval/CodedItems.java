@@ -32,8 +32,6 @@ import org.roaringbitmap.RoaringBitmap;
 final class CodedItems {
   // Of filters' leaves; one of a broad filter takes a bit an item.
   private static final long CACHED_BYTES = 64 << 20;
-  // Of an entry beside its leaves.
-  private static final int ENTRY_BYTES = 256;
   // Requests that are under way see the last few catalogues, and ask a few filters of each.
   private static final int CACHED_CATALOGUES = 4;
   private static final int CACHED_FILTERS = 64;
@@ -45,13 +43,7 @@ final class CodedItems {
   // levels codes an item.
   private final int[] trainedCodes;
   private final Cache<RoaringBitmap, LegalLeaves> filters =
-      Caffeine.newBuilder()
-          .weakKeys()
-          .maximumWeight(CACHED_BYTES)
-          .weigher(
-              (RoaringBitmap matching, LegalLeaves leaves) ->
-                  Math.clamp(ENTRY_BYTES + leaves.bytes(), 1, Integer.MAX_VALUE))
-          .build();
+      FilterCaches.ofBytes(CACHED_BYTES, LegalLeaves::bytes);
 
   // What each filter, and none, leaves of the catalogue as it was lately.
   private final Cache<LiveTrie, Map<Optional<ItemFilter>, LegalItems>> legal =

@@ -1,7 +1,6 @@
 package io.espalier.retrieval;
 
 import com.github.benmanes.caffeine.cache.Cache;
-import com.github.benmanes.caffeine.cache.Caffeine;
 import io.espalier.bundles.Bundle;
 import io.espalier.bundles.Parameters;
 import io.espalier.catalog.Snapshot;
@@ -34,8 +33,6 @@ final class TransRecRetriever implements Retriever, AutoCloseable {
   private static final int DEFAULT_BEAM = 20;
   // Of filters' rows; one of a broad filter takes a bit a token.
   private static final long CACHED_BYTES = 256 << 20;
-  // Of an entry beside its rows.
-  private static final int ENTRY_BYTES = 256;
 
   private final TransRecModel model;
   private final TextTokenizer tokenizer;
@@ -45,13 +42,7 @@ final class TransRecRetriever implements Retriever, AutoCloseable {
   private final BeamWidth beam;
   private final ItemIds trained;
   private final Cache<RoaringBitmap, LegalRows> filters =
-      Caffeine.newBuilder()
-          .weakKeys()
-          .maximumWeight(CACHED_BYTES)
-          .weigher(
-              (RoaringBitmap matching, LegalRows rows) ->
-                  Math.clamp(ENTRY_BYTES + rows.bytes(), 1, Integer.MAX_VALUE))
-          .build();
+      FilterCaches.ofBytes(CACHED_BYTES, LegalRows::bytes);
 
   private TransRecRetriever(
       TransRecModel model,

@@ -87,26 +87,19 @@ public record ServerConfig(
 
   /** The same server on another address. */
   public ServerConfig on(String newHost, int newPort) {
-    return new ServerConfig(
-        newHost,
-        newPort,
-        maxMessageBytes,
-        maxConnectionAge,
-        maxConnectionAgeGrace,
-        maxConcurrentCalls,
-        deadlineFloor,
-        propagationDelay,
-        drainTimeout,
-        reflection,
-        authToken);
+    return with(newHost, newPort, maxMessageBytes);
   }
 
   /** The same server for requests of up to so many bytes. */
   public ServerConfig withMaxMessageBytes(int bytes) {
+    return with(host, port, bytes);
+  }
+
+  private ServerConfig with(String newHost, int newPort, int newMaxMessageBytes) {
     return new ServerConfig(
-        host,
-        port,
-        bytes,
+        newHost,
+        newPort,
+        newMaxMessageBytes,
         maxConnectionAge,
         maxConnectionAgeGrace,
         maxConcurrentCalls,

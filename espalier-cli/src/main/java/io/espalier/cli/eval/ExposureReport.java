@@ -27,17 +27,13 @@ public final class ExposureReport {
         (source, of) -> {
           ObjectNode json = JsonNodeFactory.instance.objectNode();
           json.put("source", source);
-          json.put("shown@10", rounded(of.shown()));
-          json.put("listed", rounded(of.listed()));
-          json.put("gini@10", rounded(of.gini()));
-          json.put("top1%@10", rounded(of.topPercent()));
+          json.put("shown@10", Figures.rounded(of.shown()));
+          json.put("listed", Figures.rounded(of.listed()));
+          json.put("gini@10", Figures.rounded(of.gini()));
+          json.put("top1%@10", Figures.rounded(of.topPercent()));
           terminal.out().println(json);
         });
     terminal.out().flush();
-  }
-
-  private static double rounded(double value) {
-    return Math.round(value * 1e6) / 1e6;
   }
 
   /** A table of all shares. */

@@ -154,6 +154,11 @@ final class Figures {
   }
 
   private static double rounded(double[] values) {
-    return Math.round(mean(values) * 1e6) / 1e6;
+    return rounded(mean(values));
+  }
+
+  /** A figure as {@code eval --json} has it. */
+  static double rounded(double value) {
+    return Math.round(value * 1e6) / 1e6;
   }
 }

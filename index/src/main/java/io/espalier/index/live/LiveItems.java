@@ -9,6 +9,7 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
@@ -34,10 +35,8 @@ public final class LiveItems {
   private final List<String> added;
   // Of the added items those that are there, by id.
   private final Map<String, Integer> addedIndices;
-  // Items that the snapshot does not describe any more: their indices, ascending, and what they
-  // are.
-  private final int[] deltaIndices;
-  private final ItemChange[] delta;
+  // Items that the snapshot does not describe any more.
+  private final IndexedDelta<ItemChange> delta;
   // Items of the snapshot that were changed or removed.
   private final RoaringBitmap outdated;
   private final RoaringBitmap all;
@@ -47,14 +46,12 @@ public final class LiveItems {
       ItemAttributes snapshot,
       List<String> added,
       Map<String, Integer> addedIndices,
-      int[] deltaIndices,
-      ItemChange[] delta,
+      IndexedDelta<ItemChange> delta,
       RoaringBitmap outdated,
       RoaringBitmap all) {
     this.snapshot = snapshot;
     this.added = added;
     this.addedIndices = addedIndices;
-    this.deltaIndices = deltaIndices;
     this.delta = delta;
     this.outdated = outdated;
     this.all = all;
@@ -66,8 +63,7 @@ public final class LiveItems {
         snapshot,
         List.of(),
         Map.of(),
-        new int[0],
-        new ItemChange[0],
+        IndexedDelta.none(),
         new RoaringBitmap(),
         RoaringBitmap.bitmapOfRange(0, snapshot.ids().size()));
   }
@@ -78,15 +74,15 @@ public final class LiveItems {
     List<String> nowAdded = new ArrayList<>(added);
     Map<String, Integer> nowIndices = new HashMap<>(addedIndices);
     RoaringBitmap nowAll = all.clone();
-    // By index, what the item is from now on; a removal for one that is gone.
-    SortedMap<Integer, ItemChange> batch = new TreeMap<>();
+    // By index, what the item is from now on; empty for one that is gone.
+    SortedMap<Integer, Optional<ItemChange>> batch = new TreeMap<>();
     for (ItemChange change : changes) {
       Integer known = nowIndices.get(change.id());
       int index = known != null ? known : snapshot.ids().indexOf(change.id());
       boolean there = index >= 0 && nowAll.contains(index);
       if (change.isRemoval()) {
         if (there) {
-          batch.put(index, change);
+          batch.put(index, Optional.empty());
           nowIndices.remove(change.id());
           nowAll.remove(index);
         }
@@ -98,47 +94,11 @@ public final class LiveItems {
         nowIndices.put(change.id(), index);
         nowAll.add(index);
       }
-      batch.put(index, change);
+      batch.put(index, Optional.of(change));
     }
     RoaringBitmap nowOutdated = outdated.clone();
     batch.headMap(ofSnapshot).keySet().forEach(nowOutdated::add);
-    return merged(batch, nowAdded, nowIndices, nowOutdated, nowAll);
-  }
-
-  private LiveItems merged(
-      SortedMap<Integer, ItemChange> batch,
-      List<String> nowAdded,
-      Map<String, Integer> nowIndices,
-      RoaringBitmap nowOutdated,
-      RoaringBitmap nowAll) {
-    int[] indices = new int[deltaIndices.length + batch.size()];
-    ItemChange[] now = new ItemChange[indices.length];
-    int size = 0;
-    int from = 0;
-    for (Map.Entry<Integer, ItemChange> entry : batch.entrySet()) {
-      int index = entry.getKey();
-      int at = Arrays.binarySearch(deltaIndices, from, deltaIndices.length, index);
-      int to = at < 0 ? -at - 1 : at;
-      System.arraycopy(deltaIndices, from, indices, size, to - from);
-      System.arraycopy(delta, from, now, size, to - from);
-      size += to - from;
-      from = at < 0 ? to : to + 1;
-      if (!entry.getValue().isRemoval()) {
-        indices[size] = index;
-        now[size++] = entry.getValue();
-      }
-    }
-    System.arraycopy(deltaIndices, from, indices, size, deltaIndices.length - from);
-    System.arraycopy(delta, from, now, size, deltaIndices.length - from);
-    size += deltaIndices.length - from;
-    return new LiveItems(
-        snapshot,
-        nowAdded,
-        nowIndices,
-        Arrays.copyOf(indices, size),
-        Arrays.copyOf(now, size),
-        nowOutdated,
-        nowAll);
+    return new LiveItems(snapshot, nowAdded, nowIndices, delta.after(batch), nowOutdated, nowAll);
   }
 
   /**
@@ -184,18 +144,20 @@ public final class LiveItems {
             snapshot,
             index -> outdated.contains(index) ? -1 : numbers[index],
             deltaAttributes(),
-            number -> numbers[deltaIndices[number]],
+            number -> numbers[delta.indices()[number]],
             arena,
             pace);
     return new Compacted(of(merged), new Renumbering(numbers, size));
   }
 
   private ItemAttributes deltaAttributes() {
-    List<String> ids = Arrays.stream(delta).map(ItemChange::id).toList();
-    ItemAttributes.Builder builder = ItemAttributes.builder(ItemIds.of(ids));
-    for (int i = 0; i < delta.length; i++) {
+    List<ItemChange> items = delta.values();
+    ItemAttributes.Builder builder =
+        ItemAttributes.builder(ItemIds.of(items.stream().map(ItemChange::id).toList()));
+    for (int i = 0; i < items.size(); i++) {
       int number = i;
-      delta[i]
+      items
+          .get(i)
           .values()
           .forEach((name, values) -> values.forEach(value -> builder.add(number, name, value)));
     }
@@ -214,7 +176,7 @@ public final class LiveItems {
 
   /** How many items the snapshot does not describe as they are. */
   public int deltaSize() {
-    return deltaIndices.length;
+    return delta.indices().length;
   }
 
   /** The index of an item; −1 when the catalogue does not have it. */
@@ -250,7 +212,7 @@ public final class LiveItems {
 
   /** Whether nothing was removed since the snapshot and nothing changed. */
   public boolean isSnapshot() {
-    return outdated.isEmpty() && deltaIndices.length == 0;
+    return outdated.isEmpty() && delta.indices().length == 0;
   }
 
   /**
@@ -268,9 +230,10 @@ public final class LiveItems {
       return known;
     }
     RoaringBitmap matching = new RoaringBitmap();
-    for (int i = 0; i < delta.length; i++) {
-      if (filter.test(delta[i].id(), delta[i].values())) {
-        matching.add(deltaIndices[i]);
+    for (int i = 0; i < delta.values().size(); i++) {
+      ItemChange item = delta.values().get(i);
+      if (filter.test(item.id(), item.values())) {
+        matching.add(delta.indices()[i]);
       }
     }
     if (inDelta.size() < KEPT && filter.size() <= ItemFilter.FEW) {

@@ -1,8 +1,12 @@
 package io.espalier.index.trie;
 
+import io.espalier.index.live.IndexedDelta;
 import io.espalier.index.live.Renumbering;
 import java.util.Arrays;
 import java.util.Map;
+import java.util.Optional;
+import java.util.SortedMap;
+import java.util.TreeMap;
 import org.roaringbitmap.PeekableIntIterator;
 import org.roaringbitmap.RoaringBitmap;
 
@@ -20,24 +24,23 @@ public final class LiveTrie {
   // Items of the snapshot that changed.
   private final RoaringBitmap outdated;
   private final int[] outdatedLeaves;
-  // The items that changed and have a semantic id, ascending, and their codes, so many an item.
-  private final int[] deltaItems;
-  private final int[] deltaCodes;
+  // The codes of the items that changed and have a semantic id.
+  private final IndexedDelta<int[]> changed;
   private final SemanticIdTrie delta;
 
-  private LiveTrie(
-      SemanticIdTrie snapshot, RoaringBitmap outdated, int[] deltaItems, int[] deltaCodes) {
+  private LiveTrie(SemanticIdTrie snapshot, RoaringBitmap outdated, IndexedDelta<int[]> changed) {
     this.snapshot = snapshot;
     this.outdated = outdated;
     this.outdatedLeaves = snapshot.leavesOf(outdated.toArray());
-    this.deltaItems = deltaItems;
-    this.deltaCodes = deltaCodes;
-    this.delta = SemanticIdTrie.build(snapshot.levels(), deltaCodes);
+    this.changed = changed;
+    this.delta =
+        SemanticIdTrie.build(
+            snapshot.levels(), changed.values().stream().flatMapToInt(Arrays::stream).toArray());
   }
 
   /** A snapshot, unchanged. */
   public static LiveTrie of(SemanticIdTrie snapshot) {
-    return new LiveTrie(snapshot, new RoaringBitmap(), new int[0], new int[0]);
+    return new LiveTrie(snapshot, new RoaringBitmap(), IndexedDelta.none());
   }
 
   /**
@@ -48,59 +51,19 @@ public final class LiveTrie {
    */
   public LiveTrie after(Map<Integer, int[]> changes) {
     RoaringBitmap nowOutdated = outdated.clone();
-    int[] changed = changes.keySet().stream().mapToInt(item -> item).sorted().toArray();
-    Merge merge = new Merge(deltaItems.length + changed.length);
-    for (int item : changed) {
-      int[] codes = changes.getOrDefault(item, new int[0]);
-      if (codes.length != 0 && codes.length != levels()) {
-        throw new IllegalArgumentException(
-            "item " + item + ": " + codes.length + " codes (expected: " + levels() + ")");
-      }
-      if (snapshot.contains(item)) {
-        nowOutdated.add(item);
-      }
-      merge.put(item, codes);
-    }
-    return merge.finish(nowOutdated);
-  }
-
-  /** Puts changes between the items of the delta. */
-  private final class Merge {
-    private final int[] items;
-    private final int[] codes;
-    private int size;
-    // How many of the delta's items were passed.
-    private int from;
-
-    Merge(int most) {
-      items = new int[most];
-      codes = new int[most * levels()];
-    }
-
-    /** The next item that changes, and its codes from now on; none when it has none any more. */
-    void put(int item, int[] now) {
-      int at = Arrays.binarySearch(deltaItems, from, deltaItems.length, item);
-      keep(at < 0 ? -at - 1 : at);
-      from += at < 0 ? 0 : 1;
-      if (now.length > 0) {
-        items[size] = item;
-        System.arraycopy(now, 0, codes, size * levels(), levels());
-        size++;
-      }
-    }
-
-    private void keep(int to) {
-      System.arraycopy(deltaItems, from, items, size, to - from);
-      System.arraycopy(deltaCodes, from * levels(), codes, size * levels(), (to - from) * levels());
-      size += to - from;
-      from = to;
-    }
-
-    LiveTrie finish(RoaringBitmap nowOutdated) {
-      keep(deltaItems.length);
-      return new LiveTrie(
-          snapshot, nowOutdated, Arrays.copyOf(items, size), Arrays.copyOf(codes, size * levels()));
-    }
+    SortedMap<Integer, Optional<int[]>> batch = new TreeMap<>();
+    changes.forEach(
+        (item, codes) -> {
+          if (codes.length != 0 && codes.length != levels()) {
+            throw new IllegalArgumentException(
+                "item " + item + ": " + codes.length + " codes (expected: " + levels() + ")");
+          }
+          if (snapshot.contains(item)) {
+            nowOutdated.add(item);
+          }
+          batch.put(item, codes.length == 0 ? Optional.empty() : Optional.of(codes.clone()));
+        });
+    return new LiveTrie(snapshot, nowOutdated, changed.after(batch));
   }
 
   /**
@@ -135,18 +98,14 @@ public final class LiveTrie {
 
   /** Returns whether an item, by index, has a semantic id. */
   public boolean contains(int item) {
-    return number(item) >= 0 || (snapshot.contains(item) && !outdated.contains(item));
-  }
-
-  private int number(int item) {
-    return Arrays.binarySearch(deltaItems, item);
+    return changed.find(item) >= 0 || (snapshot.contains(item) && !outdated.contains(item));
   }
 
   /** The semantic id of an item that {@link #contains} holds for. */
   public int[] semanticId(int item) {
-    int number = number(item);
+    int number = changed.find(item);
     if (number >= 0) {
-      return Arrays.copyOfRange(deltaCodes, number * levels(), (number + 1) * levels());
+      return changed.values().get(number).clone();
     }
     if (outdated.contains(item)) {
       throw new IllegalArgumentException("item: " + item + " (expected: with a semantic id)");
@@ -156,7 +115,7 @@ public final class LiveTrie {
 
   /** The items that a request without a filter may end in. */
   public LegalItems legal() {
-    return legal(snapshot.legal(), RoaringBitmap.bitmapOfRange(0, deltaItems.length));
+    return legal(snapshot.legal(), RoaringBitmap.bitmapOfRange(0, changed.indices().length));
   }
 
   /**
@@ -164,14 +123,15 @@ public final class LiveTrie {
    *
    * @param ofSnapshot the leaves of {@link #snapshot} that a filter allows; those of items that
    *     changed since do not count
-   * @param changed what the filter allows of the items that changed; others do not count
+   * @param ofDelta what the filter allows of the items that changed; others do not count
    */
-  public LegalItems filtered(LegalLeaves ofSnapshot, RoaringBitmap changed) {
+  public LegalItems filtered(LegalLeaves ofSnapshot, RoaringBitmap ofDelta) {
+    int[] items = changed.indices();
     RoaringBitmap numbers = new RoaringBitmap();
-    PeekableIntIterator allowed = changed.getIntIterator();
-    for (int number = 0; number < deltaItems.length && allowed.hasNext(); number++) {
-      allowed.advanceIfNeeded(deltaItems[number]);
-      if (allowed.hasNext() && allowed.peekNext() == deltaItems[number]) {
+    PeekableIntIterator allowed = ofDelta.getIntIterator();
+    for (int number = 0; number < items.length && allowed.hasNext(); number++) {
+      allowed.advanceIfNeeded(items[number]);
+      if (allowed.hasNext() && allowed.peekNext() == items[number]) {
         numbers.add(number);
       }
     }
@@ -180,6 +140,6 @@ public final class LiveTrie {
 
   private LegalItems legal(LegalLeaves ofSnapshot, RoaringBitmap numbers) {
     return LegalItems.of(
-        snapshot, ofSnapshot.withoutLeaves(outdatedLeaves), delta, deltaItems, numbers);
+        snapshot, ofSnapshot.withoutLeaves(outdatedLeaves), delta, changed.indices(), numbers);
   }
 }
