@@ -9,6 +9,7 @@ import io.espalier.catalog.LoggedChange;
 import io.espalier.catalog.Snapshot;
 import io.espalier.catalog.SnapshotStore;
 import io.espalier.index.ItemIds;
+import io.espalier.index.filter.ItemFilter;
 import io.espalier.index.trie.LiveTrie;
 import io.espalier.index.trie.SemanticIdTrie;
 import java.io.IOException;
@@ -16,6 +17,7 @@ import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
@@ -40,8 +42,11 @@ final class Catalogue implements CatalogFollower.Listener {
   // Where snapshots are published, so many times the changes that one is due after are waited for
   // before one is made in memory.
   private static final int LATE = 10;
-  // So few changes are put on top of a snapshot while the follower waits.
-  private static final int FEW = 100;
+  // So many batches that come while others are put on top of a snapshot are awaited; what comes
+  // then is put there while the follower waits.
+  private static final int AWAITED = 20;
+  // So many of the filters that were asked for last are compiled before a snapshot is searched.
+  private static final int FILTERS = 16;
 
   private final Executor rebuilder;
   private final @Nullable SnapshotStore snapshots;
@@ -90,16 +95,20 @@ final class Catalogue implements CatalogFollower.Listener {
 
   /** Hears of snapshots, on the thread that makes them. */
   interface SnapshotListener {
-    /** A view over a new snapshot comes; it takes its place when this returns. */
-    void coming(CatalogueView view);
+    /**
+     * A view over a new snapshot comes; it takes its place when this returns.
+     *
+     * @param filters that were asked for lately, and will be again
+     */
+    void coming(CatalogueView view, List<ItemFilter> filters);
 
     /** A view has taken its place; what was there before is searched by earlier requests alone. */
-    void replaced(CatalogueView view);
+    default void replaced(CatalogueView view) {}
   }
 
   /** Adds a listener, and tells it of the snapshot that is there. */
   synchronized void add(SnapshotListener listener) {
-    listener.coming(view);
+    listener.coming(view, List.of());
     listeners.add(listener);
   }
 
@@ -204,10 +213,12 @@ final class Catalogue implements CatalogFollower.Listener {
     long start = System.nanoTime();
     try {
       CatalogueView made = maker.get();
-      listeners.forEach(listener -> listener.coming(made));
+      coming(made);
       CatalogueView now = made;
-      for (List<LoggedChange> since = since(now); since.size() > FEW; since = since(now)) {
+      List<LoggedChange> since = since(now);
+      for (int n = 0; n < AWAITED && !since.isEmpty(); n++) {
         now = now.after(since);
+        since = since(now);
       }
       synchronized (this) {
         if (restarts == epoch) {
@@ -234,6 +245,12 @@ final class Catalogue implements CatalogFollower.Listener {
         rebuilding = false;
       }
     }
+  }
+
+  private void coming(CatalogueView made) {
+    List<ItemFilter> filters = view.items().snapshot().lastCompiled(FILTERS);
+    filters.forEach(made.items()::matchingInSnapshot);
+    listeners.forEach(listener -> listener.coming(made, filters));
   }
 
   private void countSwap() {
@@ -268,8 +285,8 @@ final class Catalogue implements CatalogFollower.Listener {
       restarts++;
     }
     learn(before, snapshot.get());
-    CatalogueView now = before.over(snapshot.get().state().only(before.state().tries().keySet()));
-    listeners.forEach(listener -> listener.coming(now));
+    CatalogueView now =
+        CompletableFuture.supplyAsync(() -> over(before, snapshot.get()), rebuilder).join();
     synchronized (this) {
       countSwap();
       view = now;
@@ -279,6 +296,12 @@ final class Catalogue implements CatalogFollower.Listener {
     }
     listeners.forEach(listener -> listener.replaced(now));
     return Optional.of(snapshot.get().place());
+  }
+
+  private CatalogueView over(CatalogueView before, Snapshot snapshot) {
+    CatalogueView now = before.over(snapshot.state().only(before.state().tries().keySet()));
+    coming(now);
+    return now;
   }
 
   /** What was followed is not that snapshot's: its texts may be others. */

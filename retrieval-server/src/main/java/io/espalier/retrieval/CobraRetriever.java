@@ -43,6 +43,7 @@ final class CobraRetriever implements Retriever {
     CobraModel model = new CobraModel(bundle, calls);
     CodedItems coded =
         CodedItems.open(bundle, catalogue, model.sparse().levels(), model.sparse().codes());
+    catalogue.add(coded);
     DenseVectors vectors =
         new DenseVectors(VectorSearch.read(bundle, "item_vectors", coded.trained().size()));
     if (vectors.width() != model.width()) {

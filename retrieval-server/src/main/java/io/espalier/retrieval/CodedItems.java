@@ -29,7 +29,7 @@ import org.roaringbitmap.RoaringBitmap;
  * A bundle's semantic ids beside the catalogue's items: what a history is to the bundle's model,
  * and which ids a question may be answered with.
  */
-final class CodedItems {
+final class CodedItems implements Catalogue.SnapshotListener {
   // Of filters' leaves; one of a broad filter takes a bit an item.
   private static final long CACHED_BYTES = 64 << 20;
   // Requests that are under way see the last few catalogues, and ask a few filters of each.
@@ -174,6 +174,12 @@ final class CodedItems {
       ofTrie.put(key, found);
     }
     return found;
+  }
+
+  /** Finds what the filters leave of a snapshot that no request has waited for yet. */
+  @Override
+  public void coming(CatalogueView view, List<ItemFilter> filters) {
+    filters.forEach(filter -> find(view.items(), view.trie(bundle), filter));
   }
 
   private LegalItems find(LiveItems items, LiveTrie trie, @Nullable ItemFilter filter) {

@@ -2,6 +2,7 @@ package io.espalier.retrieval;
 
 import io.espalier.bundles.Bundle;
 import io.espalier.bundles.BundleException;
+import io.espalier.index.filter.ItemFilter;
 import io.espalier.index.trie.SemanticIdTrie;
 import io.espalier.index.trie.TrieNodes;
 import io.espalier.inference.ModelException;
@@ -84,7 +85,7 @@ final class FusedModel implements Catalogue.SnapshotListener, AutoCloseable {
   }
 
   @Override
-  public void coming(CatalogueView view) {
+  public void coming(CatalogueView view, List<ItemFilter> filters) {
     SemanticIdTrie trie = view.trie(bundle.id()).snapshot();
     if (trie.size() == 0 || trie.size() > MAX_ITEMS) {
       log.info(

@@ -10,6 +10,7 @@ import io.espalier.catalog.LogPlace;
 import io.espalier.catalog.Snapshot;
 import io.espalier.catalog.SnapshotStore;
 import io.espalier.inference.ModelRunner;
+import io.espalier.server.BackgroundThread;
 import io.espalier.stores.catalog.DataFolder;
 import io.grpc.BindableService;
 import io.grpc.Channel;
@@ -167,7 +168,7 @@ public final class RetrievalComponent implements AutoCloseable {
   }
 
   private static void startRebuild(Runnable rebuild) {
-    Thread.ofPlatform().daemon().name("catalogue-rebuild").start(rebuild);
+    BackgroundThread.start("catalogue-rebuild", rebuild);
   }
 
   /** The gRPC service. */

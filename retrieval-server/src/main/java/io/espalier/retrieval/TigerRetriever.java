@@ -51,6 +51,7 @@ final class TigerRetriever implements Retriever, AutoCloseable {
     TigerModel model = new TigerModel(bundle, calls);
     BeamWidth beam = BeamWidth.of(bundle, DEFAULT_BEAM);
     CodedItems coded = CodedItems.open(bundle, catalogue, model.levels(), model.codes());
+    catalogue.add(coded);
     FusedModel fused = null;
     if (isFused(bundle, decoder)) {
       fused = FusedModel.open(bundle, model, beam.own(), calls);

@@ -29,7 +29,7 @@ import org.roaringbitmap.RoaringBitmap;
  * items, and grounds them in the items that they occur in. An item that the bundle was not trained
  * on is found by its category and title.
  */
-final class TransRecRetriever implements Retriever, AutoCloseable {
+final class TransRecRetriever implements Retriever, Catalogue.SnapshotListener, AutoCloseable {
   private static final int DEFAULT_BEAM = 20;
   // Of filters' rows; one of a broad filter takes a bit a token.
   private static final long CACHED_BYTES = 256 << 20;
@@ -103,7 +103,10 @@ final class TransRecRetriever implements Retriever, AutoCloseable {
         texts.learn(begun);
       }
       catalogue.add(texts);
-      return new TransRecRetriever(model, tokenizer, texts, facets, grounding, beam, trained);
+      TransRecRetriever retriever =
+          new TransRecRetriever(model, tokenizer, texts, facets, grounding, beam, trained);
+      catalogue.add(retriever);
+      return retriever;
     } catch (IOException | RuntimeException e) {
       tokenizer.close();
       throw e;
@@ -197,9 +200,19 @@ final class TransRecRetriever implements Retriever, AutoCloseable {
     if (filter == null) {
       return index.legal(index.snapshot().legal(), item -> true, excluded);
     }
-    LegalRows ofSnapshot =
-        filters.get(items.matchingInSnapshot(filter), matching -> index.snapshot().legal(matching));
-    return index.legal(ofSnapshot, items.matchingInDelta(filter)::contains, excluded);
+    return index.legal(
+        ofSnapshot(items, index, filter), items.matchingInDelta(filter)::contains, excluded);
+  }
+
+  private LegalRows ofSnapshot(LiveItems items, LiveFm index, ItemFilter filter) {
+    return filters.get(
+        items.matchingInSnapshot(filter), matching -> index.snapshot().legal(matching));
+  }
+
+  /** Finds what the filters leave of a snapshot that no request has waited for yet. */
+  @Override
+  public void coming(CatalogueView view, List<ItemFilter> filters) {
+    filters.forEach(filter -> ofSnapshot(view.items(), view.texts(texts), filter));
   }
 
   private List<FacetBeams> beams(Question question, LiveFm.Legal legal, int[] watchedId) {

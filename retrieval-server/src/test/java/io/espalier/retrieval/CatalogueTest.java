@@ -5,8 +5,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.espalier.bundles.BundleId;
 import io.espalier.catalog.CatalogChange;
 import io.espalier.catalog.CatalogState;
+import io.espalier.catalog.DeltaBounds;
 import io.espalier.catalog.LoggedChange;
 import io.espalier.index.ItemIds;
+import io.espalier.index.filter.ItemFilter;
 import io.espalier.index.fm.LiveFm;
 import io.espalier.index.live.LiveItems;
 import io.espalier.index.trie.LiveTrie;
@@ -194,6 +196,29 @@ class CatalogueTest {
         .isEqualTo(tokens.of(new int[] {4, 4, 4}, tokens.text(item("b", "new"))));
     assertThat(back.tokens(2)).isEmpty();
     assertThat(back.tokens(3)).isEmpty();
+  }
+
+  /** The first requests after an exchange need not find what a filter allows. */
+  @Test
+  void changed_compaction_compilesTheFiltersThatWereAskedFor() {
+    Deque<Runnable> held = new ArrayDeque<>();
+    List<CatalogItem> items =
+        IntStream.range(0, AT_FIRST).mapToObj(n -> item("item-" + n, "")).toList();
+    Catalogue catalogue = new Catalogue(CatalogState.of(items), null, held::add);
+    List<ItemFilter> told = new ArrayList<>();
+    catalogue.add((view, filters) -> told.addAll(filters));
+    ItemFilter filter = new ItemFilter.Range("price", 0, 5);
+    catalogue.view().items().matching(filter);
+    catalogue.changed(
+        IntStream.rangeClosed(1, DeltaBounds.changesAllowed(AT_FIRST) + 1)
+            .mapToObj(n -> new CatalogChange.Upsert(item("new-" + n, ""), Map.of()))
+            .map(upsert -> new LoggedChange(AT_FIRST + 1, upsert))
+            .toList());
+
+    held.remove().run();
+
+    assertThat(told).containsExactly(filter);
+    assertThat(catalogue.view().items().snapshot().lastCompiled(10)).containsExactly(filter);
   }
 
   private static String title(Random random) {

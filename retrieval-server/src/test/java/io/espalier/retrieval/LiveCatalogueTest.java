@@ -479,28 +479,31 @@ class LiveCatalogueTest {
     SnapshotStore store = store("by-hand");
     CatalogState published = store.newest(0, Long.MAX_VALUE, Set.of()).orElseThrow().state();
     Deque<Runnable> held = new ArrayDeque<>();
+    AtomicBoolean restarting = new AtomicBoolean();
     Catalogue replica =
-        new Catalogue(new CatalogState(0, published.items(), Map.of()), store, held::add);
+        new Catalogue(
+            new CatalogState(0, published.items(), Map.of()),
+            store,
+            task -> {
+              if (restarting.get()) {
+                task.run();
+              } else {
+                held.add(task);
+              }
+            });
     replica.changed(
         List.of(new LoggedChange(published.offset(), new CatalogChange.Removal(id(0)))));
     replica.published(published.offset());
     assertThat(held).hasSize(1);
     CatalogueView before = replica.view();
-    AtomicBoolean restarting = new AtomicBoolean();
     List<CatalogueView> meanwhile = new ArrayList<>();
     replica.add(
-        new Catalogue.SnapshotListener() {
-          @Override
-          public void coming(CatalogueView view) {
-            if (restarting.get() && !held.isEmpty()) {
-              // The restart's texts are known and its view is not there yet.
-              held.remove().run();
-              meanwhile.add(replica.view());
-            }
+        (view, filters) -> {
+          if (restarting.get() && !held.isEmpty()) {
+            // The restart's texts are known and its view is not there yet.
+            held.remove().run();
+            meanwhile.add(replica.view());
           }
-
-          @Override
-          public void replaced(CatalogueView view) {}
         });
 
     restarting.set(true);

@@ -96,7 +96,8 @@ public final class SectionFile {
 
   static int checksum(MemorySegment bytes) {
     CRC32C crc = new CRC32C();
-    long step = 1 << 30;
+    // A collection waits for a thread that is within a step.
+    long step = 1 << 20;
     for (long at = 0; at < bytes.byteSize(); at += step) {
       crc.update(bytes.asSlice(at, Math.min(step, bytes.byteSize() - at)).asByteBuffer());
     }

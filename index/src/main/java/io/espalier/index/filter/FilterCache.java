@@ -1,6 +1,7 @@
 package io.espalier.index.filter;
 
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.roaringbitmap.RoaringBitmap;
@@ -40,6 +41,11 @@ final class FilterCache {
       bytes -= bytes(eldest.getKey(), eldest.getValue());
       bitmaps.remove(eldest.getKey());
     }
+  }
+
+  /** Of the filters whose bitmaps are kept those that were asked for last, the last at the end. */
+  synchronized List<ItemFilter> last(int most) {
+    return bitmaps.keySet().stream().skip(Math.max(0, bitmaps.size() - most)).toList();
   }
 
   /** About how much is kept. */

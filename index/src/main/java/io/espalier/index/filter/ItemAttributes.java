@@ -6,6 +6,7 @@ import io.espalier.index.file.SectionFileWriter;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.function.IntUnaryOperator;
 import org.roaringbitmap.RoaringBitmap;
 
@@ -108,6 +109,11 @@ public final class ItemAttributes {
     compiled.runOptimize();
     cache.put(filter, compiled);
     return compiled;
+  }
+
+  /** Filters that were compiled lately, the last that was asked for at the end. */
+  public List<ItemFilter> lastCompiled(int most) {
+    return cache.last(most);
   }
 
   private RoaringBitmap evaluate(ItemFilter filter) {

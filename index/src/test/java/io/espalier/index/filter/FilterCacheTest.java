@@ -42,6 +42,8 @@ class FilterCacheTest {
     assertThat(cache.get(filter(0))).isNotNull();
     assertThat(cache.get(filter(1))).isNull();
     assertThat(cache.get(filter(2))).isNotNull();
+    assertThat(cache.last(1)).containsExactly(filter(2));
+    assertThat(cache.last(9)).containsExactly(filter(0), filter(2));
   }
 
   @Test
