@@ -13,6 +13,7 @@ import io.espalier.router.v1.StageFact;
 import io.espalier.server.ClientChannels;
 import io.espalier.server.EspalierServer;
 import io.espalier.server.ServerConfig;
+import io.espalier.stores.users.EmbeddedUserStates;
 import io.espalier.stores.users.UserStateStore;
 import io.grpc.ManagedChannel;
 import java.io.IOException;
@@ -80,7 +81,7 @@ public class RouterBenchmark {
   @Setup(Level.Trial)
   public void start() throws IOException {
     InstantStages stages = new InstantStages();
-    UserStateStore users = UserStateStore.inMemory(100);
+    UserStateStore users = EmbeddedUserStates.inMemory(100);
     EspalierServer server =
         RouterComponent.builder(stages.channels(), users)
             .route(FEED, "feed.yaml")

@@ -8,6 +8,7 @@ import io.espalier.cli.cluster.Cluster;
 import io.espalier.cli.cluster.Deployment;
 import io.espalier.cli.cluster.RouteText;
 import io.espalier.cli.cluster.StageServers;
+import io.espalier.cli.cluster.UserStates;
 import io.espalier.cli.eval.EvalReport;
 import io.espalier.cli.eval.ExposureReport;
 import io.espalier.cli.eval.FeedEvaluation;
@@ -17,7 +18,7 @@ import io.espalier.cli.eval.SearchEvaluation;
 import io.espalier.cli.eval.SourceUnderTest;
 import io.espalier.cli.show.Terminal;
 import io.espalier.stores.catalog.Judgment;
-import io.espalier.stores.users.UserStateStore;
+import io.espalier.stores.users.EmbeddedUserStates;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.UncheckedIOException;
@@ -366,7 +367,7 @@ final class EvalCommand implements Callable<Integer> {
   private Cluster start(Deployment deployment) {
     StageServers servers =
         new StageServers(deployment, home.rewriteTables()).withRewriteModelBudget(PATIENCE);
-    return Cluster.inProcess(servers, UserStateStore.inMemory(UpCommand.USER_EVENTS));
+    return Cluster.inProcess(servers, EmbeddedUserStates.inMemory(UserStates.EVENTS));
   }
 
   private void remark(String line) {

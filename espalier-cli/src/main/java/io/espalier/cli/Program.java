@@ -54,6 +54,7 @@ final class Program {
             .addSubcommand(new RecommendCommand(terminal, home))
             .addSubcommand(new WhyNotCommand(terminal, home))
             .addSubcommand(new RecordCommand(terminal))
+            .addSubcommand(new EraseCommand(terminal))
             .addSubcommand(new UpsertCommand(terminal))
             .addSubcommand(new RemoveCommand(terminal))
             .addSubcommand(new SnapshotsCommand(terminal))

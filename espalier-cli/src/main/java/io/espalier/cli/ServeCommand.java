@@ -8,6 +8,7 @@ import io.espalier.cli.cluster.SnapshotBlobs;
 import io.espalier.cli.cluster.SnapshotFolders;
 import io.espalier.cli.cluster.Stage;
 import io.espalier.cli.cluster.StageServers;
+import io.espalier.cli.cluster.UserStates;
 import io.espalier.cli.show.Terminal;
 import io.espalier.router.StageChannels;
 import io.espalier.server.ClientChannels;
@@ -47,6 +48,8 @@ import picocli.CommandLine.Parameters;
       "  ./espalier serve router        at 127.0.0.1:7700, with its peers at the ports above",
       "  ./espalier serve router --peer retrieval=dns:///retrieval:7701 --set"
           + " server.max_concurrent_calls=200",
+      "  ./espalier serve router --set state=redis://127.0.0.1:6379/0   users' events on a server"
+          + " that routers share",
       "  ./espalier serve ranking --config /etc/espalier/server.yaml",
       "",
       "A file may hold any of these keys; --set takes the same keys, and wins:",
@@ -108,7 +111,7 @@ final class ServeCommand implements Callable<Integer> {
   public Integer call() throws IOException, InterruptedException {
     ServeConfig read = read();
     terminal.err().println(stage + " configuration:");
-    terminal.err().print(io.espalier.server.ConfigFile.print(read).replace(token(read), "(set)"));
+    terminal.err().print(read.shown());
     terminal.err().flush();
     Deployment deployment =
         Deployment.of(
@@ -142,11 +145,6 @@ final class ServeCommand implements Callable<Integer> {
     return new SnapshotFolders(SnapshotBlobs.open(snapshots.store()), cache, snapshots.publish());
   }
 
-  private static String token(ServeConfig config) {
-    // A token never reaches a log; a text that no configuration holds stands for none.
-    return config.server().authToken().isEmpty() ? "\u0000" : config.server().authToken();
-  }
-
   private static EspalierServer retrieval(StageServers servers, ServeConfig config) {
     String target = config.peers().catalog();
     if (target.isEmpty()) {
@@ -161,13 +159,13 @@ final class ServeCommand implements Callable<Integer> {
     ManagedChannel rewrite = channel(config.peers().rewrite(), config.server());
     ManagedChannel retrieval = channel(config.peers().retrieval(), config.server());
     ManagedChannel ranking = channel(config.peers().ranking(), config.server());
-    Path state = config.state().isEmpty() ? null : Path.of(config.state());
     StageChannels stages = new StageChannels(rewrite, retrieval, ranking);
     servers.warmUp(stages);
     String target = config.peers().catalog();
     ManagedChannel catalog = target.isEmpty() ? null : catalog(target, config.server());
     return servers
-        .router(config.server(), stages, UpCommand.users(state, deployment.data()), catalog)
+        .router(
+            config.server(), stages, UserStates.open(config.state(), deployment.data()), catalog)
         .closing(() -> close(catalog))
         .closing(rewrite::shutdownNow)
         .closing(retrieval::shutdownNow)

@@ -8,6 +8,7 @@ import io.espalier.cli.cluster.ServeConfig;
 import io.espalier.cli.cluster.SnapshotFolders;
 import io.espalier.cli.cluster.Stage;
 import io.espalier.cli.cluster.StageServers;
+import io.espalier.cli.cluster.UserStates;
 import io.espalier.cli.show.AnswerView;
 import io.espalier.cli.show.Terminal;
 import io.espalier.router.v1.ExplanationLevel;
@@ -24,7 +25,6 @@ import io.espalier.stores.catalog.CatalogItem;
 import io.espalier.stores.catalog.DataFolder;
 import io.espalier.stores.catalog.Judgment;
 import io.espalier.stores.catalog.LoggedQuery;
-import io.espalier.stores.users.Durability;
 import io.espalier.stores.users.UserStateStore;
 import java.io.IOException;
 import java.net.InetSocketAddress;
@@ -59,9 +59,6 @@ import picocli.CommandLine.Option;
       "  ./espalier up --host 0.0.0.0 --port 9000 --state /var/lib/espalier"
     })
 final class UpCommand implements Callable<Integer> {
-  /** Events kept of each user. */
-  static final int USER_EVENTS = 1000;
-
   private static final int SHOWN = 8;
 
   private final Terminal terminal;
@@ -99,6 +96,14 @@ final class UpCommand implements Callable<Integer> {
           "Remember users' events and changes of the catalogue there across restarts (default:"
               + " until it stops).")
   @Nullable Path state;
+
+  @Option(
+      names = "--user-state",
+      paramLabel = "WHERE",
+      description =
+          "Where users' events are remembered: a folder, or redis[s]://host:port/db, shared by"
+              + " routers (default: with the state).")
+  @Nullable String userState;
 
   @Option(
       names = "--catalog-log",
@@ -143,8 +148,12 @@ final class UpCommand implements Callable<Integer> {
     checkFree("--port", config);
     checkFree("--catalog-port", catalog);
     Examples examples = Examples.of(deployment);
-    UserStateStore users = users(state, deployment.data());
     Path given = state;
+    String remembered = userState;
+    UserStateStore users =
+        UserStates.open(
+            remembered != null ? remembered : given == null ? "" : given.toString(),
+            deployment.data());
     Path kept = given == null ? TemporaryFolder.create() : given;
     StageServers servers =
         new StageServers(deployment, home.rewriteTables())
@@ -173,7 +182,7 @@ final class UpCommand implements Callable<Integer> {
             cluster.catalogTarget(),
             (System.nanoTime() - start) / 1e9,
             deployment.data().items().size(),
-            users.size(),
+            deployment.data().sequences().size(),
             String.join(", ", servers.routes()));
     terminal.err().flush();
     if (once) {
@@ -184,16 +193,6 @@ final class UpCommand implements Callable<Integer> {
       cluster.awaitTermination();
     }
     return ExitCode.OK;
-  }
-
-  /** What users did: the data folder's, and what was recorded since where it is remembered. */
-  static UserStateStore users(@Nullable Path directory, DataFolder data) {
-    UserStateStore users =
-        directory == null
-            ? UserStateStore.inMemory(USER_EVENTS)
-            : UserStateStore.open(directory, USER_EVENTS, Durability.WRITTEN);
-    users.load(data, 0);
-    return users;
   }
 
   /** Told before the models load: what is loaded first takes its time. */

@@ -91,10 +91,14 @@ class ModuleDirectionsTest {
     noClasses()
         .that()
         .resideOutsideOfPackages(
-            "io.espalier.stores.kafka..", "io.espalier.stores.s3..", "io.espalier.cli..")
+            "io.espalier.stores.kafka..",
+            "io.espalier.stores.s3..",
+            "io.espalier.stores.redis..",
+            "io.espalier.cli..")
         .should()
         .dependOnClassesThat()
-        .resideInAnyPackage("io.espalier.stores.kafka..", "io.espalier.stores.s3..")
+        .resideInAnyPackage(
+            "io.espalier.stores.kafka..", "io.espalier.stores.s3..", "io.espalier.stores.redis..")
         .check(CLASSES);
     noClasses()
         .that()
@@ -102,6 +106,13 @@ class ModuleDirectionsTest {
         .should()
         .dependOnClassesThat()
         .resideInAnyPackage("org.apache.kafka..")
+        .check(CLASSES);
+    noClasses()
+        .that()
+        .resideOutsideOfPackages("io.espalier.stores.redis..")
+        .should()
+        .dependOnClassesThat()
+        .resideInAnyPackage("io.lettuce..")
         .check(CLASSES);
   }
 

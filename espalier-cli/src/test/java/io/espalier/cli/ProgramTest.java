@@ -33,6 +33,7 @@ class ProgramTest {
         "recommend",
         "why-not",
         "record",
+        "erase",
         "ready",
         "eval",
         "validate",

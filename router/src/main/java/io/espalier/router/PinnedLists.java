@@ -39,9 +39,14 @@ final class PinnedLists {
         .build();
   }
 
-  /** A list as it was answered. */
+  /**
+   * A list as it was answered.
+   *
+   * @param user whose it is; empty where nobody said
+   */
   record Pinned(
       String requestId,
+      String user,
       String arm,
       List<ListItem> items,
       List<Rewrite> rewrites,
@@ -57,6 +62,12 @@ final class PinnedLists {
 
   Optional<Pinned> find(UUID id) {
     return Optional.ofNullable(byId.getIfPresent(id));
+  }
+
+  /** Forgets every list of a user. */
+  void erase(String user) {
+    byId.asMap().values().removeIf(list -> list.user().equals(user));
+    latest.asMap().values().removeIf(list -> list.user().equals(user));
   }
 
   /** Remembers a whole answer for the ladder. */

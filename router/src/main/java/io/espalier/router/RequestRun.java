@@ -7,6 +7,7 @@ import io.espalier.router.v1.Degradation;
 import io.espalier.router.v1.DegradationReason;
 import io.espalier.router.v1.StageFact;
 import io.espalier.server.RequestException;
+import io.espalier.stores.users.UserStateException;
 import io.grpc.Context;
 import io.grpc.Deadline;
 import io.grpc.Status;
@@ -127,6 +128,7 @@ final class RequestRun implements AutoCloseable {
     return switch (e.getCause()) {
       case StatusRuntimeException s -> s.getStatus();
       case StatusException s -> s.getStatus();
+      case UserStateException s -> s.isLate() ? Status.DEADLINE_EXCEEDED : Status.UNAVAILABLE;
       case null, default -> Status.INTERNAL.withCause(e.getCause());
     };
   }

@@ -11,6 +11,7 @@ import build.buf.validate.FieldPath;
 import build.buf.validate.FieldPathElement;
 import com.google.protobuf.Message;
 import io.espalier.catalog.v1.Filter;
+import io.espalier.router.v1.EraseUserRequest;
 import io.espalier.router.v1.RecommendRequest;
 import io.espalier.router.v1.RecordEventsRequest;
 import io.espalier.router.v1.SearchRequest;
@@ -47,6 +48,7 @@ final class RequestValidator {
                       SearchRequest.getDescriptor(),
                       RecommendRequest.getDescriptor(),
                       RecordEventsRequest.getDescriptor(),
+                      EraseUserRequest.getDescriptor(),
                       WhyNotRequest.getDescriptor()),
                   true);
     } catch (CompilationException e) {

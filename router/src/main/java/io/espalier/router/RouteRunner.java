@@ -10,11 +10,13 @@ import io.espalier.router.v1.DegradationReason;
 import io.espalier.router.v1.Rewrite;
 import io.espalier.stores.users.UserEvent;
 import io.espalier.stores.users.UserStateStore;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.Executor;
+import java.util.concurrent.TimeUnit;
 
 /**
  * Runs one route for one request.
@@ -115,7 +117,13 @@ final class RouteRunner {
             0,
             deadline ->
                 Futures.submit(
-                    () -> users.recent(user, UserStateStore.INTERACTIONS, MAX_SEEN), lookups));
+                    () ->
+                        users.recent(
+                            user,
+                            UserStateStore.INTERACTIONS,
+                            MAX_SEEN,
+                            Duration.ofNanos(deadline.timeRemaining(TimeUnit.NANOSECONDS))),
+                    lookups));
     return switch (run.await(call, List::size)) {
       case Outcome.Answered<List<UserEvent>> answered ->
           withoutSteps(

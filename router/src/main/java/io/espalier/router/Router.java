@@ -90,6 +90,7 @@ final class Router {
     PinnedLists.Pinned list =
         new PinnedLists.Pinned(
             UUID.randomUUID().toString(),
+            question.user().getId(),
             arm.name(),
             answer.items(),
             answer.rewrites(),
@@ -117,6 +118,7 @@ final class Router {
         "the last list of the same request: little time left");
     return new PinnedLists.Pinned(
         UUID.randomUUID().toString(),
+        cached.user(),
         cached.arm(),
         cached.items().stream().filter(item -> !seen.contains(item.id())).toList(),
         cached.rewrites(),

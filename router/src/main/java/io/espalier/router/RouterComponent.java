@@ -4,7 +4,7 @@ import io.espalier.bundles.BundleId;
 import io.espalier.server.ConfigException;
 import io.espalier.server.EspalierServer;
 import io.espalier.server.RequestException;
-import io.espalier.stores.log.LogException;
+import io.espalier.stores.users.UserStateException;
 import io.espalier.stores.users.UserStateStore;
 import io.grpc.BindableService;
 import io.opentelemetry.api.OpenTelemetry;
@@ -58,18 +58,19 @@ public final class RouterComponent {
         new RouteRunner(
             builder.channels, builder.users, new CallerRules(builder.catalogue), lookups);
     RequestValidator validator = new RequestValidator();
+    PinnedLists lists = new PinnedLists(builder.config.pinnedItems(), builder.clock);
     this.service =
         new RouterService(
             validator,
             new Router(
                 routes,
                 runner,
-                new PinnedLists(builder.config.pinnedItems(), builder.clock),
+                lists,
                 new PageTokens(key, builder.clock),
                 new RouterMetrics(builder.openTelemetry.getMeter("io.espalier.router")),
                 builder.clock),
             new WhyNot(routes, runner, builder.channels, builder.catalogue),
-            new EventRecorder(builder.users, builder.clock));
+            new UserRecords(builder.users, lists, builder.clock));
   }
 
   public static Builder builder(StageChannels channels, UserStateStore users) {
@@ -95,13 +96,17 @@ public final class RouterComponent {
   public EspalierServer.Builder install(EspalierServer.Builder server) {
     return server
         .service(service)
-        .exceptionRule(LogException.class, RouterComponent::unwritten)
+        .exceptionRule(UserStateException.class, RouterComponent::unchanged)
         .readiness("routes", () -> true);
   }
 
-  private static RequestException unwritten(LogException failure) {
-    log.error("events were not recorded", failure);
-    return RequestException.unavailable("events: the log cannot be written at present");
+  private static RequestException unchanged(UserStateException failure) {
+    // Without the trace: while a store is away there is one for every change.
+    log.warn(
+        "a user's state was not changed: {}: {}",
+        failure.getMessage(),
+        String.valueOf(failure.getCause()));
+    return RequestException.unavailable("user state: cannot be changed at present; try again");
   }
 
   /** What a router is made of. */

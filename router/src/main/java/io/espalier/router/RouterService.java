@@ -1,5 +1,7 @@
 package io.espalier.router;
 
+import io.espalier.router.v1.EraseUserRequest;
+import io.espalier.router.v1.EraseUserResponse;
 import io.espalier.router.v1.ListOptions;
 import io.espalier.router.v1.RecommendRequest;
 import io.espalier.router.v1.RecommendResponse;
@@ -18,13 +20,13 @@ final class RouterService extends RouterServiceGrpc.RouterServiceImplBase {
   private final RequestValidator validator;
   private final Router router;
   private final WhyNot whyNot;
-  private final EventRecorder recorder;
+  private final UserRecords records;
 
-  RouterService(RequestValidator validator, Router router, WhyNot whyNot, EventRecorder recorder) {
+  RouterService(RequestValidator validator, Router router, WhyNot whyNot, UserRecords records) {
     this.validator = validator;
     this.router = router;
     this.whyNot = whyNot;
-    this.recorder = recorder;
+    this.records = records;
   }
 
   @Override
@@ -45,7 +47,14 @@ final class RouterService extends RouterServiceGrpc.RouterServiceImplBase {
   public void recordEvents(
       RecordEventsRequest request, StreamObserver<RecordEventsResponse> observer) {
     validator.check(request);
-    answer(observer, recorder.record(request));
+    answer(observer, records.record(request));
+  }
+
+  @Override
+  public void eraseUser(EraseUserRequest request, StreamObserver<EraseUserResponse> observer) {
+    validator.check(request);
+    records.erase(request.getUserId());
+    answer(observer, EraseUserResponse.getDefaultInstance());
   }
 
   @Override

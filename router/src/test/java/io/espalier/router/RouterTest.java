@@ -27,6 +27,7 @@ import io.espalier.retrieval.v1.RetrieveResponse;
 import io.espalier.retrieval.v1.Sampling;
 import io.espalier.router.v1.Degradation;
 import io.espalier.router.v1.DegradationReason;
+import io.espalier.router.v1.EraseUserRequest;
 import io.espalier.router.v1.ExplanationLevel;
 import io.espalier.router.v1.ListOptions;
 import io.espalier.router.v1.RecommendRequest;
@@ -46,7 +47,9 @@ import io.espalier.server.ConfigException;
 import io.espalier.server.RequestException;
 import io.espalier.stores.catalog.CatalogItem;
 import io.espalier.stores.users.Durability;
+import io.espalier.stores.users.EmbeddedUserStates;
 import io.espalier.stores.users.UserEvent;
+import io.espalier.stores.users.UserStateException;
 import io.espalier.stores.users.UserStateStore;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
@@ -54,11 +57,13 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalLong;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.AfterEach;
@@ -86,6 +91,7 @@ class RouterTest {
         - {bundle: text@1, use_rewrites: true}
         - {bundle: dense@1}
       """;
+  private static final Duration WITHIN = Duration.ofSeconds(60);
   private static final String RANKED = "ranking: {bundle: ranker@1, candidates: 4}\n";
 
   private final List<AutoCloseable> open = new ArrayList<>();
@@ -226,7 +232,7 @@ class RouterTest {
               io.espalier.stores.users.EventKind.CLICK,
               Instant.ofEpochSecond(i)));
     }
-    router.users.record("u", events);
+    router.users.record("u", events, WITHIN);
     RecommendRequest request =
         RecommendRequest.newBuilder().setUser(User.newBuilder().setId("u")).build();
     ResultPage page = router.stub().recommend(request).getPage();
@@ -585,10 +591,10 @@ class RouterTest {
     RunningRouter router = feed("ladder: [{below: 30s, answer: cached}]\n");
     RecommendRequest request =
         RecommendRequest.newBuilder().setUser(User.newBuilder().setId("u")).build();
-    router.users.record("u", List.of(click("1", "x", 1)));
+    router.users.record("u", List.of(click("1", "x", 1)), WITHIN);
     assertThat(ids(router.stub().recommend(request).getPage())).containsExactly("b", "a", "d", "c");
     int asked = router.stages.retrievals.size();
-    router.users.record("u", List.of(click("2", "a", 2)));
+    router.users.record("u", List.of(click("2", "a", 2)), WITHIN);
     ResultPage hurried =
         RouterServiceGrpc.newBlockingStub(router.channel)
             .withDeadlineAfter(20, TimeUnit.SECONDS)
@@ -611,7 +617,9 @@ class RouterTest {
         new UserEvent(
             "2", "h1", io.espalier.stores.users.EventKind.PURCHASE, Instant.ofEpochSecond(2));
     router.users.record(
-        "u", List.of(click("1", "h1", 1), bought, click("3", "h2", 3), click("4", "h2", 4)));
+        "u",
+        List.of(click("1", "h1", 1), bought, click("3", "h2", 3), click("4", "h2", 4)),
+        WITHIN);
     router
         .stub()
         .recommend(RecommendRequest.newBuilder().setUser(User.newBuilder().setId("u")).build());
@@ -654,7 +662,7 @@ class RouterTest {
                         .setEventId("1")
                         .setTime(Timestamp.newBuilder().setSeconds(253_000_000_000L)))
                 .build());
-    assertThat(router.users.recent("u", UserStateStore.INTERACTIONS, 1))
+    assertThat(router.users.recent("u", UserStateStore.INTERACTIONS, 1, WITHIN))
         .singleElement()
         .satisfies(
             event -> assertThat(event.time()).isBefore(Instant.ofEpochSecond(250_000_000_000L)));
@@ -889,7 +897,7 @@ class RouterTest {
     router.stages.source("tiger@1", items("i", 97)).source("e4srec@1", items("i", 50));
     RecommendRequest.Builder request = RecommendRequest.newBuilder();
     request.getUserBuilder().setId("u");
-    router.users.record("u", List.of(click("0", "x", 0)));
+    router.users.record("u", List.of(click("0", "x", 0)), WITHIN);
     options(request).setPageSize(500);
     List<String> whole = ids(router.stub().recommend(request.build()).getPage());
     assertThat(whole).hasSize(97);
@@ -1000,13 +1008,108 @@ class RouterTest {
 
   @Test
   void recordEvents_logCannotBeWritten_isUnavailable(@TempDir Path directory) {
-    UserStateStore store = UserStateStore.open(directory, 100, Durability.WRITTEN);
+    EmbeddedUserStates store = EmbeddedUserStates.open(directory, 100, Durability.WRITTEN);
     RunningRouter router = started(new RunningRouter(store, builder -> builder, FEED));
     store.close();
 
     assertThatThrownBy(() -> router.stub().recordEvents(events("u", "e1", "a")))
-        .hasMessage("UNAVAILABLE: events: the log cannot be written at present");
+        .hasMessage("UNAVAILABLE: user state: cannot be changed at present; try again");
     assertThat(store.knows("u")).isFalse();
+  }
+
+  /** A store on a server that is late or away. */
+  private record LostUsers(UserStateException failure) implements UserStateStore {
+    @Override
+    public Recorded record(String user, List<UserEvent> events, Duration within) {
+      throw failure;
+    }
+
+    @Override
+    public List<UserEvent> recent(
+        String user, Set<io.espalier.stores.users.EventKind> kinds, int max, Duration within) {
+      throw failure;
+    }
+
+    @Override
+    public void erase(String user, Duration within) {
+      throw failure;
+    }
+
+    @Override
+    public void close() {}
+  }
+
+  private RunningRouter withLostUsers(UserStateException failure) {
+    RunningRouter router =
+        started(new RunningRouter(new LostUsers(failure), builder -> builder, FEED));
+    router.stages.source("popular@1", "p", "q");
+    return router;
+  }
+
+  @Test
+  void recommend_storeLate_answersWithoutHistoryFlagged() {
+    RunningRouter router = withLostUsers(UserStateException.late("late", null));
+    ResultPage page = router.stub().recommend(ofUser("u")).getPage();
+    assertThat(page.getItemsList()).extracting(ResultItem::getItemId).containsExactly("p", "q");
+    assertThat(only(page).getStage()).isEqualTo("user-state");
+    assertThat(only(page).getReason()).isEqualTo(DegradationReason.DEGRADATION_REASON_LATE);
+  }
+
+  @Test
+  void recommend_storeAway_answersWithoutHistoryFlagged() {
+    RunningRouter router = withLostUsers(UserStateException.failed("away", null));
+    ResultPage page = router.stub().recommend(ofUser("u")).getPage();
+    assertThat(only(page).getReason()).isEqualTo(DegradationReason.DEGRADATION_REASON_FAILED);
+    assertThat(page.getStagesList())
+        .anyMatch(
+            stage ->
+                stage.getStage().equals("user-state") && stage.getOutcome().equals("UNAVAILABLE"));
+    assertThatThrownBy(() -> router.stub().recordEvents(events("u", "e1", "a")))
+        .hasMessage("UNAVAILABLE: user state: cannot be changed at present; try again");
+  }
+
+  @Test
+  void eraseUser_knownUser_isForgottenWithHisListsAndNobodyElses() {
+    RunningRouter router = feed("page_size: 1\n");
+    for (String user : List.of("u", "v")) {
+      router.stub().recordEvents(events(user, "e1", "x"));
+    }
+    Map<String, String> tokens = new HashMap<>();
+    for (String user : List.of("u", "v")) {
+      tokens.put(user, router.stub().recommend(ofUser(user)).getPage().getNextPageToken());
+    }
+    router.stub().eraseUser(EraseUserRequest.newBuilder().setUserId("u").build());
+
+    assertThat(router.users.recent("u", UserStateStore.INTERACTIONS, 1, WITHIN)).isEmpty();
+    assertThat(failure(() -> router.stub().recommend(next("u", tokens))))
+        .startsWith("INVALID_ARGUMENT options.page_token: expired");
+    assertThat(router.stub().recommend(next("v", tokens)).getPage().getItemsList()).hasSize(1);
+    assertThat(failure(() -> router.stub().eraseUser(EraseUserRequest.getDefaultInstance())))
+        .startsWith("INVALID_ARGUMENT user_id");
+  }
+
+  @Test
+  void eraseUser_ladderCached_forgetsTheLastWholeList() {
+    RunningRouter router = feed("ladder: [{below: 30s, answer: cached}]\n");
+    router.users.record("u", List.of(click("1", "x", 1)), WITHIN);
+    assertThat(ids(router.stub().recommend(ofUser("u")).getPage())).contains("a");
+    router.stub().eraseUser(EraseUserRequest.newBuilder().setUserId("u").build());
+    ResultPage hurried =
+        RouterServiceGrpc.newBlockingStub(router.channel)
+            .withDeadlineAfter(20, TimeUnit.SECONDS)
+            .recommend(ofUser("u"))
+            .getPage();
+    assertThat(ids(hurried)).containsExactly("p", "q");
+  }
+
+  private static RecommendRequest next(String user, Map<String, String> tokens) {
+    RecommendRequest.Builder request = ofUser(user).toBuilder();
+    request.getOptionsBuilder().setPageToken(tokens.getOrDefault(user, ""));
+    return request.build();
+  }
+
+  private static RecommendRequest ofUser(String id) {
+    return RecommendRequest.newBuilder().setUser(User.newBuilder().setId(id)).build();
   }
 
   private static Event timed(String id, String item, long second) {

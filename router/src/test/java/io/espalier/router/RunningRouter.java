@@ -5,6 +5,7 @@ import io.espalier.router.v1.RouterServiceGrpc.RouterServiceBlockingStub;
 import io.espalier.server.ClientChannels;
 import io.espalier.server.EspalierServer;
 import io.espalier.server.ServerConfig;
+import io.espalier.stores.users.EmbeddedUserStates;
 import io.espalier.stores.users.UserStateStore;
 import io.grpc.ManagedChannel;
 import java.io.IOException;
@@ -24,7 +25,7 @@ final class RunningRouter implements AutoCloseable {
   final ManagedChannel channel;
 
   RunningRouter(UnaryOperator<RouterComponent.Builder> composition, String... routes) {
-    this(UserStateStore.inMemory(100), composition, routes);
+    this(EmbeddedUserStates.inMemory(100), composition, routes);
   }
 
   RunningRouter(

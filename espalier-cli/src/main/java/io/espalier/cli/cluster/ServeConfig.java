@@ -4,6 +4,7 @@ import io.espalier.catalog.SnapshotSettings;
 import io.espalier.retrieval.Decoder;
 import io.espalier.server.ConfigFile;
 import io.espalier.server.ServerConfig;
+import io.espalier.stores.redis.RedisAddress;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
@@ -17,7 +18,9 @@ import org.jspecify.annotations.Nullable;
  * @param server how it listens, limits and stops
  * @param modelRepo the model repository
  * @param data the data folder
- * @param state where a router remembers users' events across restarts; empty for memory alone
+ * @param state where a router remembers users' events across restarts: a folder, or {@code
+ *     redis[s]://[[user]:password@]host:port[/db][?password_file=FILE][&ca=FILE]}, which routers
+ *     share; empty for memory alone
  * @param catalogLog where a catalogue's writer keeps its log: a folder, or {@code
  *     kafka://host:port/topic}
  * @param snapshots where a catalogue's snapshots are published and fetched
@@ -72,6 +75,25 @@ public record ServeConfig(
       throw new IllegalArgumentException(
           "decode: " + decode + " (expected: bundle, stepwise or fused)");
     }
+  }
+
+  /** All of it for people to read, without secrets. */
+  public String shown() {
+    ServeConfig shown =
+        new ServeConfig(
+            server,
+            modelRepo,
+            data,
+            RedisAddress.withoutSecrets(state),
+            catalogLog,
+            snapshots,
+            rewriteTables,
+            rewriteModelBudget,
+            decode,
+            peers);
+    String token = server.authToken();
+    // A token never reaches a log; a text that no configuration holds stands for none.
+    return ConfigFile.print(shown).replace(token.isEmpty() ? "\u0000" : token, "(set)");
   }
 
   /** How generative sources decode; null leaves it to each bundle. */

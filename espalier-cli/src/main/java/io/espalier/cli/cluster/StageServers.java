@@ -19,6 +19,7 @@ import io.espalier.server.EspalierServer;
 import io.espalier.server.ServerConfig;
 import io.espalier.stores.catalog.CatalogItem;
 import io.espalier.stores.log.RecordLog;
+import io.espalier.stores.users.EmbeddedUserStates;
 import io.espalier.stores.users.UserStateStore;
 import io.grpc.Channel;
 import io.grpc.ManagedChannel;
@@ -316,7 +317,7 @@ public final class StageServers {
    */
   public void warmUp(StageChannels channels) throws IOException {
     try (EspalierServer warming =
-        router(ServerConfig.defaults(), channels, UserStateStore.inMemory(1), null)
+        router(ServerConfig.defaults(), channels, EmbeddedUserStates.inMemory(1), null)
             .buildInProcess("warm-up-" + UUID.randomUUID())
             .start()) {
       ManagedChannel channel = ClientChannels.open(warming.target());
@@ -342,7 +343,7 @@ public final class StageServers {
     try {
       RouterComponent router =
           RouterComponent.builder(
-                  new StageChannels(nowhere, nowhere, nowhere), UserStateStore.inMemory(1))
+                  new StageChannels(nowhere, nowhere, nowhere), EmbeddedUserStates.inMemory(1))
               .catalogue(id -> Optional.empty())
               .routes(file)
               .build();

@@ -14,6 +14,7 @@ import java.time.Instant;
 import java.util.List;
 import java.util.OptionalInt;
 import java.util.function.BiConsumer;
+import java.util.function.Consumer;
 
 /**
  * The log of user events, a record each. It is never cut short: it is also the record that models
@@ -21,6 +22,8 @@ import java.util.function.BiConsumer;
  */
 final class EventLog implements AutoCloseable {
   private static final String FOLDER = "user-events";
+  // Stands where an event has its kind.
+  private static final String ERASURE = "erasure";
   private static final int READ_BYTES = 1 << 20;
 
   private final FileLog log;
@@ -32,18 +35,21 @@ final class EventLog implements AutoCloseable {
   }
 
   /**
-   * Opens or creates the log of a directory and hands every event in it to {@code replay}, in
-   * order.
+   * Opens or creates the log of a directory and hands every event in it to {@code replay} and every
+   * user who was erased to {@code erasure}, in order.
    *
    * @throws LogException when it cannot be read, does not verify, or another store holds it
    */
   static EventLog open(
-      Path directory, Durability durability, BiConsumer<String, UserEvent> replay) {
+      Path directory,
+      Durability durability,
+      BiConsumer<String, UserEvent> replay,
+      Consumer<String> erasure) {
     FileLog log = FileLog.open(directory.resolve(FOLDER), 1);
     try {
       for (long next = log.start(); next <= log.end(); ) {
         for (LogRecord record : log.read(next, READ_BYTES)) {
-          decode(record.payload(), replay);
+          decode(record.payload(), replay, erasure);
           next = record.offset() + 1;
         }
       }
@@ -65,6 +71,24 @@ final class EventLog implements AutoCloseable {
    */
   long append(String user, List<UserEvent> events) {
     return log.write(events.stream().map(event -> encode(user, event)).toList());
+  }
+
+  /**
+   * Writes that nothing before it is known of a user any more.
+   *
+   * @return where the log ends then
+   * @throws LogException when it could not be written; it is not in the log then
+   */
+  long appendErasure(String user) {
+    return log.write(
+        List.of(
+            bytes(
+                out -> {
+                  out.writeUTF(user);
+                  out.writeUTF("");
+                  out.writeUTF("");
+                  out.writeUTF(ERASURE);
+                })));
   }
 
   /** Where the log ends now. */
@@ -89,24 +113,36 @@ final class EventLog implements AutoCloseable {
   }
 
   private static byte[] encode(String user, UserEvent event) {
+    return bytes(
+        out -> {
+          out.writeUTF(user);
+          out.writeUTF(event.eventId());
+          out.writeUTF(event.itemId());
+          out.writeUTF(event.kind().label());
+          Instant time = event.time();
+          out.writeLong(time.getEpochSecond());
+          out.writeInt(time.getNano());
+          out.writeUTF(event.requestId());
+          out.writeInt(event.position().orElse(-1));
+        });
+  }
+
+  private interface Writing {
+    void to(DataOutputStream out) throws IOException;
+  }
+
+  private static byte[] bytes(Writing writing) {
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
     try (DataOutputStream out = new DataOutputStream(bytes)) {
-      out.writeUTF(user);
-      out.writeUTF(event.eventId());
-      out.writeUTF(event.itemId());
-      out.writeUTF(event.kind().label());
-      Instant time = event.time();
-      out.writeLong(time.getEpochSecond());
-      out.writeInt(time.getNano());
-      out.writeUTF(event.requestId());
-      out.writeInt(event.position().orElse(-1));
+      writing.to(out);
     } catch (IOException e) {
       throw new AssertionError("an array takes every write", e);
     }
     return bytes.toByteArray();
   }
 
-  private static void decode(ByteBuffer payload, BiConsumer<String, UserEvent> replay)
+  private static void decode(
+      ByteBuffer payload, BiConsumer<String, UserEvent> replay, Consumer<String> erasure)
       throws IOException {
     byte[] bytes = new byte[payload.remaining()];
     payload.get(bytes);
@@ -115,6 +151,10 @@ final class EventLog implements AutoCloseable {
       String eventId = in.readUTF();
       String itemId = in.readUTF();
       String kind = in.readUTF();
+      if (kind.equals(ERASURE)) {
+        erasure.accept(user);
+        return;
+      }
       Instant time = Instant.ofEpochSecond(in.readLong(), in.readInt());
       String requestId = in.readUTF();
       int position = in.readInt();

@@ -25,7 +25,7 @@ public record UserEvent(
   private static final int MAX_ID_LENGTH = 1024;
 
   /** By time; events of the same instant by item and id, so that the order is total. */
-  static final Comparator<UserEvent> ORDER =
+  public static final Comparator<UserEvent> ORDER =
       Comparator.comparing(UserEvent::time)
           .thenComparing(UserEvent::itemId)
           .thenComparing(UserEvent::eventId);
@@ -49,7 +49,15 @@ public record UserEvent(
     this(eventId, itemId, kind, time, "", OptionalInt.empty());
   }
 
-  static void checkId(String name, String id) {
+  /** Refuses what is no user's id. */
+  public static void checkUser(String user) {
+    checkId("user", user);
+    if (user.isEmpty()) {
+      throw new IllegalArgumentException("user: empty (expected: a user's id)");
+    }
+  }
+
+  private static void checkId(String name, String id) {
     if (id.length() > MAX_ID_LENGTH) {
       throw new IllegalArgumentException(
           name + ": " + id.length() + " characters (expected: <= " + MAX_ID_LENGTH + ")");

@@ -5,6 +5,7 @@ import com.google.protobuf.util.Timestamps;
 import io.espalier.events.v1.Event;
 import io.espalier.router.v1.RecordEventsRequest;
 import io.espalier.router.v1.RecordEventsResponse;
+import io.espalier.server.Deadlines;
 import io.espalier.server.RequestException;
 import io.espalier.stores.users.EventKind;
 import io.espalier.stores.users.UserEvent;
@@ -16,15 +17,19 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalInt;
 
-/** Brings what users did into their state. */
-final class EventRecorder {
+/** Brings what users did into their state, and takes them out of all that this router keeps. */
+final class UserRecords {
+  // For callers who bring no deadline.
+  private static final Duration PATIENCE = Duration.ofSeconds(5);
   private static final Duration CLOCK_SKEW = Duration.ofMinutes(5);
 
   private final UserStateStore users;
+  private final PinnedLists lists;
   private final InstantSource clock;
 
-  EventRecorder(UserStateStore users, InstantSource clock) {
+  UserRecords(UserStateStore users, PinnedLists lists, InstantSource clock) {
     this.users = users;
+    this.lists = lists;
     this.clock = clock;
   }
 
@@ -46,11 +51,23 @@ final class EventRecorder {
               request.getRequestId(),
               event.hasPosition() ? OptionalInt.of(event.getPosition()) : OptionalInt.empty()));
     }
-    UserStateStore.Recorded recorded = users.record(request.getUserId(), events);
+    UserStateStore.Recorded recorded = users.record(request.getUserId(), events, within());
     return RecordEventsResponse.newBuilder()
         .setAccepted(recorded.accepted())
         .setDuplicates(recorded.duplicates())
         .build();
+  }
+
+  void erase(String user) {
+    try {
+      users.erase(user, within());
+    } finally {
+      lists.erase(user);
+    }
+  }
+
+  private static Duration within() {
+    return Deadlines.remaining().orElse(PATIENCE);
   }
 
   /**
