@@ -16,7 +16,10 @@ import io.lettuce.core.resource.ClientResources;
 import io.lettuce.core.resource.Delay;
 import java.io.File;
 import java.time.Duration;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -31,17 +34,32 @@ final class Connection implements AutoCloseable {
   private static final Duration CONNECT_TIMEOUT = Duration.ofSeconds(2);
   private static final Duration LONGEST_PAUSE = Duration.ofMillis(500);
 
+  /** Longer than the pauses that a server may make. */
+  private static final Duration SILENCE = Duration.ofSeconds(10);
+
   /** A server that stands still costs no more memory than what these hold. */
   private static final int MAX_OUTSTANDING = 1024;
 
   private final RedisAddress address;
   private final ClientResources resources;
   private final RedisClient client;
+  private final Duration silence;
+  private final CountDownLatch first = new CountDownLatch(1);
   private final Thread connecting;
   private volatile @Nullable StatefulRedisConnection<String, byte[]> connection;
 
   Connection(RedisAddress address) {
+    this(address, SILENCE);
+  }
+
+  /**
+   * Begins to connect.
+   *
+   * @param silence after how long without an answer a connection is made anew
+   */
+  Connection(RedisAddress address, Duration silence) {
     this.address = address;
+    this.silence = silence;
     this.resources =
         ClientResources.builder()
             .ioThreadPoolSize(2)
@@ -61,25 +79,42 @@ final class Connection implements AutoCloseable {
             .socketOptions(SocketOptions.builder().connectTimeout(CONNECT_TIMEOUT).build())
             .sslOptions(ssl.build())
             .build());
-    this.connecting = Thread.ofPlatform().daemon().name("redis-connect").start(this::connect);
+    this.connecting = Thread.ofPlatform().daemon().name("redis-connect").start(this::keep);
   }
 
   /** Waits for the first connection, for a while: a server that is away comes later. */
   void awaitFirst() {
     try {
-      connecting.join(CONNECT_TIMEOUT);
+      if (!first.await(CONNECT_TIMEOUT.toMillis(), TimeUnit.MILLISECONDS)) {
+        log.warn("{}: not there yet, going on without it", address);
+      }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }
   }
 
-  private void connect() {
-    String last = "";
-    while (!Thread.currentThread().isInterrupted()) {
-      try {
-        connection = client.connect(RedisCodec.of(StringCodec.UTF8, ByteArrayCodec.INSTANCE));
+  private void keep() {
+    try {
+      while (true) {
+        StatefulRedisConnection<String, byte[]> made = connect();
+        connection = made;
+        first.countDown();
         log.info("{}: connected", address);
-        return;
+        awaitSilence(made);
+        log.warn("{}: silent for {}, connecting anew", address, silence);
+        connection = null;
+        made.close();
+      }
+    } catch (InterruptedException e) {
+      // Closed.
+    }
+  }
+
+  private StatefulRedisConnection<String, byte[]> connect() throws InterruptedException {
+    String last = "";
+    while (true) {
+      try {
+        return client.connect(RedisCodec.of(StringCodec.UTF8, ByteArrayCodec.INSTANCE));
       } catch (RedisException e) {
         String reason = reason(e);
         if (!reason.equals(last)) {
@@ -87,10 +122,24 @@ final class Connection implements AutoCloseable {
           last = reason;
         }
       }
+      Thread.sleep(LONGEST_PAUSE);
+    }
+  }
+
+  /**
+   * Returns once nothing was answered for too long. The client notices that a connection was
+   * closed, and not that a host has gone without a word.
+   */
+  private void awaitSilence(StatefulRedisConnection<String, byte[]> made)
+      throws InterruptedException {
+    long answered = System.nanoTime();
+    while (System.nanoTime() - answered < silence.toNanos()) {
+      Thread.sleep(silence.dividedBy(10));
       try {
-        Thread.sleep(LONGEST_PAUSE);
-      } catch (InterruptedException e) {
-        return;
+        made.async().ping().get(silence.toMillis() / 10, TimeUnit.MILLISECONDS);
+        answered = System.nanoTime();
+      } catch (TimeoutException | ExecutionException | RedisException e) {
+        log.debug("{}: no answer to a ping: {}", address, reason(e));
       }
     }
   }

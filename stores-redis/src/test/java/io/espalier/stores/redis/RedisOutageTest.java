@@ -18,6 +18,7 @@ import java.util.List;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -151,6 +152,24 @@ class RedisOutageTest {
         .ignoreExceptions()
         .untilAsserted(
             () -> assertThat(items(WITHIN)).doesNotHaveDuplicates().containsAll(acknowledged));
+  }
+
+  @Test
+  void connection_silent_isMadeAnew() throws Exception {
+    try (Relay relay = new Relay(server.port());
+        Connection connection = new Connection(relay.address(), Duration.ofSeconds(1))) {
+      connection.awaitFirst();
+      assertThat(ping(connection)).isEqualTo("PONG");
+      relay.hold();
+      await()
+          .atMost(WITHIN)
+          .ignoreExceptions()
+          .until(() -> ping(connection), answer -> answer.equals("PONG"));
+    }
+  }
+
+  private static String ping(Connection connection) throws Exception {
+    return connection.commands().ping().get(SHORT.toMillis(), TimeUnit.MILLISECONDS);
   }
 
   @Test

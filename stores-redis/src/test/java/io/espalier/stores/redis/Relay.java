@@ -10,14 +10,15 @@ import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 import org.jspecify.annotations.Nullable;
 
-/** Stands between one client and a server, and can keep what the client says to itself. */
+/** Stands between clients and a server, and can keep what they say to itself. */
 final class Relay implements AutoCloseable {
   private final ServerSocket socket;
   private final int server;
   // Guarded by this.
-  private final ByteArrayOutputStream heard = new ByteArrayOutputStream();
-  private boolean holding;
-  private @Nullable OutputStream out;
+  private final ByteArrayOutputStream kept = new ByteArrayOutputStream();
+  private @Nullable OutputStream to;
+  private int connections;
+  private int held;
 
   Relay(int server) throws IOException {
     this.server = server;
@@ -30,56 +31,70 @@ final class Relay implements AutoCloseable {
   }
 
   private void serve() {
-    try (Socket client = socket.accept();
-        Socket to = new Socket(InetAddress.getLoopbackAddress(), server)) {
-      Thread.ofVirtual()
-          .start(
-              () -> {
-                try {
-                  to.getInputStream().transferTo(client.getOutputStream());
-                } catch (IOException e) {
-                  // The end of either.
-                }
-              });
+    try {
+      while (true) {
+        Socket client = socket.accept();
+        int number = next();
+        Thread.ofVirtual().start(() -> serve(client, number));
+      }
+    } catch (IOException e) {
+      // Closed.
+    }
+  }
+
+  private synchronized int next() {
+    return ++connections;
+  }
+
+  private void serve(Socket client, int number) {
+    try (client;
+        Socket there = new Socket(InetAddress.getLoopbackAddress(), server)) {
+      Thread.ofVirtual().start(() -> answer(there, client));
       byte[] bytes = new byte[8192];
       InputStream from = client.getInputStream();
       for (int read = from.read(bytes); read >= 0; read = from.read(bytes)) {
-        hear(bytes, read, to.getOutputStream());
+        hear(number, bytes, read, there.getOutputStream());
       }
     } catch (IOException e) {
       // The end of either.
     }
   }
 
-  private synchronized void hear(byte[] bytes, int length, OutputStream to) throws IOException {
-    out = to;
-    heard.write(bytes, 0, length);
-    if (!holding) {
-      passOn();
+  private static void answer(Socket there, Socket client) {
+    try {
+      there.getInputStream().transferTo(client.getOutputStream());
+    } catch (IOException e) {
+      // The end of either.
     }
   }
 
-  private void passOn() throws IOException {
-    if (out != null) {
-      heard.writeTo(out);
+  private synchronized void hear(int number, byte[] bytes, int length, OutputStream there)
+      throws IOException {
+    if (number <= held) {
+      kept.write(bytes, 0, length);
+      to = there;
+    } else {
+      there.write(bytes, 0, length);
     }
-    heard.reset();
   }
 
-  /** Passes nothing on to the server from now on. */
+  /** Passes nothing on to the server from now on that comes by the connections there are. */
   synchronized void hold() {
-    holding = true;
+    held = connections;
   }
 
   /** Passes on what was held, and all that comes. */
   synchronized void release() throws IOException {
-    holding = false;
-    passOn();
+    held = 0;
+    if (to != null) {
+      kept.writeTo(to);
+    }
+    kept.reset();
   }
 
-  /** What the client said that was not passed on. */
+  /** What was said that was not passed on. */
   synchronized String held() {
-    return heard.toString(StandardCharsets.ISO_8859_1);
+    return kept.toString(StandardCharsets.ISO_8859_1);
   }
 
   @Override
