@@ -115,7 +115,7 @@ final class Connection implements AutoCloseable {
     while (true) {
       try {
         return client.connect(RedisCodec.of(StringCodec.UTF8, ByteArrayCodec.INSTANCE));
-      } catch (RedisException e) {
+      } catch (RuntimeException e) {
         String reason = reason(e);
         if (!reason.equals(last)) {
           log.warn("{}: no connection, trying on: {}", address, reason);

@@ -41,10 +41,10 @@ public record RedisAddress(
   }
 
   /**
-   * Reads an address, and the file of its password.
+   * Reads an address, and the files that it names.
    *
    * @throws IllegalArgumentException when it is not one; the message has no password in it
-   * @throws UncheckedIOException when the password's file cannot be read
+   * @throws UncheckedIOException when a file cannot be read
    */
   public static RedisAddress parse(String address) {
     URI uri;
@@ -72,9 +72,10 @@ public record RedisAddress(
     String options = uri.getQuery();
     for (String option : options == null ? new String[0] : options.split("&", -1)) {
       if (option.matches("password_file=.+") && password.isEmpty()) {
-        password = secret(Path.of(option.substring(14)));
+        password = read("password_file", option.substring(14));
       } else if (option.matches("ca=.+") && uri.getScheme().equals("rediss")) {
         ca = option.substring(3);
+        read("ca", ca);
       } else {
         throw bad(address);
       }
@@ -89,11 +90,12 @@ public record RedisAddress(
         ca);
   }
 
-  private static String secret(Path file) {
+  private static String read(String option, String file) {
     try {
-      return Files.readString(file).strip();
+      return Files.readString(Path.of(file)).strip();
     } catch (IOException e) {
-      throw new UncheckedIOException("password_file " + file + ": cannot be read", e);
+      throw new UncheckedIOException(
+          option + ": " + file + " (expected: a file that can be read)", e);
     }
   }
 

@@ -3,6 +3,7 @@ package io.espalier.stores.redis;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
@@ -18,8 +19,8 @@ class RedisAddressTest {
     Path file = Files.writeString(folder.resolve("password"), "s3cret\n");
     assertThat(RedisAddress.parse("redis://host:6379"))
         .isEqualTo(new RedisAddress(false, "", "", "host", 6379, 0, ""));
-    assertThat(RedisAddress.parse("rediss://me:a%40b@10.0.0.1:6380/3?ca=/etc/ca.pem"))
-        .isEqualTo(new RedisAddress(true, "me", "a@b", "10.0.0.1", 6380, 3, "/etc/ca.pem"));
+    assertThat(RedisAddress.parse("rediss://me:a%40b@10.0.0.1:6380/3?ca=" + file))
+        .isEqualTo(new RedisAddress(true, "me", "a@b", "10.0.0.1", 6380, 3, file.toString()));
     assertThat(RedisAddress.parse("redis://me:@host:1?password_file=" + file))
         .isEqualTo(new RedisAddress(false, "me", "s3cret", "host", 1, 0, ""));
   }
@@ -44,6 +45,15 @@ class RedisAddressTest {
     assertThatThrownBy(() -> RedisAddress.parse(address))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("(expected: redis[s]://[[user]:password@]host:port[/db]");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"rediss://host:1?ca=", "redis://host:1?password_file="})
+  void parse_fileMissing_namesIt(String address) {
+    Path missing = folder.resolve("missing");
+    assertThatThrownBy(() -> RedisAddress.parse(address + missing))
+        .isInstanceOf(UncheckedIOException.class)
+        .hasMessageEndingWith(": " + missing + " (expected: a file that can be read)");
   }
 
   @ParameterizedTest
