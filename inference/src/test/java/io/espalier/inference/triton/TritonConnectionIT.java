@@ -16,6 +16,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -76,7 +77,7 @@ class TritonConnectionIT {
         assertThat(reason(runner.infer(call(1)))).isEqualTo(Reason.NOT_READY);
         assertThat(runner.isReady("affine")).isFalse();
         assertThat(runner.inFlight()).isZero();
-      } catch (java.util.concurrent.CompletionException e) {
+      } catch (CompletionException e) {
         // What held the model was lost too.
         assertThat(e).hasCauseInstanceOf(ModelException.class);
       }
