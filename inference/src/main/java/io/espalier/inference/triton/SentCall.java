@@ -5,14 +5,22 @@ import io.espalier.inference.ModelException;
 import io.espalier.inference.ModelException.Reason;
 import io.espalier.inference.Tensor;
 import io.grpc.ClientCall;
+import io.grpc.Context;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Future;
 import org.jspecify.annotations.Nullable;
 
-/** A call on its way to the server and back. */
+/**
+ * A call on its way to the server and back.
+ *
+ * <p>It may be sent when another ends, on a thread of that one's request: it keeps the context that
+ * it was made in, so that it ends with its own request and has its own trace.
+ */
 final class SentCall {
   private final ModelCall call;
+  private final Context request = Context.current();
+  private final io.opentelemetry.context.Context trace = io.opentelemetry.context.Context.current();
   private final CompletableFuture<Map<String, Tensor>> result = new CompletableFuture<>();
   private volatile @Nullable ClientCall<?, ?> rpc;
   private volatile @Nullable Future<?> timer;
@@ -23,6 +31,14 @@ final class SentCall {
 
   ModelCall call() {
     return call;
+  }
+
+  Context request() {
+    return request;
+  }
+
+  io.opentelemetry.context.Context trace() {
+    return trace;
   }
 
   int priority() {

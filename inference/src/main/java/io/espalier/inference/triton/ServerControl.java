@@ -17,6 +17,7 @@ import io.espalier.inference.oip.v2.RepositoryModelUnloadRequest;
 import io.espalier.inference.oip.v2.RepositoryModelUnloadResponse;
 import io.grpc.CallOptions;
 import io.grpc.Channel;
+import io.grpc.Context;
 import io.grpc.MethodDescriptor;
 import io.grpc.stub.ClientCalls;
 import java.util.concurrent.CompletableFuture;
@@ -86,11 +87,10 @@ final class ServerControl {
   private <Q, R> CompletableFuture<R> ask(
       MethodDescriptor<Q, R> method, Q request, int deadlineSeconds) {
     Response<R> response = new Response<>();
-    ClientCalls.asyncUnaryCall(
-        channel.newCall(
-            method, CallOptions.DEFAULT.withDeadlineAfter(deadlineSeconds, TimeUnit.SECONDS)),
-        request,
-        response);
+    CallOptions options = CallOptions.DEFAULT.withDeadlineAfter(deadlineSeconds, TimeUnit.SECONDS);
+    // Others wait for the answer too: it does not end with the request that happened to ask.
+    Context.ROOT.run(
+        () -> ClientCalls.asyncUnaryCall(channel.newCall(method, options), request, response));
     return response;
   }
 }

@@ -14,6 +14,7 @@ import io.espalier.inference.oip.v2.ModelInferRequest;
 import io.espalier.inference.oip.v2.ModelInferResponse;
 import io.espalier.inference.oip.v2.RepositoryModelLoadRequest;
 import io.grpc.CallOptions;
+import io.grpc.Channel;
 import io.grpc.ChannelCredentials;
 import io.grpc.ClientCall;
 import io.grpc.ConnectivityState;
@@ -45,7 +46,8 @@ import org.slf4j.LoggerFactory;
  * <p>What is left of a call's deadline travels as the gRPC deadline and as Triton's queue timeout;
  * cancelling a result cancels the call. As much work of a model is at the server as keeps its
  * instances busy, the rest waits here, in the order of priorities: a call that is cancelled or late
- * is gone at once. Nothing is sent twice.
+ * is gone at once. Nothing is sent twice. The caller's trace context travels as {@code
+ * traceparent}.
  *
  * <p>A server that starts again forgets the models that it was given by {@link #load(Path)}; it is
  * given them again when a call misses one.
@@ -129,11 +131,12 @@ public final class TritonModelRunner implements ModelRunner {
   }
 
   private SendQueue queue(String model) {
-    SendQueue queue = queues.get(model);
-    if (queue != null) {
-      return queue;
+    SendQueue known = queues.get(model);
+    if (known != null) {
+      return known;
     }
-    SendQueue fresh = new SendQueue(model, this::send);
+    SendQueue fresh =
+        new SendQueue(model, (queue, sent) -> sent.request().run(() -> send(queue, sent)));
     SendQueue other = queues.putIfAbsent(model, fresh);
     if (other != null) {
       return other;
@@ -162,8 +165,9 @@ public final class TritonModelRunner implements ModelRunner {
       options = options.withDeadlineAfter(remaining, TimeUnit.NANOSECONDS);
       timeoutMicros = Math.max(1, TimeUnit.NANOSECONDS.toMicros(remaining));
     }
+    Channel traced = TraceHeaders.on(channel, sent.trace());
     ClientCall<ModelInferRequest, ModelInferResponse> rpc =
-        channel.newCall(GRPCInferenceServiceGrpc.getModelInferMethod(), options);
+        traced.newCall(GRPCInferenceServiceGrpc.getModelInferMethod(), options);
     Response<ModelInferResponse> response = new Response<>();
     var unused =
         response.whenComplete(

@@ -15,16 +15,23 @@ import io.espalier.inference.embedded.Hold;
 import io.espalier.inference.oip.v2.GRPCInferenceServiceGrpc;
 import io.espalier.inference.oip.v2.ModelInferResponse;
 import io.espalier.inference.onnx.TestRepository;
+import io.grpc.Attributes;
 import io.grpc.CallOptions;
 import io.grpc.Channel;
 import io.grpc.ClientCall;
 import io.grpc.ClientInterceptor;
 import io.grpc.ClientStreamTracer;
+import io.grpc.Context;
 import io.grpc.Grpc;
 import io.grpc.InsecureChannelCredentials;
 import io.grpc.ManagedChannel;
 import io.grpc.Metadata;
 import io.grpc.MethodDescriptor;
+import io.opentelemetry.api.trace.Span;
+import io.opentelemetry.api.trace.SpanContext;
+import io.opentelemetry.api.trace.TraceFlags;
+import io.opentelemetry.api.trace.TraceState;
+import io.opentelemetry.context.Scope;
 import java.io.IOException;
 import java.nio.FloatBuffer;
 import java.nio.file.Files;
@@ -35,8 +42,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
@@ -192,6 +199,45 @@ class TritonServerIT {
     assertThat(wasted).isBetween(0L, (long) AT_SERVER);
   }
 
+  @Test
+  void infer_sentWhenAnothersCallEnds_isOfItsOwnRequest() throws Exception {
+    CompletableFuture<Map<String, Tensor>> next;
+    try (AutoCloseable held = server.hold(call("batching", 0))) {
+      Context.CancellableContext other = Context.current().withCancellation();
+      List<CompletableFuture<Map<String, Tensor>>> calls =
+          other.call(() -> send("batching", AT_SERVER));
+      next = runner.infer(call("batching", 7));
+      await().until(() -> pending("batching") == AT_SERVER);
+      other.cancel(null);
+      await().until(() -> calls.stream().allMatch(CompletableFuture::isDone));
+      await().until(() -> pending("batching") == AT_SERVER + 1);
+    }
+    assertThat(value(next)).isEqualTo(15);
+  }
+
+  @Test
+  void infer_withinASpan_carriesItsTrace() {
+    List<Metadata> sent = new CopyOnWriteArrayList<>();
+    Span span =
+        Span.wrap(
+            SpanContext.create(
+                "0af7651916cd43dd8448eb211c80319c",
+                "b7ad6b7169203331",
+                TraceFlags.getSampled(),
+                TraceState.getDefault()));
+    try (TritonModelRunner traced = recording(sent)) {
+      try (Scope scope = span.makeCurrent()) {
+        assertThat(ask(traced, "batching", 1)).isEqualTo(3);
+      }
+      assertThat(ask(traced, "batching", 2)).isEqualTo(5);
+    }
+    assertThat(sent)
+        .extracting(
+            headers ->
+                headers.get(Metadata.Key.of("traceparent", Metadata.ASCII_STRING_MARSHALLER)))
+        .containsExactly("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", null);
+  }
+
   /** The same on the embedded engine. */
   @Test
   void cancel_waitingCallsOfTheEmbeddedEngine_leaveTheQueueAtOnce() {
@@ -215,8 +261,8 @@ class TritonServerIT {
   @Test
   void infer_serversQueueFullOfAnothersCalls_isRefusedAndNotSentAgain() throws Exception {
     List<CompletableFuture<Map<String, Tensor>>> others;
-    AtomicInteger streams = new AtomicInteger();
-    try (TritonModelRunner refused = counting(streams)) {
+    List<Metadata> streams = new CopyOnWriteArrayList<>();
+    try (TritonModelRunner refused = recording(streams)) {
       try (AutoCloseable held = server.hold(call("bounded", 0))) {
         others = send("bounded", 2);
         await().until(() -> pending("bounded") == 2);
@@ -224,19 +270,25 @@ class TritonServerIT {
         assertThat(reason(refused.infer(call("bounded", 1)))).isEqualTo(Reason.QUEUE_FULL);
       }
       assertAnswered(others);
-      assertThat(streams).hasValue(1);
+      assertThat(streams).hasSize(1);
     }
   }
 
-  /** A runner whose calls of models are counted, each time that one is put on the wire. */
-  private static TritonModelRunner counting(AtomicInteger streams) {
+  /**
+   * A runner, and the headers of its calls of models, once for each time that one is on the wire.
+   */
+  private static TritonModelRunner recording(List<Metadata> streams) {
     ClientStreamTracer.Factory factory =
         new ClientStreamTracer.Factory() {
           @Override
           public ClientStreamTracer newClientStreamTracer(
-              ClientStreamTracer.StreamInfo info, Metadata headers) {
-            streams.incrementAndGet();
-            return new ClientStreamTracer() {};
+              ClientStreamTracer.StreamInfo info, Metadata unused) {
+            return new ClientStreamTracer() {
+              @Override
+              public void streamCreated(Attributes transport, Metadata headers) {
+                streams.add(headers);
+              }
+            };
           }
         };
     ClientInterceptor interceptor =
