@@ -13,8 +13,8 @@ import java.util.concurrent.atomic.AtomicLong;
 
 /** Changes items at a steady rate: new prices, removals, and items that come back. */
 final class Churn {
-  // Few at a time, by a thread that requests need not wait for: they would be sent late.
-  private static final Duration PERIOD = Duration.ofMillis(2);
+  // By a thread that requests need not wait for: they would be sent late.
+  private static final Duration PERIOD = Duration.ofMillis(20);
   private static final Duration PATIENCE = Duration.ofSeconds(60);
   private static final int UNANSWERED = 1024;
   private static final int ONE_REMOVAL_IN = 20;

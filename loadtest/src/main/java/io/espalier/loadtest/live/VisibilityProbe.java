@@ -141,7 +141,7 @@ final class VisibilityProbe {
    */
   void check() {
     if (failure != null) {
-      throw new IllegalStateException("the probe ended", failure);
+      throw new IllegalStateException("the probe ended: " + failure.getMessage(), failure);
     }
   }
 
