@@ -23,8 +23,10 @@ public final class CatalogFollower implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(CatalogFollower.class);
   // Attempts begin at least so far apart: what was followed for longer is asked for again at once.
   private static final Duration PAUSE = Duration.ofMillis(200);
-  // Changes are taken for at most a quarter of the time while more come, and wait no longer.
+  // Changes are taken for at most a quarter of the time while more come, and wait no longer. Nor
+  // are they taken one by one: each batch makes a catalogue whose filters requests find anew.
   private static final int REST = 3;
+  private static final Duration LEAST_REST = Duration.ofMillis(15);
   private static final Duration LONGEST_REST = Duration.ofMillis(50);
 
   private final Channel channel;
@@ -198,7 +200,8 @@ public final class CatalogFollower implements AutoCloseable {
   }
 
   private static void rest(long worked) throws InterruptedException {
-    TimeUnit.NANOSECONDS.sleep(Math.min(LONGEST_REST.toNanos(), worked * REST));
+    TimeUnit.NANOSECONDS.sleep(
+        Math.clamp(worked * REST, LEAST_REST.toNanos(), LONGEST_REST.toNanos()));
   }
 
   /** Takes what has come, at once: a batch costs what the whole delta does. */

@@ -44,7 +44,7 @@ final class Catalogue implements CatalogFollower.Listener {
   private static final int LATE = 10;
   // So many batches that come while others are put on top of a snapshot are awaited; what comes
   // then is put there while the follower waits.
-  private static final int AWAITED = 20;
+  private static final int AWAITED = 5;
   // So many of the filters that were asked for last are compiled before a snapshot is searched.
   private static final int FILTERS = 16;
 

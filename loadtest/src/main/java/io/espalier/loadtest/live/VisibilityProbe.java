@@ -7,6 +7,7 @@ import io.espalier.loadtest.process.UpdateStream;
 import io.espalier.retrieval.v1.RetrievalServiceGrpc;
 import io.espalier.retrieval.v1.RetrievalServiceGrpc.RetrievalServiceBlockingStub;
 import io.espalier.retrieval.v1.RetrieveRequest;
+import io.espalier.server.BackgroundThread;
 import io.grpc.Channel;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -56,7 +57,7 @@ final class VisibilityProbe {
     this.pause = pause;
     this.retrieval = RetrievalServiceGrpc.newBlockingStub(server);
     this.stream = new UpdateStream(writer, 1, this::acknowledged);
-    this.thread = Thread.ofPlatform().daemon().name("visibility").start(this::run);
+    this.thread = BackgroundThread.start("visibility", this::run);
   }
 
   private void run() {
@@ -140,7 +141,7 @@ final class VisibilityProbe {
    */
   void check() {
     if (failure != null) {
-      throw new IllegalStateException("the probe ended", failure);
+      throw new IllegalStateException("the probe ended: " + failure.getMessage(), failure);
     }
   }
 
