@@ -11,6 +11,7 @@ import io.espalier.inference.ModelException.Reason;
 import io.espalier.inference.ModelSpec;
 import io.espalier.inference.ModelSpec.TensorSpec;
 import io.espalier.inference.Tensor;
+import io.espalier.inference.embedded.CallStatistics.RunTime;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
@@ -33,6 +34,7 @@ final class Instance {
   private final OrtSession session;
   private final ByteBuffer[] buffers;
   private final Set<String> outputs = new LinkedHashSet<>();
+  private RunTime lastRun = RunTime.NONE;
 
   Instance(ModelSpec spec, OrtEnvironment environment, OrtSession session) {
     this.spec = spec;
@@ -52,16 +54,26 @@ final class Instance {
    */
   List<Map<String, Tensor>> run(List<QueuedCall> calls) throws OrtException {
     Map<String, OnnxTensor> inputs = new LinkedHashMap<>();
+    long start = System.nanoTime();
     try {
       for (int i = 0; i < buffers.length; i++) {
         inputs.put(spec.inputs().get(i).name(), gather(i, calls));
       }
+      long gathered = System.nanoTime();
       try (OrtSession.Result result = session.run(inputs, outputs)) {
-        return scatter(calls, result);
+        long ran = System.nanoTime();
+        List<Map<String, Tensor>> shares = scatter(calls, result);
+        lastRun = new RunTime(gathered - start, ran - gathered, System.nanoTime() - ran);
+        return shares;
       }
     } finally {
       inputs.values().forEach(OnnxTensor::close);
     }
+  }
+
+  /** What the parts of the last run that ended well took. */
+  RunTime lastRun() {
+    return lastRun;
   }
 
   private OnnxTensor gather(int input, List<QueuedCall> calls) throws OrtException {

@@ -78,9 +78,12 @@ public final class ModelFolder {
       throw error("max_batch_size", maxBatchSize, ">= 0");
     }
     ModelSpec spec = new ModelSpec(name, maxBatchSize, inputs(config), outputs(config));
+    long version = version(config);
     return new ModelSettings(
+        config,
+        version,
         spec,
-        graph(config),
+        graph(config, version),
         config.hasDynamicBatching() ? batching(config.getDynamicBatching(), maxBatchSize) : null,
         instances(config),
         session(config),
@@ -157,7 +160,7 @@ public final class ModelFolder {
     };
   }
 
-  private Path graph(ModelConfig config) {
+  private long version(ModelConfig config) {
     NavigableSet<Long> versions = versions();
     if (config.getVersionPolicy().hasLatest()
         && config.getVersionPolicy().getLatest().getNumVersions() != 1) {
@@ -170,14 +173,17 @@ public final class ModelFolder {
       throw new ModelException(
           Reason.NOT_READY, folder + ": no version (expected: a folder such as 1/)");
     }
-    long version = versions.last();
     if (config.getVersionPolicy().hasSpecific()) {
       List<Long> asked = config.getVersionPolicy().getSpecific().getVersionsList();
       if (asked.size() != 1 || !versions.contains(asked.getFirst())) {
         throw error("version_policy.specific.versions", asked, "one of " + versions);
       }
-      version = asked.getFirst();
+      return asked.getFirst();
     }
+    return versions.last();
+  }
+
+  private Path graph(ModelConfig config, long version) {
     Path versionFolder = folder.resolve(Long.toString(version)).normalize();
     if (config.getDefaultModelFilename().isEmpty()) {
       Path graph = versionFolder.resolve("model.onnx");
@@ -256,7 +262,8 @@ public final class ModelFolder {
     return new QueuePolicy(
         small(field + ".max_queue_size", Integer.toUnsignedLong(policy.getMaxQueueSize())),
         nanos(field + ".default_timeout_microseconds", policy.getDefaultTimeoutMicroseconds()),
-        action);
+        action,
+        policy.getAllowTimeoutOverride());
   }
 
   private int instances(ModelConfig config) {
