@@ -1,0 +1,46 @@
+package io.espalier.oip;
+
+import io.espalier.inference.embedded.EmbeddedModelRunner;
+import io.espalier.oip.InferenceSettings.Control;
+import io.espalier.server.EspalierServer;
+
+/** The embedded engine as a server that stands where Triton would. */
+public final class InferenceComponent {
+  private final InferenceService service;
+
+  private InferenceComponent(InferenceService service) {
+    this.service = service;
+  }
+
+  /**
+   * Loads and warms the models that the settings name.
+   *
+   * @param version the server's own version, for clients that ask
+   * @throws io.espalier.inference.ModelException when one of them does not load
+   */
+  public static InferenceComponent start(
+      EmbeddedModelRunner engine, InferenceSettings settings, String version) {
+    if (settings.loadsAll()) {
+      engine.loadAll();
+    } else {
+      settings.load().forEach(engine::load);
+    }
+    return over(engine, settings.control(), version);
+  }
+
+  /** A server of the models that an engine holds already. */
+  static InferenceComponent over(EmbeddedModelRunner engine, Control control, String version) {
+    ServedModels models = new ServedModels(engine);
+    return new InferenceComponent(
+        new InferenceService(
+            models,
+            new Inferences(engine, models),
+            new ModelControl(engine, models, control == Control.EXPLICIT),
+            version));
+  }
+
+  /** Adds the service to a server. */
+  public EspalierServer.Builder install(EspalierServer.Builder server) {
+    return server.service(service);
+  }
+}
