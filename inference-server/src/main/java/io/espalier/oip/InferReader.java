@@ -157,6 +157,10 @@ final class InferReader {
   private void outputs() {
     for (InferRequestedOutputTensor output : request.getOutputsList()) {
       noSharedMemory(output.getParametersMap());
+      if (output.containsParameters("classification")) {
+        throw RequestException.unimplemented(
+            "classification for output '" + output.getName() + "' (expected: the output itself)");
+      }
       if (spec(model.spec().outputs(), output.getName()) == null) {
         throw RequestException.invalidArgument(
             "unexpected inference output " + of(output.getName()));
@@ -243,14 +247,10 @@ final class InferReader {
               + "'");
     }
     shape(input, spec);
-    long expected = type.bytes();
-    for (int axis = 0; axis < input.getShapeCount(); axis++) {
-      // No rows are as one, since a batch has at least one.
-      long size = input.getShape(axis);
-      expected *= axis == 0 && model.batched() && size == 0 ? 1 : size;
-    }
-    if (expected != data.remaining()) {
-      throw wrongSize(input, Long.toString(expected), data);
+    if (type == DataType.BYTES) {
+      texts(input, data.order(ByteOrder.nativeOrder()));
+    } else {
+      size(input, type, data);
     }
     long[] shape = input.getShapeList().stream().mapToLong(Long::longValue).toArray();
     try {
@@ -258,6 +258,68 @@ final class InferReader {
     } catch (IllegalArgumentException | ArithmeticException e) {
       // Dimensions that overflow to the size of the data.
       throw wrongSize(input, "the size of " + input.getShapeList(), data);
+    }
+  }
+
+  private void size(InferInputTensor input, DataType type, ByteBuffer data) {
+    long expected = type.bytes() * elements(input);
+    if (expected != data.remaining()) {
+      throw wrongSize(input, Long.toString(expected), data);
+    }
+  }
+
+  private long elements(InferInputTensor input) {
+    long elements = 1;
+    for (int axis = 0; axis < input.getShapeCount(); axis++) {
+      // No rows are as one, since a batch has at least one.
+      long size = input.getShape(axis);
+      elements *= axis == 0 && model.batched() && size == 0 ? 1 : size;
+    }
+    return elements;
+  }
+
+  private void texts(InferInputTensor input, ByteBuffer data) {
+    String name = "'" + input.getName() + "'";
+    String of = name + " for model '" + model.name() + "'";
+    ByteBuffer left = data.slice().order(ByteOrder.nativeOrder());
+    long count = 0;
+    while (left.hasRemaining()) {
+      if (left.remaining() < DataType.BYTES.bytes()) {
+        throw refused(
+            "incomplete string length indicator for inference input "
+                + of
+                + ", expecting 4 bytes but only "
+                + left.remaining()
+                + " bytes available. Please make sure the string length indicator is in one"
+                + " buffer.");
+      }
+      int length = left.getInt();
+      if (Integer.compareUnsigned(length, left.remaining()) > 0) {
+        throw RequestException.invalidArgument(
+            "incomplete string data for inference input "
+                + name
+                + ", expecting string of length "
+                + Integer.toUnsignedString(length)
+                + " but only "
+                + left.remaining()
+                + " bytes available");
+      }
+      left.position(left.position() + length);
+      count++;
+    }
+    long expected = elements(input);
+    if (count > expected) {
+      throw refused(
+          "unexpected number of string elements "
+              + (expected + 1)
+              + " for inference input "
+              + of
+              + ", expecting "
+              + expected);
+    }
+    if (count < expected) {
+      throw refused(
+          "expected " + expected + " string elements for inference input " + of + ", got " + count);
     }
   }
 

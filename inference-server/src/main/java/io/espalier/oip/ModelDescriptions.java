@@ -86,7 +86,9 @@ final class ModelDescriptions {
   }
 
   private static DataType type(TensorSpec spec) {
-    return DataType.valueOf("TYPE_" + spec.type());
+    return spec.type() == io.espalier.inference.DataType.BYTES
+        ? DataType.TYPE_STRING
+        : DataType.valueOf("TYPE_" + spec.type());
   }
 
   static ModelStatistics statistics(ServedModel model, CallStatistics calls) {

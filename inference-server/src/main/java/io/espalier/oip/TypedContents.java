@@ -1,5 +1,6 @@
 package io.espalier.oip;
 
+import com.google.protobuf.ByteString;
 import io.espalier.inference.oip.v2.InferTensorContents;
 import io.espalier.inference.oip.v2.ModelInferRequest.InferInputTensor;
 import io.espalier.server.RequestException;
@@ -22,7 +23,7 @@ final class TypedContents {
     require(input, model, contents.getUint64ContentsCount(), "UINT64", List.of());
     require(input, model, contents.getFp32ContentsCount(), "FP32", List.of("FP32"));
     require(input, model, contents.getFp64ContentsCount(), "FP64", List.of());
-    require(input, model, contents.getBytesContentsCount(), "BYTES", List.of());
+    require(input, model, contents.getBytesContentsCount(), "BYTES", List.of("BYTES"));
     return switch (type) {
       case "BOOL" -> {
         ByteBuffer bytes = buffer(contents.getBoolContentsCount());
@@ -47,6 +48,18 @@ final class TypedContents {
         ByteBuffer bytes = buffer(contents.getFp32ContentsCount() * 4);
         for (int i = 0; i < contents.getFp32ContentsCount(); i++) {
           bytes.putFloat(contents.getFp32Contents(i));
+        }
+        yield bytes.flip();
+      }
+      case "BYTES" -> {
+        int size = 0;
+        for (ByteString element : contents.getBytesContentsList()) {
+          size = Math.addExact(size, Integer.BYTES + element.size());
+        }
+        ByteBuffer bytes = buffer(size);
+        for (ByteString element : contents.getBytesContentsList()) {
+          bytes.putInt(element.size());
+          element.copyTo(bytes);
         }
         yield bytes.flip();
       }

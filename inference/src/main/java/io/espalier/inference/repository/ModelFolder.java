@@ -7,6 +7,7 @@ import io.espalier.inference.ModelException;
 import io.espalier.inference.ModelException.Reason;
 import io.espalier.inference.ModelSpec;
 import io.espalier.inference.ModelSpec.TensorSpec;
+import io.espalier.inference.Tensor;
 import io.espalier.inference.oip.v2.ModelConfig;
 import io.espalier.inference.oip.v2.ModelDynamicBatching;
 import io.espalier.inference.oip.v2.ModelInput;
@@ -156,7 +157,8 @@ public final class ModelFolder {
       case TYPE_INT64 -> DataType.INT64;
       case TYPE_FP16 -> DataType.FP16;
       case TYPE_FP32 -> DataType.FP32;
-      default -> throw error(field, type, "TYPE_BOOL, _INT32, _INT64, _FP16 or _FP32");
+      case TYPE_STRING -> DataType.BYTES;
+      default -> throw error(field, type, "TYPE_BOOL, _INT32, _INT64, _FP16, _FP32 or _STRING");
     };
   }
 
@@ -365,7 +367,12 @@ public final class ModelFolder {
     @Nullable ByteString data = null;
     switch (input.getInputDataTypeCase()) {
       case ZERO_DATA, RANDOM_DATA -> {}
-      case INPUT_DATA_FILE -> data = warmUpFile(field, input.getInputDataFile());
+      case INPUT_DATA_FILE -> {
+        data = warmUpFile(field, input.getInputDataFile());
+        if (type(field + ".data_type", input.getDataType()) == DataType.BYTES) {
+          requireElements(field, data);
+        }
+      }
       case INPUTDATATYPE_NOT_SET ->
           throw error(field, "empty", "zero_data, random_data or input_data_file");
     }
@@ -374,6 +381,15 @@ public final class ModelFolder {
         input.getDimsList(),
         input.getRandomData(),
         data);
+  }
+
+  private void requireElements(String field, ByteString data) {
+    try {
+      var unused = Tensor.split(data.asReadOnlyByteBuffer());
+    } catch (IllegalArgumentException e) {
+      throw error(
+          field + ".input_data_file", String.valueOf(e.getMessage()), "elements of TYPE_STRING");
+    }
   }
 
   private ByteString warmUpFile(String field, String name) {

@@ -176,7 +176,7 @@ class ModelFolderTest {
           model_warmup { inputs { key: "x" value { data_type: TYPE_INT64 dims: -1 zero_data: true } } } | model_warmup[0].inputs[x].dims: [-1]
           model_warmup { inputs { key: "x" value { data_type: TYPE_INT64 dims: 1 input_data_file: "../../../../x" } } } | input_data_file: ../../../../x (expected: a file under warmup/)
           input { name: "x" data_type: TYPE_FP32 dims: 1 } | input: x (expected: one of each name)
-          input { name: "z" data_type: TYPE_STRING dims: 1 } | input[1].data_type: TYPE_STRING
+          input { name: "z" data_type: TYPE_FP64 dims: 1 } | input[1].data_type: TYPE_FP64
           input { name: "z" data_type: TYPE_FP32 } | input[1].dims: absent
           input { name: "z" data_type: TYPE_FP32 dims: 0 } | input[1].dims: [0]
           input { data_type: TYPE_FP32 dims: 1 } | input[1].name: absent
