@@ -13,6 +13,7 @@ import io.opentelemetry.api.OpenTelemetry;
 import io.opentelemetry.api.metrics.Meter;
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -193,9 +194,13 @@ public final class EmbeddedModelRunner implements ModelRunner {
   }
 
   private boolean exists(String model) {
-    Path folder = models.resolve(model).normalize();
-    return models.normalize().equals(folder.getParent())
-        && Files.isRegularFile(folder.resolve("config.pbtxt"));
+    try {
+      Path folder = models.resolve(model).normalize();
+      return models.normalize().equals(folder.getParent())
+          && Files.isRegularFile(folder.resolve("config.pbtxt"));
+    } catch (InvalidPathException e) {
+      return false; // A name that no folder can have.
+    }
   }
 
   private ModelException notLoaded(String model) {
