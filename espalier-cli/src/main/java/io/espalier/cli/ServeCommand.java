@@ -47,8 +47,8 @@ import picocli.CommandLine.Parameters;
       "      the same --set lets retrieval and routers begin with them",
       "  ./espalier serve inference     at 127.0.0.1:7705: the repository's models for Triton's"
           + " clients",
-      "  ./espalier serve inference --model-repo models --set inference.control=explicit --set"
-          + " inference.load=[]",
+      "  ./espalier serve inference --set inference.control=explicit --set"
+          + " inference.load=[shop-text-encode]",
       "  ./espalier serve router        at 127.0.0.1:7700, with its peers at the ports above",
       "  ./espalier serve router --peer retrieval=dns:///retrieval:7701 --set"
           + " server.max_concurrent_calls=200",

@@ -7,6 +7,7 @@ import io.espalier.inference.oip.v2.ModelRepositoryParameter;
 import io.espalier.inference.oip.v2.RepositoryModelLoadRequest;
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.Comparator;
 import java.util.List;
@@ -75,7 +76,12 @@ final class SentModel implements AutoCloseable {
   }
 
   private static Path inside(Path root, String name) throws IOException {
-    Path path = root.resolve(name).normalize();
+    Path path;
+    try {
+      path = root.resolve(name).normalize();
+    } catch (InvalidPathException e) {
+      throw new IOException(e.getMessage(), e);
+    }
     if (!path.startsWith(root) || path.equals(root)) {
       throw new IOException(name + " (expected: a path inside the model's folder)");
     }

@@ -11,6 +11,7 @@ import io.espalier.server.EspalierServer;
 import io.espalier.server.ServerConfig;
 import io.grpc.Grpc;
 import io.grpc.InsecureChannelCredentials;
+import io.opentelemetry.api.OpenTelemetry;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 
@@ -21,7 +22,7 @@ class InferenceServerContractTest extends ModelRunnerContract {
   @Override
   protected ModelRunner runner(EmbeddedModelRunner engine) throws Exception {
     server =
-        InferenceComponent.over(engine, Control.EXPLICIT, "test")
+        InferenceComponent.over(engine, Control.EXPLICIT, "test", OpenTelemetry.noop())
             .install(EspalierServer.builder("inference", ServerConfig.defaults()))
             .build()
             .start();

@@ -9,6 +9,7 @@ import io.espalier.server.ServerConfig;
 import io.grpc.Grpc;
 import io.grpc.InsecureChannelCredentials;
 import io.grpc.ManagedChannel;
+import io.opentelemetry.api.OpenTelemetry;
 import java.io.IOException;
 import java.nio.file.Path;
 
@@ -18,10 +19,11 @@ final class ServedEngine implements AutoCloseable {
   private final EspalierServer server;
   private final ManagedChannel channel;
 
-  private ServedEngine(EmbeddedModelRunner engine, Control control) throws IOException {
+  private ServedEngine(EmbeddedModelRunner engine, Control control, OpenTelemetry telemetry)
+      throws IOException {
     this.engine = engine;
     this.server =
-        InferenceComponent.over(engine, control, "test")
+        InferenceComponent.over(engine, control, "test", telemetry)
             .install(EspalierServer.builder("inference", ServerConfig.defaults()))
             .build()
             .start();
@@ -30,11 +32,20 @@ final class ServedEngine implements AutoCloseable {
 
   /** Serves the models of a folder; none is loaded yet. */
   static ServedEngine of(Path models, Control control) throws IOException {
-    return new ServedEngine(new EmbeddedModelRunner(models), control);
+    return of(models, control, OpenTelemetry.noop());
+  }
+
+  static ServedEngine of(Path models, Control control, OpenTelemetry telemetry) throws IOException {
+    return new ServedEngine(new EmbeddedModelRunner(models), control, telemetry);
   }
 
   EmbeddedModelRunner engine() {
     return engine;
+  }
+
+  /** Where it listens. */
+  String target() {
+    return server.target();
   }
 
   ManagedChannel channel() {
@@ -43,6 +54,11 @@ final class ServedEngine implements AutoCloseable {
 
   GRPCInferenceServiceBlockingStub stub() {
     return GRPCInferenceServiceGrpc.newBlockingStub(channel);
+  }
+
+  /** Exceptions that no rule knew. */
+  long unmappedExceptions() {
+    return server.unmappedExceptions();
   }
 
   /** A connection of its own. */

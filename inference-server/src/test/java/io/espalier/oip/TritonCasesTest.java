@@ -7,11 +7,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.google.protobuf.InvalidProtocolBufferException;
 import com.google.protobuf.Message;
 import com.google.protobuf.util.JsonFormat;
-import io.espalier.inference.DataType;
 import io.espalier.inference.oip.v2.GRPCInferenceServiceGrpc;
-import io.espalier.inference.onnx.OnnxGraph;
-import io.espalier.inference.onnx.TestRepository;
-import io.espalier.oip.InferenceSettings.Control;
 import io.grpc.CallOptions;
 import io.grpc.Channel;
 import io.grpc.MethodDescriptor;
@@ -20,8 +16,6 @@ import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.stub.ClientCalls;
 import java.io.IOException;
-import java.io.InputStream;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Objects;
@@ -37,14 +31,10 @@ import org.junit.jupiter.api.io.TempDir;
 class TritonCasesTest {
   @Test
   void everyCase_isAnsweredAsTritonDoes(@TempDir Path models) throws IOException {
-    List<String> table = lines("cases.jsonl");
+    List<String> table = CaseModels.lines("cases.jsonl");
     assertThat(table).hasSizeGreaterThan(100);
-    write(new TestRepository(models));
     SoftAssertions all = new SoftAssertions();
-    try (ServedEngine served = ServedEngine.of(models, Control.EXPLICIT)) {
-      for (String model : List.of("affine", "levels", "lookup", "unbatched", "text", "pair")) {
-        served.engine().load(model);
-      }
+    try (ServedEngine served = CaseModels.serve(models)) {
       for (String line : table) {
         check(new ObjectMapper().readTree(line), served.channel(), all);
       }
@@ -105,57 +95,5 @@ class TritonCasesTest {
       JsonFormat.parser().merge(json.toString(), message);
     }
     return message.build();
-  }
-
-  /** The models of {@code src/test/triton/model.py}. */
-  private static void write(TestRepository repository) throws IOException {
-    for (String model : List.of("affine", "levels")) {
-      repository.model(
-          model,
-          new OnnxGraph()
-              .input("x", DataType.FP32, "batch", "n")
-              .constant("two", new float[] {2}, 1)
-              .constant("one", new float[] {1}, 1)
-              .node("Mul", "doubled", "x", "two")
-              .node("Add", "y", "doubled", "one")
-              .output("y", DataType.FP32, "batch", "n"),
-          config(model));
-    }
-    repository.lookup("lookup", 100, "");
-    repository.model(
-        "unbatched",
-        new OnnxGraph()
-            .input("x", DataType.INT32, 2, "n")
-            .node("Neg", "y", "x")
-            .output("y", DataType.INT32, 2, "n"),
-        config("unbatched"));
-    repository.model(
-        "text",
-        new OnnxGraph()
-            .input("text", DataType.BYTES, "batch", "n")
-            .node("Identity", "echo", "text")
-            .output("echo", DataType.BYTES, "batch", "n"),
-        config("text"));
-    repository.model(
-        "pair",
-        new OnnxGraph()
-            .input("a", DataType.FP32, "batch", 2)
-            .input("b", DataType.FP32, "batch", 2)
-            .node("Add", "sum", "a", "b")
-            .output("sum", DataType.FP32, "batch", 2),
-        config("pair"));
-    repository.model("broken", new OnnxGraph().input("x", DataType.FP32, "n"), config("broken"));
-  }
-
-  private static String config(String model) throws IOException {
-    return String.join("\n", lines("models/" + model + ".pbtxt"));
-  }
-
-  private static List<String> lines(String file) throws IOException {
-    try (InputStream in = TritonCasesTest.class.getResourceAsStream("/triton/" + file)) {
-      return new String(Objects.requireNonNull(in, file).readAllBytes(), StandardCharsets.UTF_8)
-          .lines()
-          .toList();
-    }
   }
 }

@@ -4,6 +4,7 @@ import io.espalier.bundles.BundleRepository;
 import io.espalier.inference.embedded.EmbeddedModelRunner;
 import io.espalier.oip.InferenceComponent;
 import io.espalier.server.EspalierServer;
+import io.opentelemetry.api.OpenTelemetry;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
@@ -17,10 +18,15 @@ public final class InferenceServer {
    * @param version this program's own
    */
   public static EspalierServer.Builder of(ServeConfig config, String version) {
-    EmbeddedModelRunner engine = new EmbeddedModelRunner(models(Path.of(config.modelRepo())));
+    OpenTelemetry telemetry = OpenTelemetry.noop();
+    EmbeddedModelRunner engine =
+        new EmbeddedModelRunner(
+            models(Path.of(config.modelRepo())), telemetry.getMeter("io.espalier.inference"));
     try {
-      return InferenceComponent.start(engine, config.inference(), version)
-          .install(EspalierServer.builder(Stage.INFERENCE.toString(), config.server()))
+      return InferenceComponent.start(engine, config.inference(), version, telemetry)
+          .install(
+              EspalierServer.builder(Stage.INFERENCE.toString(), config.server())
+                  .openTelemetry(telemetry))
           .closing(engine);
     } catch (RuntimeException e) {
       engine.close();
