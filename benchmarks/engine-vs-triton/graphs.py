@@ -1,7 +1,7 @@
 """The models of the comparison as one repository: ONNX graphs for Espalier, the same behind Triton's Python backend.
 
-Triton's side takes the form that suits it best: identity hands its input back, the product is numpy's, the transformer is
-ONNX Runtime's on one thread. Both sides have one instance, and batch what waits.
+Triton's side takes the form that suits it best: identity hands its input back, the product is numpy's, the transformer
+is ONNX Runtime's on one thread. Both sides have one instance, and batch what waits.
 """
 
 import pathlib
@@ -29,13 +29,13 @@ import triton_python_backend_utils as pb_utils
 
 class TritonPythonModel:
     def initialize(self, args):
-        folder = f"{{args['model_repository']}}/{{args['model_version']}}"
-{load}
+        folder = f"{args['model_repository']}/{args['model_version']}"
+LOAD
 
     def execute(self, requests):
         inputs = [pb_utils.get_input_tensor_by_name(request, "x").as_numpy() for request in requests]
         x = inputs[0] if len(inputs) == 1 else np.concatenate(inputs)
-        y = {run}
+        y = RUN
         responses, row = [], 0
         for one in inputs:
             output = pb_utils.Tensor("y", y[row : row + len(one)])
@@ -145,4 +145,4 @@ def write(root: pathlib.Path):
         if name == "product":
             np.save(theirs / "1" / "weights.npy", numpy_helper.to_array(model.graph.initializer[0]))
         load, run = PYTHON[name]
-        (theirs / "1" / "model.py").write_text(PYTHON_MODEL.replace("{{", "{").replace("}}", "}").replace("{load}", load).replace("{run}", run))
+        (theirs / "1" / "model.py").write_text(PYTHON_MODEL.replace("LOAD", load).replace("RUN", run))

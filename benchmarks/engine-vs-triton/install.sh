@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs a real Triton (2.51, its Python backend alone), its Python client and perf_analyzer under DIR, once.
-# Needs Python 3.12 ($PYTHON, or python3.12 on the PATH) and Debian's packages (libb64, taken apart under DIR, so no root); about 1 GB.
+# Needs Python 3.12 ($PYTHON, or python3.12 on the PATH) and Debian's packages (libb64, taken apart under DIR, so no
+# root); about 1 GB.
 set -euo pipefail
 [ $# = 1 ] || { echo "usage: $0 DIR" >&2; exit 2; }
 here=$(cd "$(dirname "$0")" && pwd)
@@ -25,13 +26,14 @@ cp "$tritonserver"/python_backend_stubs/3.12/triton_python_backend_stub "$backen
 chmod +x "$backends/triton_python_backend_stub" "$tritonserver/bin/tritonserver"
 
 libraries=$("$dir/venv/bin/python" -c 'import sysconfig; print(sysconfig.get_config_var("LIBDIR"))')
+libb64=$(find "$dir/debian" -name 'libb64.so*' -printf '%h\n' | head -1)
 cat > "$dir/env.sh" <<EOF
 # Sourced by whoever starts one of them.
 TRITONSERVER="$(realpath "$tritonserver/bin/tritonserver")"
 TRITON_BACKENDS="$dir/backends"
 TRITON_LIBRARIES="$site/nvidia_pytriton.libs:$libraries"
 PERF_ANALYZER="$dir/venv/bin/perf_analyzer"
-PERF_ANALYZER_LIBRARIES="$(find "$dir/debian" -name 'libb64.so*' -printf '%h\n' | head -1):$site/nvidia/cuda_runtime/lib"
+PERF_ANALYZER_LIBRARIES="$libb64:$site/nvidia/cuda_runtime/lib"
 TRITON_PYTHON="$dir/venv/bin/python"
 EOF
 cp "$here/requirements.txt" "$done"

@@ -1,9 +1,11 @@
 """Espalier's inference server beside a real Triton (its Python backend), both driven by Triton's own perf_analyzer.
 
-    install.sh DIR; DIR/venv/bin/python run.py DIR [--seconds 1] [--blocks 2]
+    install.sh DIR; DIR/venv/bin/python run.py DIR [--blocks 2]
 
-Both servers are up at once and pinned to the same cores, perf_analyzer to others; the one that is not asked is idle. Each
-model and number of clients is measured in blocks, A B A B. perf_analyzer's threads are its own (synchronous clients).
+Both servers are up at once and pinned to the same cores, perf_analyzer to others; the one that is not asked is idle.
+Each model and number of clients is measured in blocks, A B A B, after both have been warmed for a while: on one core a
+JIT compiler takes half a minute. perf_analyzer's windows are short, since it works through each in time quadratic in its
+number of requests; the load goes on meanwhile.
 """
 
 import argparse
@@ -101,7 +103,7 @@ def measure(installed, port, model, clients, seconds, cores):
             "--stability-percentage", 999, "--percentile", 99, "-f", report,
         ]
         done = subprocess.run(
-            list(map(str, command)), capture_output=True, text=True, timeout=60 + 6 * seconds,
+            list(map(str, command)), capture_output=True, text=True, timeout=120 + 6 * seconds,
             env={**os.environ, "LD_LIBRARY_PATH": installed["PERF_ANALYZER_LIBRARIES"]},
         )
         if done.returncode != 0 or not report.exists():
@@ -118,7 +120,8 @@ def measure(installed, port, model, clients, seconds, cores):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=pathlib.Path, help="where install.sh put Triton")
-    parser.add_argument("--seconds", type=float, default=1.0, help="a window; each run has three")
+    parser.add_argument("--seconds", type=float, default=0.5, help="a window; each run has three")
+    parser.add_argument("--warm", type=float, default=25, help="seconds of load before anything is measured")
     parser.add_argument("--blocks", type=int, default=2)
     parser.add_argument("--models", nargs="*", default=list(graphs.SHAPES))
     parser.add_argument("--clients", nargs="*", type=int, default=[1, 8, 32])
@@ -156,11 +159,15 @@ def main():
 
 def compare(args, installed, ports, clients):
     runs = []
-    print(f"server cores {args.server_cores}, client cores {args.client_cores}, {args.blocks} blocks of 3 x {args.seconds} s")
+    print(f"cores {args.server_cores} (server) and {args.client_cores}; {args.blocks} blocks of 3 x {args.seconds} s")
     print("model        clients  espalier req/s  p50 us  p99 us   triton req/s  p50 us  p99 us  times  p99 ratio")
+    for name in ports:
+        end = time.monotonic() + args.warm
+        while time.monotonic() < end:
+            measure(installed, ports[name], args.models[0], 32, args.seconds, args.client_cores)
     for model in args.models:
         np.testing.assert_allclose(answer(clients["espalier"], model), answer(clients["triton"], model), atol=1e-4)
-        for name in ports:  # Until the JIT compiler has seen it.
+        for name in ports:
             measure(installed, ports[name], model, 8, args.seconds, args.client_cores)
         for concurrency in args.clients:
             seen = {name: [] for name in ports}
