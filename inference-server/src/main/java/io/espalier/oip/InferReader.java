@@ -14,8 +14,11 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
@@ -52,15 +55,15 @@ final class InferReader {
 
   ModelCall call(long deadlineNanos) {
     request.getParametersMap().forEach(this::parameter);
-    Map<String, ByteBuffer> data = data();
+    ByteBuffer[] data = data();
     outputs();
     names();
     if (model.batched()) {
       rows();
     }
     Map<String, Tensor> inputs = new HashMap<>();
-    for (InferInputTensor input : request.getInputsList()) {
-      inputs.put(input.getName(), tensor(input, data.get(input.getName())));
+    for (int i = 0; i < data.length; i++) {
+      inputs.put(request.getInputs(i).getName(), tensor(request.getInputs(i), data[i]));
     }
     return new ModelCall(
         model.name(),
@@ -116,13 +119,14 @@ final class InferReader {
   }
 
   /** Each input's bytes, as sent raw or one by one. */
-  private Map<String, ByteBuffer> data() {
-    Map<String, ByteBuffer> data = new HashMap<>();
+  private ByteBuffer[] data() {
+    Set<String> names = new HashSet<>();
     for (InferInputTensor input : request.getInputsList()) {
-      if (data.put(input.getName(), ByteBuffer.allocate(0)) != null) {
+      if (!names.add(input.getName())) {
         throw refused("input '" + input.getName() + "' already exists in request");
       }
     }
+    ByteBuffer[] data = new ByteBuffer[request.getInputsCount()];
     int raw = request.getRawInputContentsCount();
     for (int i = 0; i < request.getInputsCount(); i++) {
       InferInputTensor input = request.getInputs(i);
@@ -136,11 +140,11 @@ final class InferReader {
         throw RequestException.invalidArgument(
             "unable to find data for input tensor " + of(input.getName()) + " in request.");
       }
-      data.put(
-          input.getName(),
+      ByteBuffer bytes =
           input.hasContents()
               ? TypedContents.bytes(input, model.name())
-              : request.getRawInputContents(i).asReadOnlyByteBuffer());
+              : request.getRawInputContents(i).asReadOnlyByteBuffer();
+      data[i] = bytes.order(ByteOrder.nativeOrder());
     }
     return data;
   }
@@ -228,11 +232,10 @@ final class InferReader {
     }
   }
 
-  private Tensor tensor(InferInputTensor input, @Nullable ByteBuffer data) {
-    TensorSpec spec = spec(model.spec().inputs(), input.getName());
-    if (spec == null || data == null) {
-      throw new IllegalStateException(input.getName() + ": lost");
-    }
+  /** An input that the model has. */
+  private Tensor tensor(InferInputTensor input, ByteBuffer data) {
+    TensorSpec spec =
+        Objects.requireNonNull(spec(model.spec().inputs(), input.getName()), input.getName());
     DataType type = TYPES.get(input.getDatatype());
     if (type != spec.type()) {
       throw refused(
@@ -248,13 +251,13 @@ final class InferReader {
     }
     shape(input, spec);
     if (type == DataType.BYTES) {
-      texts(input, data.order(ByteOrder.nativeOrder()));
+      texts(input, data);
     } else {
       size(input, type, data);
     }
     long[] shape = input.getShapeList().stream().mapToLong(Long::longValue).toArray();
     try {
-      return Tensor.wrap(type, data.order(ByteOrder.nativeOrder()), shape);
+      return Tensor.wrap(type, data, shape);
     } catch (IllegalArgumentException | ArithmeticException e) {
       // Dimensions that overflow to the size of the data.
       throw wrongSize(input, "the size of " + input.getShapeList(), data);

@@ -464,6 +464,8 @@ class InferenceServiceTest {
               () -> closed.stub().repositoryModelLoad(load("affine").build()));
 
       assertThat(refusal.getStatus().getCode()).isEqualTo(Status.Code.UNAVAILABLE);
+      assertThat(refusal.getStatus().getDescription())
+          .isEqualTo("explicit model load / unload is not allowed if polling is enabled");
       assertThat(closed.engine().loaded()).isEmpty();
     }
   }
