@@ -29,6 +29,7 @@ import graphs
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 START_SECONDS = 120
+SHOWN = ("throughput", "p50", "p99", "processor")
 
 
 def environment(folder):
@@ -100,7 +101,7 @@ def measure(installed, port, model, clients, seconds, cores):
         command = [
             "taskset", "-c", cores, installed["PERF_ANALYZER"], "-m", model, "-u", f"127.0.0.1:{port}", "-i", "grpc",
             "--concurrency-range", clients, "--measurement-interval", int(seconds * 1000), "--max-trials", 3,
-            "--stability-percentage", 999, "--percentile", 99, "-f", report,
+            "--stability-percentage", 1_000_000, "--percentile", 99, "-f", report,
         ]
         done = subprocess.run(
             list(map(str, command)), capture_output=True, text=True, timeout=120 + 6 * seconds,
@@ -143,7 +144,7 @@ def main():
         }
         try:
             clients = {name: await_ready(name, servers[name], ports[name]) for name in servers}
-            runs = compare(args, installed, ports, clients)
+            runs = compare(args, installed, ports, clients, servers)
         except SystemExit:
             for name in logs:
                 print(f"== {name}\n{(repository / f'{name}.log').read_text()[-3000:]}", file=sys.stderr)
@@ -157,10 +158,26 @@ def main():
         args.json.write_text(json.dumps(runs, indent=1) + "\n")
 
 
-def compare(args, installed, ports, clients):
+def processor_seconds(pid):
+    """What a process and those it started have used of the processor."""
+    stat = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    used = (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
+    threads = pathlib.Path(f"/proc/{pid}/task").glob("*/children")
+    return used + sum(processor_seconds(child) for thread in threads for child in thread.read_text().split())
+
+
+def answered(client, model):
+    statistics = client.get_inference_statistics(model, as_json=True)["model_stats"][0]
+    return int(statistics["inference_stats"]["success"].get("count", 0))
+
+
+def compare(args, installed, ports, clients, servers):
     runs = []
     print(f"cores {args.server_cores} (server) and {args.client_cores}; {args.blocks} blocks of 3 x {args.seconds} s")
-    print("model        clients  espalier req/s  p50 us  p99 us   triton req/s  p50 us  p99 us  times  p99 ratio")
+    print("requests/s, latencies in us, and us of the server's processor a request")
+    print(f"{'':<20} {'espalier':>35} {'triton':>35}    ratios of")
+    side = f"{'req/s':>11} {'p50':>7} {'p99':>7} {'cpu':>7}"
+    print(f"{'model':<12} {'clients':>7} {side} {side} {'req/s':>6} {'p99':>6} {'cpu':>6}")
     for name in ports:
         end = time.monotonic() + args.warm
         while time.monotonic() < end:
@@ -173,7 +190,10 @@ def compare(args, installed, ports, clients):
             seen = {name: [] for name in ports}
             for block in range(args.blocks):
                 for name in ports:
+                    before = processor_seconds(servers[name].pid), answered(clients[name], model)
                     run = measure(installed, ports[name], model, concurrency, args.seconds, args.client_cores)
+                    used = processor_seconds(servers[name].pid) - before[0]
+                    run["processor"] = 1e6 * used / (answered(clients[name], model) - before[1])
                     seen[name].append(run)
                     runs.append({"model": model, "clients": concurrency, "block": block, "server": name, **run})
             print(row(model, concurrency, seen), flush=True)
@@ -182,15 +202,16 @@ def compare(args, installed, ports, clients):
 
 def row(model, concurrency, seen):
     middle = {
-        name: {key: statistics.mean(run[key] for run in runs) for key in ("throughput", "p50", "p99")}
+        name: {key: statistics.mean(run[key] for run in runs) for key in SHOWN}
         for name, runs in seen.items()
     }
     ours, theirs = middle["espalier"], middle["triton"]
-    return (
-        f"{model:<12} {concurrency:>7} {ours['throughput']:>15.0f} {ours['p50']:>7.0f} {ours['p99']:>7.0f}"
-        f" {theirs['throughput']:>14.0f} {theirs['p50']:>7.0f} {theirs['p99']:>7.0f}"
-        f" {ours['throughput'] / theirs['throughput']:>6.2f} {ours['p99'] / theirs['p99']:>10.2f}"
+    sides = " ".join(
+        f"{side['throughput']:>11.0f} {side['p50']:>7.0f} {side['p99']:>7.0f} {side['processor']:>7.1f}"
+        for side in (ours, theirs)
     )
+    ratios = " ".join(f"{ours[key] / theirs[key]:>6.2f}" for key in ("throughput", "p99", "processor"))
+    return f"{model:<12} {concurrency:>7} {sides} {ratios}"
 
 
 if __name__ == "__main__":
