@@ -21,27 +21,38 @@ import java.util.OptionalLong;
 import java.util.Random;
 
 /**
- * What a catalogue takes: {@code MemoryBenchmark ITEMS FOLDER}. Prints how long a snapshot takes to
- * be built, written and mapped, and bytes an item by part, mapped and on the heap.
+ * What a catalogue takes: {@code MemoryBenchmark ITEMS FOLDER [BUNDLE LEVELS CODES]}. Prints how
+ * long a snapshot takes to be built, written and mapped, and bytes an item by part, mapped and on
+ * the heap. A server that has the bundle can begin with the snapshots in {@code FOLDER/store}.
  *
  * <p>Items have a brand, two categories, a price, a stock, a group of three variants, a colour and
- * a flag, and semantic ids of 8 levels of 2,048 codes.
+ * a flag, and semantic ids of a bundle, by default of 8 levels of 2,048 codes.
  */
 public final class MemoryBenchmark {
-  private static final BundleId BUNDLE = BundleId.parse("tiger@1");
-  private static final int LEVELS = 8;
-  private static final int CODES = 2048;
-  private static final int STEP = 500_000;
+  // As many as fit on the heap with all that describes them; each step makes a snapshot of all.
+  private static final int STEP = 2_500_000;
   private static final int CHANGES = 5_000;
 
   private final Random random = new Random(1);
+  private final BundleId bundle;
+  private final int levels;
+  private final int codes;
   private long offset;
 
-  private MemoryBenchmark() {}
+  private MemoryBenchmark(BundleId bundle, int levels, int codes) {
+    this.bundle = bundle;
+    this.levels = levels;
+    this.codes = codes;
+  }
 
   /** Runs it. */
   public static void main(String[] args) throws IOException {
-    new MemoryBenchmark().run(Integer.parseInt(args[0]), Path.of(args[1]));
+    MemoryBenchmark benchmark =
+        args.length == 2
+            ? new MemoryBenchmark(BundleId.parse("tiger@1"), 8, 2048)
+            : new MemoryBenchmark(
+                BundleId.parse(args[2]), Integer.parseInt(args[3]), Integer.parseInt(args[4]));
+    benchmark.run(Integer.parseInt(args[0]), Path.of(args[1]));
   }
 
   private void run(int items, Path folder) throws IOException {
@@ -63,7 +74,7 @@ public final class MemoryBenchmark {
               .write(snapshot.state().after(changes), snapshot, changes, 0);
       long written = System.nanoTime();
       long used = ManagementFactory.getThreadMXBean().getCurrentThreadCpuTime() - processor;
-      snapshot = store.open(manifest);
+      snapshot = publish(store, manifest);
       long opened = System.nanoTime();
       store.keepOnly(snapshot);
       System.out.printf(
@@ -83,21 +94,29 @@ public final class MemoryBenchmark {
   private Snapshot first(SnapshotStore store, int items) throws IOException {
     CatalogState state =
         CatalogState.of(List.of())
-            .with(BUNDLE, LiveTrie.of(SemanticIdTrie.build(LEVELS, new int[0])));
+            .with(bundle, LiveTrie.of(SemanticIdTrie.build(levels, new int[0])));
     for (int from = 0; from < items; from += STEP) {
       List<LoggedChange> changes = new ArrayList<>();
       for (int n = from; n < Math.min(items, from + STEP); n++) {
         changes.add(upsert(n));
       }
       state = state.after(changes).compacted();
+      System.out.printf(Locale.ROOT, "%,d items%n", state.items().size());
     }
-    return store.open(
+    return publish(
+        store,
         new SnapshotFiles(store, LogPlace.beginning(offset), () -> {}).write(state, List.of(), 0));
   }
 
-  private static void print(Snapshot snapshot, int items) {
+  private static Snapshot publish(SnapshotStore store, SnapshotManifest manifest)
+      throws IOException {
+    store.publish(manifest);
+    return store.open(manifest);
+  }
+
+  private void print(Snapshot snapshot, int items) {
     SemanticIdTrie.Bytes trie =
-        Objects.requireNonNull(snapshot.state().tries().get(BUNDLE)).snapshot().bytes();
+        Objects.requireNonNull(snapshot.state().tries().get(bundle)).snapshot().bytes();
     long ids = snapshot.state().items().snapshotIds().byteSize();
     long attributes = snapshot.state().items().snapshot().byteSize();
     line("trie", trie.ids(), items);
@@ -124,7 +143,7 @@ public final class MemoryBenchmark {
   private LoggedChange upsert(int n) {
     CatalogItem item =
         new CatalogItem(
-            "item-%08d".formatted(n),
+            "item-" + n,
             "",
             "brand-" + random.nextInt(10_000),
             List.of("category-" + random.nextInt(100), "shelf-" + random.nextInt(2_000)),
@@ -138,6 +157,6 @@ public final class MemoryBenchmark {
     return new LoggedChange(
         ++offset,
         new CatalogChange.Upsert(
-            item, Map.of(BUNDLE, random.ints(LEVELS, 0, CODES).boxed().toList())));
+            item, Map.of(bundle, random.ints(levels, 0, codes).boxed().toList())));
   }
 }

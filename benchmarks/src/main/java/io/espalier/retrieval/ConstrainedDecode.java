@@ -74,8 +74,8 @@ public final class ConstrainedDecode {
       this.draws = draws;
       this.logits = new float[beams * codes];
       this.logProbs = new float[beams * codes];
-      draw(beams);
       for (int row = 0; row < beams; row++) {
+        draw(row * codes);
         logSoftmax(row * codes);
       }
     }
@@ -88,23 +88,22 @@ public final class ConstrainedDecode {
     @Override
     public FloatBuffer logProbs(int level, int[] prefixes, int[] parents, int rows) {
       if (draws) {
-        draw(rows);
         for (int row = 0; row < rows; row++) {
+          draw(row * codes);
           logSoftmax(row * codes);
         }
       }
       return FloatBuffer.wrap(logProbs);
     }
 
-    private void draw(int rows) {
+    private void draw(int from) {
       int base = seed++ * 0x9E3779B9;
       float[] to = logits;
-      int n = rows * codes;
-      for (int i = 0; i < n; i++) {
+      for (int i = 0; i < codes; i++) {
         int x = base + i * 0x85EBCA6B;
         x = (x ^ (x >>> 16)) * 0x7FEB352D;
         x = (x ^ (x >>> 15)) * 0x846CA68B;
-        to[i] = ((x ^ (x >>> 16)) >>> 8) * 0x1p-24f;
+        to[from + i] = ((x ^ (x >>> 16)) >>> 8) * 0x1p-24f;
       }
     }
 

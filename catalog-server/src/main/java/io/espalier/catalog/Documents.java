@@ -8,10 +8,16 @@ import io.espalier.index.file.SectionFile;
 import io.espalier.index.file.SectionFileWriter;
 import io.espalier.index.file.SegmentBuilder;
 import io.espalier.stores.catalog.CatalogItem;
+import java.io.BufferedOutputStream;
 import java.io.IOException;
+import java.io.OutputStream;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.channels.Channels;
+import java.nio.channels.FileChannel;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.List;
 import java.util.Optional;
 
@@ -83,32 +89,59 @@ final class Documents {
     }
   }
 
-  /** Writes a file. */
-  static final class Writer {
+  /** Writes a file, by way of one beside it: items together may be larger than memory. */
+  static final class Writer implements AutoCloseable {
+    private static final int BUFFER = 1 << 20;
+
+    private final Path file;
+    private final FileChannel spool;
+    private final OutputStream messages;
     private final ItemIds.Builder ids = new ItemIds.Builder();
     private final SegmentBuilder starts = new SegmentBuilder();
-    private final SegmentBuilder messages = new SegmentBuilder();
+    private long size;
 
-    void add(CatalogItem item) {
+    /** Starts. */
+    Writer(Path file) throws IOException {
+      this.file = file;
+      this.spool =
+          FileChannel.open(
+              file.resolveSibling(file.getFileName() + ".messages"),
+              StandardOpenOption.CREATE,
+              StandardOpenOption.TRUNCATE_EXISTING,
+              StandardOpenOption.READ,
+              StandardOpenOption.WRITE,
+              StandardOpenOption.DELETE_ON_CLOSE);
+      this.messages = new BufferedOutputStream(Channels.newOutputStream(spool), BUFFER);
+    }
+
+    void add(CatalogItem item) throws IOException {
       add(item.id(), MemorySegment.ofArray(ChangeMessages.write(item).toByteArray()));
     }
 
-    void add(String id, MemorySegment message) {
+    void add(String id, MemorySegment message) throws IOException {
       ids.add(id);
-      starts.addLong(messages.size());
-      messages.add(message, 0, message.byteSize());
+      starts.addLong(size);
+      messages.write(message.toArray(ValueLayout.JAVA_BYTE));
+      size += message.byteSize();
     }
 
-    void write(Path file, Runnable pace) throws IOException {
-      starts.addLong(messages.size());
-      try (Arena arena = Arena.ofConfined()) {
+    /** Writes what was added. */
+    void write(Runnable pace) throws IOException {
+      starts.addLong(size);
+      messages.flush();
+      try (Arena arena = Arena.ofShared()) {
         SectionFileWriter sections = new SectionFileWriter(KIND, VERSION);
         ids.build(arena).addTo(sections);
         sections
             .add("message-starts", starts.build(arena))
-            .add("messages", messages.build(arena))
+            .add("messages", spool.map(FileChannel.MapMode.READ_ONLY, 0, size, arena))
             .write(file, pace);
       }
+    }
+
+    @Override
+    public void close() throws IOException {
+      spool.close();
     }
   }
 }

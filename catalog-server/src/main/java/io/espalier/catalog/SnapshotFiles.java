@@ -6,12 +6,12 @@ import io.espalier.index.live.LiveItems;
 import io.espalier.stores.catalog.CatalogItem;
 import java.io.IOException;
 import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import org.roaringbitmap.PeekableIntIterator;
 
 /** Writes the files of a new snapshot and puts them into a store. */
 final class SnapshotFiles {
@@ -31,12 +31,15 @@ final class SnapshotFiles {
   /** The first snapshot: items that no change came to. */
   SnapshotManifest write(CatalogState state, List<CatalogItem> items, long nowMillis)
       throws IOException {
-    Documents.Writer documents = new Documents.Writer();
-    for (CatalogItem item : items) {
-      documents.add(item);
-      pace.run();
-    }
-    return write(state, state.offset(), List.of(put(documents)), nowMillis);
+    Part documents =
+        documents(
+            to -> {
+              for (CatalogItem item : items) {
+                to.add(item);
+                pace.run();
+              }
+            });
+    return write(state, state.offset(), List.of(documents), nowMillis);
   }
 
   /**
@@ -58,41 +61,45 @@ final class SnapshotFiles {
     List<Part> documents = new ArrayList<>(before.manifest().documents());
     long size = before.documents().size() + changed.size();
     if (documents.size() >= MOST_DOCUMENT_FILES || size > 2L * state.items().size()) {
-      documents = List.of(put(all(state.items(), before.documents(), changed)));
+      documents = List.of(documents(to -> addAll(state.items(), before.documents(), changed, to)));
     } else if (!changed.isEmpty()) {
-      Documents.Writer more = new Documents.Writer();
-      changed.values().forEach(more::add);
-      documents.add(put(more));
+      documents.add(
+          documents(
+              to -> {
+                for (CatalogItem item : changed.values()) {
+                  to.add(item);
+                }
+              }));
     }
     return write(state, before.manifest().origin(), documents, nowMillis);
   }
 
-  private Documents.Writer all(
-      LiveItems items, Documents before, Map<String, CatalogItem> changed) {
-    Documents.Writer all = new Documents.Writer();
-    items
-        .all()
-        .forEach(
-            (int index) -> {
-              String id = items.id(index);
-              CatalogItem item = changed.get(id);
-              if (item != null) {
-                all.add(item);
-              } else {
-                MemorySegment message =
-                    before
-                        .message(id)
-                        .orElseThrow(() -> new IllegalStateException(id + ": no document"));
-                all.add(id, message);
-              }
-              pace.run();
-            });
-    return all;
+  private void addAll(
+      LiveItems items, Documents before, Map<String, CatalogItem> changed, Documents.Writer to)
+      throws IOException {
+    for (PeekableIntIterator all = items.all().getIntIterator(); all.hasNext(); pace.run()) {
+      String id = items.id(all.next());
+      CatalogItem item = changed.get(id);
+      if (item != null) {
+        to.add(item);
+      } else {
+        to.add(
+            id,
+            before.message(id).orElseThrow(() -> new IllegalStateException(id + ": no document")));
+      }
+    }
   }
 
-  private Part put(Documents.Writer documents) throws IOException {
+  private interface Adder {
+    void addTo(Documents.Writer documents) throws IOException;
+  }
+
+  private Part documents(Adder adder) throws IOException {
     String key = store.newKey(place.offset(), "documents");
-    documents.write(store.fileOf(key), pace);
+    try (Documents.Writer documents = new Documents.Writer(store.fileOf(key))) {
+      adder.addTo(documents);
+      documents.write(pace);
+    }
     return store.put(key);
   }
 

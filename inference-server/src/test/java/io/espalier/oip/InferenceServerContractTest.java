@@ -1,39 +1,51 @@
 package io.espalier.oip;
 
-import static java.util.Objects.requireNonNull;
-
-import io.espalier.inference.ModelRunner;
+import io.espalier.inference.ModelCall;
 import io.espalier.inference.ModelRunnerContract;
-import io.espalier.inference.embedded.EmbeddedModelRunner;
+import io.espalier.inference.embedded.Hold;
 import io.espalier.inference.triton.TritonModelRunner;
 import io.espalier.oip.InferenceSettings.Control;
-import io.espalier.server.EspalierServer;
-import io.espalier.server.ServerConfig;
 import io.grpc.Grpc;
 import io.grpc.InsecureChannelCredentials;
-import io.opentelemetry.api.OpenTelemetry;
-import org.jspecify.annotations.Nullable;
-import org.junit.jupiter.api.AfterEach;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.List;
 
 /** The contract of model runners, by the client of Triton, over a socket, against this server. */
 class InferenceServerContractTest extends ModelRunnerContract {
-  private @Nullable EspalierServer server;
-
   @Override
-  protected ModelRunner runner(EmbeddedModelRunner engine) throws Exception {
-    server =
-        InferenceComponent.over(engine, Control.EXPLICIT, "test", OpenTelemetry.noop())
-            .install(EspalierServer.builder("inference", ServerConfig.defaults()))
-            .build()
-            .start();
-    return new TritonModelRunner(
-        Grpc.newChannelBuilder(server.target(), InsecureChannelCredentials.create())
-            .directExecutor() // Results then arrive in the order in which the server sends them.
-            .build());
+  protected RunnerUnderTest open(Path models, List<String> loaded) throws IOException {
+    ServedEngine served = ServedEngine.of(models, Control.EXPLICIT);
+    loaded.forEach(served.engine()::load);
+    // Results then arrive in the order in which the server sends them.
+    return new Served(
+        served,
+        new TritonModelRunner(
+            Grpc.newChannelBuilder(served.target(), InsecureChannelCredentials.create())
+                .directExecutor()
+                .build()));
   }
 
-  @AfterEach
-  void stop() {
-    requireNonNull(server).close();
+  private record Served(ServedEngine served, TritonModelRunner runner) implements RunnerUnderTest {
+    @Override
+    public AutoCloseable hold(ModelCall call) {
+      return new Hold(served.engine(), call);
+    }
+
+    @Override
+    public int inFlight() {
+      return runner.inFlight();
+    }
+
+    @Override
+    public int queued(String model) {
+      return served.engine().inFlight();
+    }
+
+    @Override
+    public void close() {
+      runner.close();
+      served.close();
+    }
   }
 }

@@ -14,7 +14,10 @@ import java.nio.file.StandardOpenOption;
 import java.util.LinkedHashMap;
 import java.util.Map;
 
-/** Writes a {@link SectionFile}: whole and forced under its name, or not at all. */
+/**
+ * Writes a {@link SectionFile}: whole under its name, or not at all. It is not forced; a loss of
+ * power may leave a file that does not verify.
+ */
 public final class SectionFileWriter {
   private static final long ALIGNMENT = 64;
   private static final long STEP = 1 << 22;
@@ -50,13 +53,13 @@ public final class SectionFileWriter {
     return this;
   }
 
-  /** Writes the file beside its name, forces it, and moves it there. */
+  /** Writes the file beside its name and moves it there. */
   public void write(Path path) throws IOException {
     write(path, () -> {});
   }
 
   /**
-   * Writes the file beside its name, forces it, and moves it there.
+   * Writes the file beside its name and moves it there.
    *
    * @param pace called again and again, for a caller who wants the work slowed
    */
@@ -95,7 +98,6 @@ public final class SectionFileWriter {
         // An empty section may stand at the end.
         channel.write(ByteBuffer.allocate(1), offset - 1);
       }
-      channel.force(true);
     } catch (IOException | RuntimeException e) {
       Files.deleteIfExists(unfinished);
       throw e;

@@ -75,7 +75,7 @@ public final class ItemAttributes {
   }
 
   /**
-   * Writes ids and attributes to a file, forced before it has its name.
+   * Writes ids and attributes to a file.
    *
    * @param pace called again and again, for a caller who wants the work slowed
    */

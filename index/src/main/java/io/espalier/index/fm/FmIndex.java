@@ -210,7 +210,7 @@ public final class FmIndex implements TextRows {
         sections.section("text"));
   }
 
-  /** Writes the index to a file, forced before it has its name. */
+  /** Writes the index to a file. */
   public void write(Path file) throws IOException {
     new SectionFileWriter(KIND, VERSION)
         .add("shape", shape)

@@ -111,13 +111,13 @@ public final class SemanticIdTrie {
         sections.section("leaf-of"));
   }
 
-  /** Writes the trie to a file, forced before it has its name. */
+  /** Writes the trie to a file. */
   public void write(Path file) throws IOException {
     write(file, () -> {});
   }
 
   /**
-   * Writes the trie to a file, forced before it has its name.
+   * Writes the trie to a file.
    *
    * @param pace called again and again, for a caller who wants the work slowed
    */

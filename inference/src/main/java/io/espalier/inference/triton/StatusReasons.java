@@ -17,6 +17,11 @@ final class StatusReasons {
         error);
   }
 
+  /** Whether the server does not have the model loaded, or never heard of it. */
+  static boolean lacksModel(Throwable error) {
+    return Status.fromThrowable(error).getCode() == Status.Code.NOT_FOUND;
+  }
+
   private static Reason reason(Status.Code code, String description) {
     return switch (code) {
       case NOT_FOUND ->
@@ -25,7 +30,9 @@ final class StatusReasons {
               : Reason.UNKNOWN_MODEL;
       case INVALID_ARGUMENT -> Reason.INVALID_INPUT;
       case DEADLINE_EXCEEDED -> Reason.EXPIRED;
-      case RESOURCE_EXHAUSTED -> Reason.QUEUE_FULL;
+      // How a connection ends that was pinged too often.
+      case RESOURCE_EXHAUSTED ->
+          description.contains("ENHANCE_YOUR_CALM") ? Reason.NOT_READY : Reason.QUEUE_FULL;
       case UNAVAILABLE -> {
         if (description.contains("Exceeds maximum queue size")) {
           yield Reason.QUEUE_FULL;

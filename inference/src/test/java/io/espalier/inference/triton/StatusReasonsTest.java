@@ -23,6 +23,7 @@ class StatusReasonsTest {
           INVALID_ARGUMENT | unexpected shape for input x | INVALID_INPUT
           DEADLINE_EXCEEDED | | EXPIRED
           RESOURCE_EXHAUSTED | | QUEUE_FULL
+          RESOURCE_EXHAUSTED | HTTP/2 error code: ENHANCE_YOUR_CALM, too_many_pings | NOT_READY
           INTERNAL | onnx runtime error | FAILED
           CANCELLED | | FAILED
           UNIMPLEMENTED | | FAILED

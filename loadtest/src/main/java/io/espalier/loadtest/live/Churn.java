@@ -3,6 +3,7 @@ package io.espalier.loadtest.live;
 import io.espalier.catalog.v1.UpdateRequest;
 import io.espalier.catalog.v1.UpdateResponse;
 import io.espalier.loadtest.process.UpdateStream;
+import io.espalier.server.BackgroundThread;
 import io.grpc.Channel;
 import java.time.Duration;
 import java.util.BitSet;
@@ -12,7 +13,8 @@ import java.util.concurrent.atomic.AtomicLong;
 
 /** Changes items at a steady rate: new prices, removals, and items that come back. */
 final class Churn {
-  private static final Duration PERIOD = Duration.ofMillis(20);
+  // Few at a time, by a thread that requests need not wait for: they would be sent late.
+  private static final Duration PERIOD = Duration.ofMillis(2);
   private static final Duration PATIENCE = Duration.ofSeconds(60);
   private static final int UNANSWERED = 1024;
   private static final int ONE_REMOVAL_IN = 20;
@@ -49,7 +51,7 @@ final class Churn {
     this.random = new Random(seed);
     this.revisions = new int[items];
     this.stream = new UpdateStream(writer, UNANSWERED, this::acknowledged);
-    this.thread = Thread.ofPlatform().daemon().name("churn").start(this::run);
+    this.thread = BackgroundThread.start("churn", this::run);
   }
 
   private void run() {

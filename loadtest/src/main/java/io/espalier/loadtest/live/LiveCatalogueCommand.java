@@ -132,6 +132,7 @@ public final class LiveCatalogueCommand implements Callable<Integer> {
             Duration.ofMillis(probePauseMillis));
     windows.warmUp(load, loaded, report);
     happened.clear();
+    probe.clear();
     Rollbacks rollbacks =
         new Rollbacks(
             servers.toWriter(), ledger, happened, probe, unpublished ? 0 : rollbackEvery, seed);

@@ -7,6 +7,7 @@ import io.espalier.loadtest.process.UpdateStream;
 import io.espalier.retrieval.v1.RetrievalServiceGrpc;
 import io.espalier.retrieval.v1.RetrievalServiceGrpc.RetrievalServiceBlockingStub;
 import io.espalier.retrieval.v1.RetrieveRequest;
+import io.espalier.server.BackgroundThread;
 import io.grpc.Channel;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -56,7 +57,7 @@ final class VisibilityProbe {
     this.pause = pause;
     this.retrieval = RetrievalServiceGrpc.newBlockingStub(server);
     this.stream = new UpdateStream(writer, 1, this::acknowledged);
-    this.thread = Thread.ofPlatform().daemon().name("visibility").start(this::run);
+    this.thread = BackgroundThread.start("visibility", this::run);
   }
 
   private void run() {
@@ -100,6 +101,12 @@ final class VisibilityProbe {
       }
     }
     throw new IllegalStateException("not seen in %d s: %s".formatted(PATIENCE.toSeconds(), change));
+  }
+
+  /** Forgets what was seen so far. */
+  synchronized void clear() {
+    upserts.clear();
+    removals.clear();
   }
 
   /** Does something while no change of this probe is on its way. */

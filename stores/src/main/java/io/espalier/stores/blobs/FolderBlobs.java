@@ -74,7 +74,7 @@ public final class FolderBlobs implements BlobStore {
   public void put(String key, Path file) throws IOException {
     Path target = path(key);
     Files.createDirectories(target.getParent());
-    replace(file, folder.resolve(unfinished()), target);
+    replace(file, folder.resolve(unfinished()), target, true);
     forceTo(target);
   }
 
@@ -84,18 +84,21 @@ public final class FolderBlobs implements BlobStore {
     if (!Files.isRegularFile(source)) {
       throw new NoSuchFileException(key, null, "not among the blobs of " + folder);
     }
-    replace(source, file.resolveSibling(unfinished()), file);
+    replace(source, file.resolveSibling(unfinished()), file, false);
   }
 
   private static String unfinished() {
     return UNFINISHED + UUID.randomUUID();
   }
 
-  private static void replace(Path source, Path beside, Path target) throws IOException {
+  private static void replace(Path source, Path beside, Path target, boolean force)
+      throws IOException {
     try {
       Files.copy(source, beside);
-      try (FileChannel channel = FileChannel.open(beside, StandardOpenOption.WRITE)) {
-        channel.force(true);
+      if (force) {
+        try (FileChannel channel = FileChannel.open(beside, StandardOpenOption.WRITE)) {
+          channel.force(true);
+        }
       }
       Files.move(beside, target, StandardCopyOption.ATOMIC_MOVE);
     } finally {

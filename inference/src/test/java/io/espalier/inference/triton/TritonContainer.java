@@ -1,0 +1,168 @@
+package io.espalier.inference.triton;
+
+import static java.util.Objects.requireNonNull;
+import static org.awaitility.Awaitility.await;
+import static org.junit.jupiter.api.Assumptions.abort;
+
+import com.github.dockerjava.api.exception.NotFoundException;
+import com.github.dockerjava.api.model.Bind;
+import com.github.dockerjava.api.model.ExposedPort;
+import com.github.dockerjava.api.model.PortBinding;
+import com.github.dockerjava.api.model.Ports;
+import io.espalier.inference.ModelCall;
+import io.grpc.InsecureChannelCredentials;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.stream.Stream;
+import org.testcontainers.DockerClientFactory;
+import org.testcontainers.containers.GenericContainer;
+import org.testcontainers.containers.wait.strategy.Wait;
+
+/**
+ * A real Triton server in a container, over a repository of model folders, which it loads by
+ * request; gone when it is closed. {@code src/test/triton} has the image and says what stands in it
+ * for the ONNX Runtime backend.
+ */
+public final class TritonContainer implements AutoCloseable {
+  private static final String IMAGE = "espalier-triton:2.51";
+  private static final int GRPC = 8001;
+  private static final int METRICS = 8002;
+
+  private final GenericContainer<?> container;
+  private final Path holds;
+  private final int grpcPort;
+  private final int metricsPort;
+  private final TritonModelRunner holder;
+
+  /**
+   * Starts a server, or skips the test where there is no container runtime or no image, unless
+   * {@code ESPALIER_TRITON=required}.
+   *
+   * @param arguments further arguments of the server
+   */
+  public static TritonContainer start(Path models, String... arguments) throws IOException {
+    if (!DockerClientFactory.instance().isDockerAvailable()) {
+      missing("no container runtime answers");
+    }
+    try {
+      var unused = DockerClientFactory.instance().client().inspectImageCmd(IMAGE).exec();
+    } catch (NotFoundException e) {
+      missing("there is no image " + IMAGE);
+    }
+    return new TritonContainer(models, List.of(arguments));
+  }
+
+  private static void missing(String what) {
+    String message = what + " (expected: as inference/src/test/triton/with-triton.sh makes it)";
+    if ("required".equals(System.getenv("ESPALIER_TRITON"))) {
+      throw new IllegalStateException(message);
+    }
+    abort(message);
+  }
+
+  private TritonContainer(Path models, List<String> arguments) throws IOException {
+    holds = Files.createTempDirectory("holds");
+    // Fixed ones, which a container that starts again has again.
+    grpcPort = freePort();
+    metricsPort = freePort();
+    List<String> command = new ArrayList<>(List.of("--model-control-mode=explicit"));
+    command.addAll(arguments);
+    container =
+        new GenericContainer<>(IMAGE)
+            .withImagePullPolicy(image -> false)
+            .withCommand(command.toArray(String[]::new))
+            .withSharedMemorySize(1L << 28)
+            .withCreateContainerCmdModifier(
+                create ->
+                    requireNonNull(create.getHostConfig())
+                        .withBinds(
+                            Bind.parse(models.toAbsolutePath().normalize() + ":/models:ro"),
+                            Bind.parse(holds + ":/hold"))
+                        .withPortBindings(binding(grpcPort, GRPC), binding(metricsPort, METRICS)))
+            .waitingFor(Wait.forLogMessage(".*Started Metrics Service.*", 1))
+            .withStartupTimeout(Duration.ofMinutes(2));
+    container.start();
+    holder = connect();
+  }
+
+  private static PortBinding binding(int host, int inside) {
+    return new PortBinding(Ports.Binding.bindIpAndPort("127.0.0.1", host), ExposedPort.tcp(inside));
+  }
+
+  private static int freePort() throws IOException {
+    try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+      return socket.getLocalPort();
+    }
+  }
+
+  /** Where it serves gRPC. */
+  public String target() {
+    return "127.0.0.1:" + grpcPort;
+  }
+
+  /** A runner of its models, as a service would have one. */
+  public TritonModelRunner connect() {
+    return TritonModelRunner.connect(
+        target(), InsecureChannelCredentials.create(), TritonModelRunner.KEEP_ALIVE);
+  }
+
+  /** Keeps an instance of the call's model busy until it is closed; returns when it is. */
+  AutoCloseable hold(ModelCall call) throws IOException {
+    Path hold = Files.createFile(holds.resolve(call.model()));
+    CompletableFuture<?> held = holder.infer(call);
+    await().until(() -> held.isDone() || Files.exists(holds.resolve(call.model() + ".held")));
+    return () -> {
+      Files.delete(hold);
+      held.join();
+    };
+  }
+
+  /** A model's value of one of the server's metrics; 0 where it has none yet. */
+  long metric(String name, String model) throws IOException, InterruptedException {
+    try (HttpClient http = HttpClient.newHttpClient()) {
+      String page =
+          http.send(
+                  HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + metricsPort + "/metrics"))
+                      .build(),
+                  HttpResponse.BodyHandlers.ofString())
+              .body();
+      return page.lines()
+          .filter(line -> line.startsWith(name + "{") && line.contains('"' + model + '"'))
+          .mapToLong(line -> (long) Double.parseDouble(line.substring(line.lastIndexOf(' ') + 1)))
+          .sum();
+    }
+  }
+
+  /** Ends the server by SIGKILL. */
+  void kill() {
+    container.getDockerClient().killContainerCmd(container.getContainerId()).exec();
+  }
+
+  /** Starts it again, with nothing that was loaded by request. */
+  void startAgain() {
+    container.getDockerClient().startContainerCmd(container.getContainerId()).exec();
+  }
+
+  @Override
+  public void close() throws IOException {
+    holder.close();
+    container.stop();
+    try (Stream<Path> left = Files.list(holds)) {
+      for (Path file : left.toList()) {
+        Files.delete(file);
+      }
+    }
+    Files.delete(holds);
+  }
+}
