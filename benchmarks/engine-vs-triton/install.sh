@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs a real Triton (2.51, its Python backend alone), its Python client and perf_analyzer under DIR, once.
-# Needs Python 3.12 ($PYTHON, or python3.12 on the PATH) and Debian's packages (libb64, taken apart under DIR, so no
-# root); about 1 GB.
+# Needs Python 3.12 ($ESPALIER_PYTHON, on the PATH or among pyenv's) and Debian's packages (libb64, taken apart under DIR,
+# so no root); about 1 GB.
 set -euo pipefail
 [ $# = 1 ] || { echo "usage: $0 DIR" >&2; exit 2; }
 here=$(cd "$(dirname "$0")" && pwd)
@@ -10,7 +10,15 @@ dir=$(cd "$1" && pwd)
 done=$dir/requirements.txt
 cmp -s "$here/requirements.txt" "$done" && exit 0
 
-"${PYTHON:-python3.12}" -m venv "$dir/venv"
+python=
+for candidate in "${ESPALIER_PYTHON:-}" python3.12 "$HOME"/.pyenv/versions/3.12.*/bin/python; do
+  if [ -n "$candidate" ] && "$candidate" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 12))' 2>/dev/null; then
+    python=$candidate
+    break
+  fi
+done
+[ -n "$python" ] || { echo "Python 3.12: none found (expected: python3.12 on the PATH, or its path in ESPALIER_PYTHON)" >&2; exit 1; }
+"$python" -m venv "$dir/venv"
 "$dir/venv/bin/pip" install -q -r "$here/requirements.txt"
 site=$("$dir/venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 
