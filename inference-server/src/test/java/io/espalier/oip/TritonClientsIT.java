@@ -17,8 +17,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
- * Triton's own clients drive the server unchanged. They are where {@code ESPALIER_TRITON_CLIENTS} says, as
- * {@code benchmarks/engine-vs-triton/install.sh} puts them; without them there is nothing to run.
+ * Triton's own clients drive the server unchanged. They are where {@code ESPALIER_TRITON_CLIENTS}
+ * says, as {@code benchmarks/engine-vs-triton/install.sh} puts them; without them there is nothing
+ * to run.
  */
 class TritonClientsIT {
   private static final String FOLDER = "ESPALIER_TRITON_CLIENTS";
