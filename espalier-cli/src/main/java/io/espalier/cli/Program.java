@@ -108,7 +108,7 @@ final class Program {
     command.getSubcommands().values().forEach(Program::settle);
   }
 
-  private static String version() {
+  static String version() {
     String version = Program.class.getPackage().getImplementationVersion();
     return version == null ? "development" : version;
   }

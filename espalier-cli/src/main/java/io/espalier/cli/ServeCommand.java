@@ -3,6 +3,7 @@ package io.espalier.cli;
 import io.espalier.bundles.BundleRepository;
 import io.espalier.catalog.CatalogComponent;
 import io.espalier.cli.cluster.Deployment;
+import io.espalier.cli.cluster.InferenceServer;
 import io.espalier.cli.cluster.ServeConfig;
 import io.espalier.cli.cluster.SnapshotBlobs;
 import io.espalier.cli.cluster.SnapshotFolders;
@@ -31,8 +32,8 @@ import picocli.CommandLine.Parameters;
 @Command(
     name = "serve",
     description =
-        "Runs one server of the cluster by itself: router, retrieval, ranking, rewrite or"
-            + " catalog.",
+        "Runs one server of the cluster by itself: router, retrieval, ranking, rewrite, catalog or"
+            + " inference.",
     footerHeading = "%nExamples:%n",
     footer = {
       "  ./espalier serve rewrite       at 127.0.0.1:7703",
@@ -45,6 +46,10 @@ import picocli.CommandLine.Parameters;
       "  ./espalier serve catalog --set snapshots.store=catalog-snapshots   publishes snapshots"
           + " there;",
       "      the same --set lets retrieval and routers begin with them",
+      "  ./espalier serve inference     at 127.0.0.1:7705: the repository's models for Triton's"
+          + " clients",
+      "  ./espalier serve inference --set inference.control=explicit --set"
+          + " inference.load=[shop-text-encode]",
       "  ./espalier serve router        at 127.0.0.1:7700, with its peers at the ports above",
       "  ./espalier serve router --peer retrieval=dns:///retrieval:7701 --set"
           + " server.max_concurrent_calls=200",
@@ -59,7 +64,8 @@ import picocli.CommandLine.Parameters;
       "  model_repo, data, state, catalog_log, rewrite_tables, rewrite_model_budget,",
       "  snapshots: {store, cache, publish: {keep, changes, max_age, busy_share}},",
       "  decode (bundle, stepwise or fused),",
-      "  peers: {rewrite, retrieval, ranking, catalog}"
+      "  peers: {rewrite, retrieval, ranking, catalog},",
+      "  inference: {control (none or explicit), load ([*] or names)}"
     })
 final class ServeCommand implements Callable<Integer> {
   private final Terminal terminal;
@@ -80,7 +86,7 @@ final class ServeCommand implements Callable<Integer> {
   @Option(
       names = "--port",
       paramLabel = "N",
-      description = "Its port, 0 for a free one (default: 7700 to 7704 by stage).")
+      description = "Its port, 0 for a free one (default: 7700 to 7705 by stage).")
   @Nullable Integer port;
 
   @Option(
@@ -113,6 +119,17 @@ final class ServeCommand implements Callable<Integer> {
     terminal.err().println(stage + " configuration:");
     terminal.err().print(read.shown());
     terminal.err().flush();
+    EspalierServer server =
+        stage == Stage.INFERENCE ? InferenceServer.of(read, Program.version()).build() : of(read);
+    server.closeOnExit().start();
+    terminal.err().println(stage + " listens at " + server.target());
+    terminal.err().flush();
+    server.awaitTermination();
+    return ExitCode.OK;
+  }
+
+  /** A server of the deployment that the routes make. */
+  private EspalierServer of(ServeConfig read) throws IOException {
     Deployment deployment =
         Deployment.of(
             BundleRepository.open(Path.of(read.modelRepo())),
@@ -124,19 +141,14 @@ final class ServeCommand implements Callable<Integer> {
     if (!read.snapshots().store().isEmpty()) {
       servers = servers.withSnapshots(folders(read.snapshots()));
     }
-    EspalierServer server =
-        switch (stage) {
-          case REWRITE -> servers.rewrite(read.server()).build();
-          case RETRIEVAL -> retrieval(servers, read);
-          case CATALOG -> servers.catalog(read.server(), read.catalogLog()).build();
-          case RANKING -> servers.ranking(read.server()).build();
-          case ROUTER -> router(servers, read, deployment);
-        };
-    server.closeOnExit().start();
-    terminal.err().println(stage + " listens at " + server.target());
-    terminal.err().flush();
-    server.awaitTermination();
-    return ExitCode.OK;
+    return switch (stage) {
+      case REWRITE -> servers.rewrite(read.server()).build();
+      case RETRIEVAL -> retrieval(servers, read);
+      case CATALOG -> servers.catalog(read.server(), read.catalogLog()).build();
+      case RANKING -> servers.ranking(read.server()).build();
+      case ROUTER -> router(servers, read, deployment);
+      case INFERENCE -> throw new IllegalStateException("has no deployment");
+    };
   }
 
   private static SnapshotFolders folders(ServeConfig.Snapshots snapshots) throws IOException {
@@ -192,7 +204,10 @@ final class ServeCommand implements Callable<Integer> {
     Path repository = options.repository.path(home);
     Path data = options.data;
     if (data == null) {
-      data = file == null ? ShopCommand.builtIn(home, terminal) : home.shop();
+      data =
+          file == null && stage != Stage.INFERENCE
+              ? ShopCommand.builtIn(home, terminal)
+              : home.shop();
     }
     ServeConfig read = ServeConfig.defaults(stage, repository, data, home.rewriteTables());
     if (file != null) {

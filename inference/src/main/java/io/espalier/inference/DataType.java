@@ -6,7 +6,9 @@ public enum DataType {
   INT32(4),
   INT64(8),
   FP16(2),
-  FP32(4);
+  FP32(4),
+  /** Bytes of any number: four that hold it, little-endian, and then they themselves. */
+  BYTES(4);
 
   private final int bytes;
 
@@ -14,7 +16,7 @@ public enum DataType {
     this.bytes = bytes;
   }
 
-  /** Bytes of one element. */
+  /** Bytes of one element; of {@link #BYTES} those of its length alone. */
   public int bytes() {
     return bytes;
   }

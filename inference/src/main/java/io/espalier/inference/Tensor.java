@@ -4,12 +4,14 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.nio.LongBuffer;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Objects;
 
 /**
- * A dense array of numbers: row-major, in a buffer of native byte order, and not changed after it
- * is made.
+ * A dense array of numbers, or of texts as bytes: row-major, in a buffer of native byte order, and
+ * not changed after it is made.
  *
  * <p>A buffer may be direct or on the heap. A runner copies rows into direct buffers that it owns
  * and uses again, so a tensor that lives for one call is best on the heap: a direct buffer a call
@@ -36,6 +38,21 @@ public final class Tensor {
     Objects.requireNonNull(type, "type");
     if (data.order() != ByteOrder.nativeOrder()) {
       throw new IllegalArgumentException("data: " + data + " (expected: native order)");
+    }
+    if (type == DataType.BYTES) {
+      int elements = split(data).size();
+      if (elements != elements(shape)) {
+        throw new IllegalArgumentException(
+            "data: "
+                + elements
+                + " elements (expected: "
+                + elements(shape)
+                + " for "
+                + type
+                + Arrays.toString(shape)
+                + ")");
+      }
+      return new Tensor(type, shape.clone(), data.slice().order(ByteOrder.nativeOrder()));
     }
     long expected = Math.multiplyExact(elements(shape), type.bytes());
     if (data.remaining() != expected) {
@@ -86,7 +103,43 @@ public final class Tensor {
     return wrap(DataType.INT64, buffer, shape);
   }
 
-  /** A buffer of native order that holds a tensor of this type and shape, all zero. */
+  /** Copies elements of any length. */
+  public static Tensor ofBytes(List<byte[]> elements, long... shape) {
+    int size = 0;
+    for (byte[] element : elements) {
+      size = Math.addExact(size, DataType.BYTES.bytes() + element.length);
+    }
+    ByteBuffer buffer = ByteBuffer.allocate(size).order(ByteOrder.nativeOrder());
+    for (byte[] element : elements) {
+      buffer.putInt(element.length).put(element);
+    }
+    return wrap(DataType.BYTES, buffer.flip(), shape);
+  }
+
+  /**
+   * Cuts up bytes in native order into elements of any length, each after its length.
+   *
+   * @throws IllegalArgumentException when the last one is cut off
+   */
+  public static List<ByteBuffer> split(ByteBuffer data) {
+    ByteBuffer left = data.asReadOnlyBuffer().order(ByteOrder.nativeOrder());
+    List<ByteBuffer> elements = new ArrayList<>();
+    while (left.hasRemaining()) {
+      int length = left.remaining() < DataType.BYTES.bytes() ? -1 : left.getInt();
+      if (length < 0 || length > left.remaining()) {
+        throw new IllegalArgumentException(
+            "data: element "
+                + elements.size()
+                + " is cut off (expected: its length, then as many"
+                + " bytes)");
+      }
+      elements.add(left.slice(left.position(), length));
+      left.position(left.position() + length);
+    }
+    return elements;
+  }
+
+  /** A buffer of native order that holds a tensor of this type and shape, all zero or empty. */
   public static ByteBuffer allocate(DataType type, long... shape) {
     return ByteBuffer.allocate(Math.toIntExact(Math.multiplyExact(elements(shape), type.bytes())))
         .order(ByteOrder.nativeOrder());
@@ -142,6 +195,12 @@ public final class Tensor {
   public LongBuffer longs() {
     require(DataType.INT64);
     return data().asLongBuffer();
+  }
+
+  /** The elements, each by itself; the type must be BYTES. */
+  public List<ByteBuffer> elements() {
+    require(DataType.BYTES);
+    return split(data);
   }
 
   private void require(DataType expected) {

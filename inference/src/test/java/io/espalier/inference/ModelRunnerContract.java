@@ -67,7 +67,10 @@ public abstract class ModelRunnerContract {
   static void write() {
     TestRepository repository = new TestRepository(models);
     repository.affine(
-        "affine", ONE_INSTANCE + "dynamic_batching { default_queue_policy { max_queue_size: 2 } }");
+        "affine",
+        ONE_INSTANCE
+            + "dynamic_batching { priority_levels: 2 default_priority_level: 1"
+            + " default_queue_policy { max_queue_size: 2 } }");
     repository.affine(
         "impatient",
         ONE_INSTANCE

@@ -1,8 +1,11 @@
 package io.espalier.server;
 
 import io.grpc.BindableService;
+import io.grpc.Metadata;
 import io.grpc.Server;
 import io.grpc.ServerBuilder;
+import io.grpc.ServerCall;
+import io.grpc.ServerCallExecutorSupplier;
 import io.grpc.ServerInterceptor;
 import io.grpc.ServerInterceptors;
 import io.grpc.ServerServiceDefinition;
@@ -16,10 +19,13 @@ import io.opentelemetry.api.metrics.Meter;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
+import java.util.concurrent.Executor;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
@@ -38,7 +44,8 @@ import org.slf4j.LoggerFactory;
  * readiness check holds, and follows the checks from then on. {@link #close} reports NOT_SERVING,
  * waits for load balancers to notice, drains, and then closes what was handed over, last first.
  *
- * <p>Every call runs on its own virtual thread, so that services may block.
+ * <p>Every call runs on its own virtual thread, so that services may block; those that never do can
+ * run on the transport's threads instead.
  */
 public final class EspalierServer implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(EspalierServer.class);
@@ -77,9 +84,8 @@ public final class EspalierServer implements AutoCloseable {
     CallTelemetry telemetry = new CallTelemetry(meter);
 
     ServerBuilder<?> transport = inProcessName == null ? tcp(config) : inProcess(inProcessName);
-    transport
-        .executor(callThreads)
-        .maxInboundMessageSize(config.maxMessageBytes() * TRANSPORT_LIMIT_FACTOR);
+    run(transport, callThreads, builder.neverBlocking);
+    transport.maxInboundMessageSize(config.maxMessageBytes() * TRANSPORT_LIMIT_FACTOR);
     List<ServerInterceptor> chain = chain(telemetry);
     List<String> names = new ArrayList<>(List.of(HealthStatusManager.SERVICE_NAME_ALL_SERVICES));
     for (BindableService service : builder.services) {
@@ -121,6 +127,26 @@ public final class EspalierServer implements AutoCloseable {
     chain.add(new DeadlineFloor(config.deadlineFloor()));
     chain.add(new MessageSizeLimit(config.maxMessageBytes()));
     return chain;
+  }
+
+  /** Says on which threads calls run. */
+  private static void run(
+      ServerBuilder<?> transport, Executor callThreads, Set<String> neverBlocking) {
+    if (neverBlocking.isEmpty()) {
+      transport.executor(callThreads);
+      return;
+    }
+    transport
+        .executor(Runnable::run)
+        .callExecutor(
+            new ServerCallExecutorSupplier() {
+              @Override
+              public <Q, R> Executor getExecutor(ServerCall<Q, R> call, Metadata metadata) {
+                return neverBlocking.contains(call.getMethodDescriptor().getFullMethodName())
+                    ? Runnable::run
+                    : callThreads;
+              }
+            });
   }
 
   private static ServerBuilder<?> tcp(ServerConfig config) {
@@ -272,6 +298,7 @@ public final class EspalierServer implements AutoCloseable {
     private final Map<Class<? extends Throwable>, Function<Throwable, RequestException>>
         exceptionRules = new LinkedHashMap<>();
     private final List<AutoCloseable> closeables = new ArrayList<>();
+    private final Set<String> neverBlocking = new HashSet<>();
     private OpenTelemetry openTelemetry = OpenTelemetry.noop();
 
     private Builder(String name, ServerConfig config) {
@@ -281,6 +308,15 @@ public final class EspalierServer implements AutoCloseable {
 
     public Builder service(BindableService service) {
       services.add(Objects.requireNonNull(service, "service"));
+      return this;
+    }
+
+    /**
+     * Methods by full name whose calls run on the transport's threads: each takes microseconds and
+     * waits for nothing, and what it answers comes from another thread.
+     */
+    public Builder neverBlocking(Set<String> methods) {
+      neverBlocking.addAll(methods);
       return this;
     }
 

@@ -60,6 +60,16 @@ public final class RequestException extends RuntimeException {
     return new RequestException(Status.Code.UNAVAILABLE, message);
   }
 
+  /** The work was begun and failed, for a reason that the caller may read. */
+  public static RequestException internal(String message) {
+    return new RequestException(Status.Code.INTERNAL, message);
+  }
+
+  /** A part of a protocol that this server does not have. */
+  public static RequestException unimplemented(String message) {
+    return new RequestException(Status.Code.UNIMPLEMENTED, message);
+  }
+
   /** The caller did not say who he is, or not credibly. */
   public static RequestException unauthenticated(String message) {
     return new RequestException(Status.Code.UNAUTHENTICATED, message);

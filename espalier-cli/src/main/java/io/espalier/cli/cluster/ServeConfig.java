@@ -1,6 +1,7 @@
 package io.espalier.cli.cluster;
 
 import io.espalier.catalog.SnapshotSettings;
+import io.espalier.oip.InferenceSettings;
 import io.espalier.retrieval.Decoder;
 import io.espalier.server.ConfigFile;
 import io.espalier.server.ServerConfig;
@@ -29,6 +30,7 @@ import org.jspecify.annotations.Nullable;
  * @param decode how retrieval's generative sources decode where they can: {@code stepwise} or
  *     {@code fused}; {@code bundle} leaves it to each
  * @param peers where a router finds the stages
+ * @param inference which models an inference server loads
  */
 public record ServeConfig(
     ServerConfig server,
@@ -40,7 +42,8 @@ public record ServeConfig(
     String rewriteTables,
     Duration rewriteModelBudget,
     String decode,
-    Peers peers) {
+    Peers peers,
+    InferenceSettings inference) {
 
   /** How long a rewrite model is waited for unless told otherwise. */
   public static final Duration REWRITE_MODEL_BUDGET = Duration.ofMillis(50);
@@ -117,7 +120,8 @@ public record ServeConfig(
             "127.0.0.1:" + Stage.REWRITE.port(),
             "127.0.0.1:" + Stage.RETRIEVAL.port(),
             "127.0.0.1:" + Stage.RANKING.port(),
-            ""));
+            ""),
+        InferenceSettings.defaults());
   }
 
   /** These values under {@code key.path} → value pairs. */

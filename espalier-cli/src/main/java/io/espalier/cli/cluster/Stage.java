@@ -14,7 +14,9 @@ public enum Stage {
   RETRIEVAL(7701, 24),
   RANKING(7702, 4),
   REWRITE(7703, 4),
-  CATALOG(7704, 4);
+  CATALOG(7704, 4),
+  // Room for a batch of images, or for a snapshot's model that a client brings along.
+  INFERENCE(7705, 64);
 
   private final int port;
   private final int maxMebibytes;

@@ -36,11 +36,13 @@ final class EmbeddedModel {
   private static final Logger LOG = LoggerFactory.getLogger(EmbeddedModel.class);
   private static final long LONGEST_TIMER_NANOS = TimeUnit.DAYS.toNanos(1);
 
+  private final ModelSettings settings;
   private final ModelSpec spec;
   private final InputCheck check;
   private final OrtSession session;
   private final CallQueue queue;
   private final ModelMetrics metrics;
+  private final StatisticsRecorder statistics = new StatisticsRecorder();
   private final ScheduledExecutorService timers;
   private final List<Thread> workers = new ArrayList<>();
   private final AtomicInteger sessionUsers = new AtomicInteger();
@@ -52,6 +54,7 @@ final class EmbeddedModel {
       OrtSession session,
       Meter meter,
       ScheduledExecutorService timers) {
+    this.settings = settings;
     this.spec = spec;
     this.check = new InputCheck(spec);
     this.session = session;
@@ -95,6 +98,14 @@ final class EmbeddedModel {
     return spec;
   }
 
+  ModelSettings settings() {
+    return settings;
+  }
+
+  CallStatistics statistics() {
+    return statistics.snapshot();
+  }
+
   /** Number of calls that wait. */
   int queued() {
     return queue.size();
@@ -112,7 +123,8 @@ final class EmbeddedModel {
       Tensor[] inputs = check.ordered(call.inputs());
       int rows = check.rows(inputs);
       QueuePolicy policy = queue.policy(call.priority());
-      queued = new QueuedCall(call, inputs, rows, now, policy.timeoutNanos());
+      queued =
+          new QueuedCall(call, inputs, rows, now, policy.timeoutNanos(call.queueTimeoutNanos()));
     } catch (ModelException e) {
       metrics.refused(e.reason());
       return CompletableFuture.failedFuture(e);
@@ -158,6 +170,7 @@ final class EmbeddedModel {
     queue.remove(call);
     if (call.result().isCancelled()) {
       metrics.cancelled();
+      statistics.cancelled(System.nanoTime() - call.enqueuedNanos());
     }
   }
 
@@ -202,6 +215,7 @@ final class EmbeddedModel {
     // Counted first: who sees the answer also sees the count.
     if (!call.result().isDone()) {
       metrics.refused(error.reason());
+      statistics.failed(System.nanoTime() - call.enqueuedNanos());
       call.result().completeExceptionally(error);
     }
   }
@@ -252,6 +266,7 @@ final class EmbeddedModel {
       return;
     }
     metrics.ran(rows, System.nanoTime() - start);
+    statistics.ran(calls, rows, start, instance.lastRun());
     running.addAndGet(-calls.size());
     for (int i = 0; i < calls.size(); i++) {
       calls.get(i).result().complete(outputs.get(i));

@@ -8,10 +8,12 @@ import io.espalier.inference.ModelRunner;
 import io.espalier.inference.ModelSpec;
 import io.espalier.inference.Tensor;
 import io.espalier.inference.repository.ModelFolder;
+import io.espalier.inference.repository.ModelSettings;
 import io.opentelemetry.api.OpenTelemetry;
 import io.opentelemetry.api.metrics.Meter;
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -77,12 +79,24 @@ public final class EmbeddedModelRunner implements ModelRunner {
   /** As {@link #load(String)}; nothing is asked of the repository. */
   @Override
   public synchronized void load(Path folder) {
+    if (closed || !loaded.containsKey(folder.getFileName().toString())) {
+      reload(folder);
+    }
+  }
+
+  /**
+   * As {@link #load(Path)}; a model of that name that is loaded already is replaced, and freed when
+   * its calls have ended.
+   */
+  public synchronized void reload(Path folder) {
     String model = folder.getFileName().toString();
     if (closed) {
       throw new ModelException(Reason.NOT_READY, model + ": the runner is closed");
     }
-    if (!loaded.containsKey(model)) {
-      loaded.put(model, EmbeddedModel.load(ModelFolder.read(folder), environment, meter, timers));
+    EmbeddedModel old =
+        loaded.put(model, EmbeddedModel.load(ModelFolder.read(folder), environment, meter, timers));
+    if (old != null) {
+      old.close(true);
     }
   }
 
@@ -130,11 +144,25 @@ public final class EmbeddedModelRunner implements ModelRunner {
 
   @Override
   public ModelSpec spec(String model) {
+    return model(model).spec();
+  }
+
+  /** What the folder of a loaded model says; fails as {@link #spec} does. */
+  public ModelSettings settings(String model) {
+    return model(model).settings();
+  }
+
+  /** What became of a loaded model's calls; fails as {@link #spec} does. */
+  public CallStatistics statistics(String model) {
+    return model(model).statistics();
+  }
+
+  private EmbeddedModel model(String model) {
     EmbeddedModel found = loaded.get(model);
     if (found == null) {
       throw notLoaded(model);
     }
-    return found.spec();
+    return found;
   }
 
   @Override
@@ -166,9 +194,13 @@ public final class EmbeddedModelRunner implements ModelRunner {
   }
 
   private boolean exists(String model) {
-    Path folder = models.resolve(model).normalize();
-    return models.normalize().equals(folder.getParent())
-        && Files.isRegularFile(folder.resolve("config.pbtxt"));
+    try {
+      Path folder = models.resolve(model).normalize();
+      return models.normalize().equals(folder.getParent())
+          && Files.isRegularFile(folder.resolve("config.pbtxt"));
+    } catch (InvalidPathException e) {
+      return false; // A name that no folder can have.
+    }
   }
 
   private ModelException notLoaded(String model) {

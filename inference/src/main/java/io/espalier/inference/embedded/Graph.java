@@ -47,9 +47,10 @@ final class Graph {
       case INT64 -> DataType.INT64;
       case FLOAT16 -> DataType.FP16;
       case FLOAT -> DataType.FP32;
+      case STRING -> DataType.BYTES;
       default ->
           throw new IllegalArgumentException(
-              type + " (expected: BOOL, INT32, INT64, FLOAT16 or FLOAT)");
+              type + " (expected: BOOL, INT32, INT64, FLOAT16, FLOAT or STRING)");
     };
   }
 
@@ -60,6 +61,7 @@ final class Graph {
       case INT64 -> OnnxJavaType.INT64;
       case FP16 -> OnnxJavaType.FLOAT16;
       case FP32 -> OnnxJavaType.FLOAT;
+      case BYTES -> OnnxJavaType.STRING;
     };
   }
 
@@ -90,7 +92,7 @@ final class Graph {
     try {
       type = type(info.type);
     } catch (IllegalArgumentException e) {
-      throw error(what, info.type, "BOOL, INT32, INT64, FLOAT16 or FLOAT");
+      throw error(what, info.type, "BOOL, INT32, INT64, FLOAT16, FLOAT or STRING");
     }
     long[] shape = info.getShape();
     if (batched && (shape.length == 0 || shape[0] != -1)) {

@@ -130,6 +130,7 @@ public final class GraphTemplate {
       case INT64 -> 7;
       case BOOL -> 9;
       case FP16 -> 10;
+      case BYTES -> 8;
     };
   }
 }

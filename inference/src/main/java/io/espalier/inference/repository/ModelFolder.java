@@ -7,6 +7,7 @@ import io.espalier.inference.ModelException;
 import io.espalier.inference.ModelException.Reason;
 import io.espalier.inference.ModelSpec;
 import io.espalier.inference.ModelSpec.TensorSpec;
+import io.espalier.inference.Tensor;
 import io.espalier.inference.oip.v2.ModelConfig;
 import io.espalier.inference.oip.v2.ModelDynamicBatching;
 import io.espalier.inference.oip.v2.ModelInput;
@@ -78,9 +79,12 @@ public final class ModelFolder {
       throw error("max_batch_size", maxBatchSize, ">= 0");
     }
     ModelSpec spec = new ModelSpec(name, maxBatchSize, inputs(config), outputs(config));
+    long version = version(config);
     return new ModelSettings(
+        config,
+        version,
         spec,
-        graph(config),
+        graph(config, version),
         config.hasDynamicBatching() ? batching(config.getDynamicBatching(), maxBatchSize) : null,
         instances(config),
         session(config),
@@ -153,11 +157,12 @@ public final class ModelFolder {
       case TYPE_INT64 -> DataType.INT64;
       case TYPE_FP16 -> DataType.FP16;
       case TYPE_FP32 -> DataType.FP32;
-      default -> throw error(field, type, "TYPE_BOOL, _INT32, _INT64, _FP16 or _FP32");
+      case TYPE_STRING -> DataType.BYTES;
+      default -> throw error(field, type, "TYPE_BOOL, _INT32, _INT64, _FP16, _FP32 or _STRING");
     };
   }
 
-  private Path graph(ModelConfig config) {
+  private long version(ModelConfig config) {
     NavigableSet<Long> versions = versions();
     if (config.getVersionPolicy().hasLatest()
         && config.getVersionPolicy().getLatest().getNumVersions() != 1) {
@@ -170,14 +175,17 @@ public final class ModelFolder {
       throw new ModelException(
           Reason.NOT_READY, folder + ": no version (expected: a folder such as 1/)");
     }
-    long version = versions.last();
     if (config.getVersionPolicy().hasSpecific()) {
       List<Long> asked = config.getVersionPolicy().getSpecific().getVersionsList();
       if (asked.size() != 1 || !versions.contains(asked.getFirst())) {
         throw error("version_policy.specific.versions", asked, "one of " + versions);
       }
-      version = asked.getFirst();
+      return asked.getFirst();
     }
+    return versions.last();
+  }
+
+  private Path graph(ModelConfig config, long version) {
     Path versionFolder = folder.resolve(Long.toString(version)).normalize();
     if (config.getDefaultModelFilename().isEmpty()) {
       Path graph = versionFolder.resolve("model.onnx");
@@ -256,7 +264,8 @@ public final class ModelFolder {
     return new QueuePolicy(
         small(field + ".max_queue_size", Integer.toUnsignedLong(policy.getMaxQueueSize())),
         nanos(field + ".default_timeout_microseconds", policy.getDefaultTimeoutMicroseconds()),
-        action);
+        action,
+        policy.getAllowTimeoutOverride());
   }
 
   private int instances(ModelConfig config) {
@@ -358,7 +367,12 @@ public final class ModelFolder {
     @Nullable ByteString data = null;
     switch (input.getInputDataTypeCase()) {
       case ZERO_DATA, RANDOM_DATA -> {}
-      case INPUT_DATA_FILE -> data = warmUpFile(field, input.getInputDataFile());
+      case INPUT_DATA_FILE -> {
+        data = warmUpFile(field, input.getInputDataFile());
+        if (type(field + ".data_type", input.getDataType()) == DataType.BYTES) {
+          requireElements(field, data);
+        }
+      }
       case INPUTDATATYPE_NOT_SET ->
           throw error(field, "empty", "zero_data, random_data or input_data_file");
     }
@@ -367,6 +381,15 @@ public final class ModelFolder {
         input.getDimsList(),
         input.getRandomData(),
         data);
+  }
+
+  private void requireElements(String field, ByteString data) {
+    try {
+      var unused = Tensor.split(data.asReadOnlyByteBuffer());
+    } catch (IllegalArgumentException e) {
+      throw error(
+          field + ".input_data_file", String.valueOf(e.getMessage()), "elements of TYPE_STRING");
+    }
   }
 
   private ByteString warmUpFile(String field, String name) {

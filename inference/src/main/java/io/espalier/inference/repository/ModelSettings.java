@@ -1,6 +1,7 @@
 package io.espalier.inference.repository;
 
 import io.espalier.inference.ModelSpec;
+import io.espalier.inference.oip.v2.ModelConfig;
 import java.nio.file.Path;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -8,6 +9,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * What a model folder says of its model.
  *
+ * @param config the configuration itself
+ * @param version the version that is served
  * @param spec name, batch size and the declared tensors; no tensors where the configuration leaves
  *     them to the graph
  * @param graph the ONNX file of the version that is served
@@ -17,6 +20,8 @@ import org.jspecify.annotations.Nullable;
  * @param warmUps calls to run before the model is ready
  */
 public record ModelSettings(
+    ModelConfig config,
+    long version,
     ModelSpec spec,
     Path graph,
     @Nullable Batching batching,

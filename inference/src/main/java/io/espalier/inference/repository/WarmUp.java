@@ -4,6 +4,8 @@ import com.google.protobuf.ByteString;
 import io.espalier.inference.DataType;
 import io.espalier.inference.Tensor;
 import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -58,16 +60,33 @@ public record WarmUp(String name, int rows, int runs, Map<String, Input> inputs)
     for (long dim : input.dims()) {
       shape[axis++] = dim;
     }
+    if (input.type() == DataType.BYTES && input.data() != null) {
+      return texts(input.data(), shape);
+    }
     ByteBuffer buffer = Tensor.allocate(input.type(), shape);
     if (input.data() != null) {
       ByteString data = input.data();
       while (buffer.hasRemaining() && !data.isEmpty()) {
         data.substring(0, Math.min(data.size(), buffer.remaining())).copyTo(buffer);
       }
-    } else if (input.random()) {
+    } else if (input.random() && input.type() != DataType.BYTES) {
       fillRandomly(input.type(), buffer);
     }
     return Tensor.wrap(input.type(), buffer.clear(), shape);
+  }
+
+  /** Elements of any length from a file, again and again as often as the shape asks. */
+  private static Tensor texts(ByteString data, long[] shape) {
+    List<ByteBuffer> elements = Tensor.split(data.asReadOnlyByteBuffer());
+    int size = Math.toIntExact(Arrays.stream(shape).reduce(1, Math::multiplyExact));
+    List<byte[]> filled = new ArrayList<>();
+    for (int i = 0; i < size && !elements.isEmpty(); i++) {
+      ByteBuffer element = elements.get(i % elements.size()).duplicate();
+      byte[] bytes = new byte[element.remaining()];
+      element.get(bytes);
+      filled.add(bytes);
+    }
+    return Tensor.ofBytes(filled, shape);
   }
 
   private static void fillRandomly(DataType type, ByteBuffer buffer) {
@@ -79,6 +98,7 @@ public record WarmUp(String name, int rows, int runs, Map<String, Input> inputs)
         case INT64 -> buffer.putLong(random.nextInt(2));
         case FP16 -> buffer.putShort(Float.floatToFloat16(random.nextFloat()));
         case FP32 -> buffer.putFloat(random.nextFloat());
+        case BYTES -> throw new IllegalArgumentException("BYTES (expected: numbers)");
       }
     }
   }

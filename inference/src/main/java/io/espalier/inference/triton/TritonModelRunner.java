@@ -346,11 +346,21 @@ public final class TritonModelRunner implements ModelRunner {
   private static TensorSpec spec(
       String model, String name, io.espalier.inference.oip.v2.DataType type, List<Long> dims) {
     try {
-      return new TensorSpec(name, DataType.valueOf(type.name().replace("TYPE_", "")), dims);
+      return new TensorSpec(
+          name,
+          type == io.espalier.inference.oip.v2.DataType.TYPE_STRING
+              ? DataType.BYTES
+              : DataType.valueOf(type.name().replace("TYPE_", "")),
+          dims);
     } catch (IllegalArgumentException e) {
       throw new ModelException(
           Reason.FAILED,
-          model + ": " + name + ": " + type + " (expected: BOOL, INT32, INT64, FP16 or FP32)",
+          model
+              + ": "
+              + name
+              + ": "
+              + type
+              + " (expected: BOOL, INT32, INT64, FP16, FP32 or STRING)",
           e);
     }
   }

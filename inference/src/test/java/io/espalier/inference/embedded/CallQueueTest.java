@@ -106,7 +106,7 @@ class CallQueueTest {
 
   @Test
   void add_fullQueue_isRefusedForItsPriorityOnly() {
-    QueuePolicy two = new QueuePolicy(2, 0, TimeoutAction.REJECT);
+    QueuePolicy two = new QueuePolicy(2, 0, TimeoutAction.REJECT, false);
     CallQueue queue = new CallQueue(8, batching(0, two));
     add(queue, call(1, 3, 0));
     add(queue, call(1, 3, 0));
@@ -121,7 +121,7 @@ class CallQueueTest {
 
   @Test
   void policy_priorityWithItsOwn_isUsed() {
-    QueuePolicy one = new QueuePolicy(1, 0, TimeoutAction.REJECT);
+    QueuePolicy one = new QueuePolicy(1, 0, TimeoutAction.REJECT, false);
     CallQueue queue =
         new CallQueue(
             8, new Batching(new TreeSet<>(), 0, 2, QueuePolicy.UNBOUNDED, Map.of(1, one)));
@@ -134,7 +134,8 @@ class CallQueueTest {
 
   @Test
   void take_timeoutWithReject_neverStartsTheCall() {
-    CallQueue queue = new CallQueue(8, batching(0, new QueuePolicy(0, 1000, TimeoutAction.REJECT)));
+    CallQueue queue =
+        new CallQueue(8, batching(0, new QueuePolicy(0, 1000, TimeoutAction.REJECT, false)));
     long longAgo = System.nanoTime() - 1_000_000;
     QueuedCall late = add(queue, call(1, 3, 0, longAgo, 1000, FAR));
     QueuedCall fresh = add(queue, call(1, 3, 0));
@@ -148,7 +149,8 @@ class CallQueueTest {
 
   @Test
   void take_timeoutWithDelay_servesTheCallAfterTheOthers() {
-    CallQueue queue = new CallQueue(1, batching(0, new QueuePolicy(0, 1000, TimeoutAction.DELAY)));
+    CallQueue queue =
+        new CallQueue(1, batching(0, new QueuePolicy(0, 1000, TimeoutAction.DELAY, false)));
     long longAgo = System.nanoTime() - 1_000_000;
     QueuedCall late = add(queue, call(1, 3, 0, longAgo, 1000, FAR));
     QueuedCall fresh = add(queue, call(1, 3, 0));
@@ -161,7 +163,8 @@ class CallQueueTest {
 
   @Test
   void take_deadlinePassed_isNeverStartedWhateverThePolicy() {
-    CallQueue queue = new CallQueue(8, batching(0, new QueuePolicy(0, 1000, TimeoutAction.DELAY)));
+    CallQueue queue =
+        new CallQueue(8, batching(0, new QueuePolicy(0, 1000, TimeoutAction.DELAY, false)));
     long now = System.nanoTime();
     QueuedCall dead = add(queue, call(1, 3, 0, now - 5000, 1000, now - 1));
 

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.espalier.inference.DataType;
 import io.espalier.inference.ModelSpec;
 import io.espalier.inference.ModelSpec.TensorSpec;
+import io.espalier.inference.oip.v2.ModelConfig;
 import io.espalier.inference.repository.Batching;
 import io.espalier.inference.repository.ModelSettings;
 import io.espalier.inference.repository.QueuePolicy;
@@ -70,7 +71,14 @@ class WarmUpPlanTest {
   private static ModelSettings settings(
       int maxBatchSize, @Nullable Batching batching, List<WarmUp> warmUps) {
     return new ModelSettings(
-        spec(maxBatchSize), Path.of("model.onnx"), batching, 1, SESSION, warmUps);
+        ModelConfig.getDefaultInstance(),
+        1,
+        spec(maxBatchSize),
+        Path.of("model.onnx"),
+        batching,
+        1,
+        SESSION,
+        warmUps);
   }
 
   private static ModelSpec spec(int maxBatchSize) {

@@ -115,6 +115,7 @@ public final class OnnxGraph {
       case INT64 -> 7;
       case BOOL -> 9;
       case FP16 -> 10;
+      case BYTES -> 8;
     };
   }
 

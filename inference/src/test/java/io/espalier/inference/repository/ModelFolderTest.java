@@ -89,6 +89,7 @@ class ModelFolderTest {
                 List.of(new TensorSpec("x", DataType.INT64, List.of(-1L, 4L))),
                 List.of(new TensorSpec("y", DataType.FP32, List.of(64L)))));
     assertThat(settings.graph()).isEqualTo(folder.resolve("1/model.onnx"));
+    assertThat(settings.version()).isEqualTo(1);
     assertThat(settings.instances()).isEqualTo(3);
     assertThat(settings.batching())
         .isEqualTo(
@@ -96,8 +97,8 @@ class ModelFolderTest {
                 new TreeSet<>(List.of(4, 8)),
                 500_000,
                 2,
-                new QueuePolicy(64, 20_000_000, TimeoutAction.DELAY),
-                Map.of(1, new QueuePolicy(8, 0, TimeoutAction.REJECT))));
+                new QueuePolicy(64, 20_000_000, TimeoutAction.DELAY, true),
+                Map.of(1, new QueuePolicy(8, 0, TimeoutAction.REJECT, false))));
     assertThat(settings.session())
         .isEqualTo(new SessionSettings(2, 3, true, Optimization.EXTENDED));
     assertThat(settings.warmUps()).hasSize(1);
@@ -175,7 +176,7 @@ class ModelFolderTest {
           model_warmup { inputs { key: "x" value { data_type: TYPE_INT64 dims: -1 zero_data: true } } } | model_warmup[0].inputs[x].dims: [-1]
           model_warmup { inputs { key: "x" value { data_type: TYPE_INT64 dims: 1 input_data_file: "../../../../x" } } } | input_data_file: ../../../../x (expected: a file under warmup/)
           input { name: "x" data_type: TYPE_FP32 dims: 1 } | input: x (expected: one of each name)
-          input { name: "z" data_type: TYPE_STRING dims: 1 } | input[1].data_type: TYPE_STRING
+          input { name: "z" data_type: TYPE_FP64 dims: 1 } | input[1].data_type: TYPE_FP64
           input { name: "z" data_type: TYPE_FP32 } | input[1].dims: absent
           input { name: "z" data_type: TYPE_FP32 dims: 0 } | input[1].dims: [0]
           input { data_type: TYPE_FP32 dims: 1 } | input[1].name: absent
