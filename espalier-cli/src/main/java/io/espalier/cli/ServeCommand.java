@@ -10,9 +10,9 @@ import io.espalier.cli.cluster.Stage;
 import io.espalier.cli.cluster.StageServers;
 import io.espalier.cli.show.Terminal;
 import io.espalier.router.StageChannels;
-import io.espalier.server.ClientChannels;
 import io.espalier.server.EspalierServer;
 import io.espalier.server.ServerConfig;
+import io.espalier.server.Telemetry;
 import io.espalier.stores.catalog.DataFolder;
 import io.grpc.ManagedChannel;
 import java.io.IOException;
@@ -56,7 +56,9 @@ import picocli.CommandLine.Parameters;
       "  model_repo, data, state, catalog_log, rewrite_tables, rewrite_model_budget,",
       "  snapshots: {store, cache, publish: {keep, changes, max_age, busy_share}},",
       "  decode (bundle, stepwise or fused),",
-      "  peers: {rewrite, retrieval, ranking, catalog}"
+      "  peers: {rewrite, retrieval, ranking, catalog},",
+      "  telemetry: {metrics: {host, port}, otlp: {endpoint, interval, trace_ratio},",
+      "    logs: {format (text or json), level}}"
     })
 final class ServeCommand implements Callable<Integer> {
   private final Terminal terminal;
@@ -114,8 +116,10 @@ final class ServeCommand implements Callable<Integer> {
         Deployment.of(
             BundleRepository.open(Path.of(read.modelRepo())),
             DataFolder.open(Path.of(read.data())));
+    Telemetry telemetry = TelemetryStart.start("espalier-" + stage, read.telemetry(), terminal);
     StageServers servers =
         new StageServers(deployment, Path.of(read.rewriteTables()))
+            .withTelemetry(telemetry.openTelemetry())
             .withRewriteModelBudget(read.rewriteModelBudget())
             .withDecoder(read.decoder());
     if (!read.snapshots().store().isEmpty()) {
@@ -129,7 +133,15 @@ final class ServeCommand implements Callable<Integer> {
           case RANKING -> servers.ranking(read.server()).build();
           case ROUTER -> router(servers, read, deployment);
         };
-    server.closeOnExit().start();
+    Runtime.getRuntime()
+        .addShutdownHook(
+            Thread.ofPlatform()
+                .unstarted(
+                    () -> {
+                      server.close();
+                      telemetry.close();
+                    }));
+    server.start();
     terminal.err().println(stage + " listens at " + server.target());
     terminal.err().flush();
     server.awaitTermination();
@@ -152,20 +164,20 @@ final class ServeCommand implements Callable<Integer> {
     if (target.isEmpty()) {
       return servers.retrieval(config.server(), null).build();
     }
-    ManagedChannel catalog = catalog(target, config.server());
+    ManagedChannel catalog = catalog(servers, target, config.server());
     return servers.retrieval(config.server(), catalog).closing(() -> close(catalog)).build();
   }
 
   private EspalierServer router(StageServers servers, ServeConfig config, Deployment deployment)
       throws IOException {
-    ManagedChannel rewrite = channel(config.peers().rewrite(), config.server());
-    ManagedChannel retrieval = channel(config.peers().retrieval(), config.server());
-    ManagedChannel ranking = channel(config.peers().ranking(), config.server());
+    ManagedChannel rewrite = channel(servers, config.peers().rewrite(), config.server());
+    ManagedChannel retrieval = channel(servers, config.peers().retrieval(), config.server());
+    ManagedChannel ranking = channel(servers, config.peers().ranking(), config.server());
     Path state = config.state().isEmpty() ? null : Path.of(config.state());
     StageChannels stages = new StageChannels(rewrite, retrieval, ranking);
     servers.warmUp(stages);
     String target = config.peers().catalog();
-    ManagedChannel catalog = target.isEmpty() ? null : catalog(target, config.server());
+    ManagedChannel catalog = target.isEmpty() ? null : catalog(servers, target, config.server());
     return servers
         .router(config.server(), stages, UpCommand.users(state, deployment.data()), catalog)
         .closing(() -> close(catalog))
@@ -181,12 +193,12 @@ final class ServeCommand implements Callable<Integer> {
     }
   }
 
-  private static ManagedChannel channel(String target, ServerConfig config) {
-    return ClientChannels.open(target, config.authToken(), config.maxMessageBytes());
+  private static ManagedChannel channel(StageServers servers, String target, ServerConfig config) {
+    return servers.open(target, config.authToken(), config.maxMessageBytes());
   }
 
-  private static ManagedChannel catalog(String target, ServerConfig config) {
-    return ClientChannels.open(target, config.authToken(), CatalogComponent.MAX_MESSAGE_BYTES);
+  private static ManagedChannel catalog(StageServers servers, String target, ServerConfig config) {
+    return servers.open(target, config.authToken(), CatalogComponent.MAX_MESSAGE_BYTES);
   }
 
   private ServeConfig read() {

@@ -4,6 +4,7 @@ import io.espalier.catalog.SnapshotSettings;
 import io.espalier.retrieval.Decoder;
 import io.espalier.server.ConfigFile;
 import io.espalier.server.ServerConfig;
+import io.espalier.server.TelemetryConfig;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
@@ -26,6 +27,7 @@ import org.jspecify.annotations.Nullable;
  * @param decode how retrieval's generative sources decode where they can: {@code stepwise} or
  *     {@code fused}; {@code bundle} leaves it to each
  * @param peers where a router finds the stages
+ * @param telemetry what it tells of itself, and where
  */
 public record ServeConfig(
     ServerConfig server,
@@ -37,7 +39,8 @@ public record ServeConfig(
     String rewriteTables,
     Duration rewriteModelBudget,
     String decode,
-    Peers peers) {
+    Peers peers,
+    TelemetryConfig telemetry) {
 
   /** How long a rewrite model is waited for unless told otherwise. */
   public static final Duration REWRITE_MODEL_BUDGET = Duration.ofMillis(50);
@@ -95,7 +98,8 @@ public record ServeConfig(
             "127.0.0.1:" + Stage.REWRITE.port(),
             "127.0.0.1:" + Stage.RETRIEVAL.port(),
             "127.0.0.1:" + Stage.RANKING.port(),
-            ""));
+            ""),
+        TelemetryConfig.defaults());
   }
 
   /** These values under {@code key.path} → value pairs. */

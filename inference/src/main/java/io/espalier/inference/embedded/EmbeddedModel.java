@@ -241,7 +241,7 @@ final class EmbeddedModel {
     long start = System.nanoTime();
     int rows = 0;
     for (QueuedCall call : calls) {
-      metrics.started(start - call.enqueuedNanos());
+      metrics.started(call, start);
       rows += call.rows();
     }
     List<Map<String, Tensor>> outputs;
@@ -251,7 +251,7 @@ final class EmbeddedModel {
       failed(instance, calls, e);
       return;
     }
-    metrics.ran(rows, System.nanoTime() - start);
+    metrics.ran(calls, rows, System.nanoTime() - start);
     running.addAndGet(-calls.size());
     for (int i = 0; i < calls.size(); i++) {
       calls.get(i).result().complete(outputs.get(i));
