@@ -9,6 +9,10 @@ import io.grpc.Context;
 import io.grpc.ManagedChannel;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
+import io.opentelemetry.api.common.AttributeKey;
+import io.opentelemetry.api.common.Attributes;
+import io.opentelemetry.api.metrics.Meter;
+import io.opentelemetry.api.metrics.ObservableLongGauge;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -46,6 +50,7 @@ public final class CatalogFollower implements AutoCloseable {
   // What failed last is said once; that a connection came to its end is not, if the next holds.
   private Status.Code lastFailure = Status.Code.OK;
   private int failures;
+  private @Nullable ObservableLongGauge lagGauge;
 
   /**
    * How long nothing may be heard of a catalogue, which says something every second.
@@ -273,6 +278,18 @@ public final class CatalogFollower implements AutoCloseable {
     return known < 0 ? -1 : Math.max(0, known - applied.offset());
   }
 
+  /** Tells how far behind it is, until it is closed. */
+  public void observe(Meter meter, String follower) {
+    Attributes who = Attributes.of(AttributeKey.stringKey("follower"), follower);
+    lagGauge =
+        meter
+            .gaugeBuilder("espalier.catalog.lag")
+            .ofLongs()
+            .setDescription(
+                "Changes between the log's end and what was taken; -1 before any was heard.")
+            .buildWithCallback(gauge -> gauge.record(lag(), who));
+  }
+
   /**
    * Whether the log is being followed, at most so many offsets behind. For the length of a
    * tolerated silence it still is when the connection is lost.
@@ -286,6 +303,9 @@ public final class CatalogFollower implements AutoCloseable {
 
   @Override
   public void close() {
+    if (lagGauge != null) {
+      lagGauge.close();
+    }
     context.cancel(null);
     thread.interrupt();
     try {

@@ -4,12 +4,21 @@ import io.opentelemetry.api.common.AttributeKey;
 import io.opentelemetry.api.common.Attributes;
 import io.opentelemetry.api.metrics.LongCounter;
 import io.opentelemetry.api.metrics.Meter;
+import java.util.Locale;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.LongSupplier;
 
 /** What is counted of snapshots, by those who publish and those who use them. */
 final class SnapshotMetrics {
   private static final AttributeKey<String> STEP = AttributeKey.stringKey("step");
+
+  /** Where it can fail. */
+  enum Step {
+    MANIFEST,
+    OPEN,
+    PUBLISH,
+    PRUNE
+  }
 
   private final LongCounter published;
   private final LongCounter opened;
@@ -40,6 +49,13 @@ final class SnapshotMetrics {
             .counterBuilder("espalier.catalog.snapshots.failures")
             .setDescription("Snapshots that could not be published, read or opened, by step.")
             .build();
+    // Who watches has to see the first one as a rise.
+    swapped.add(0);
+    published.add(0);
+    opened.add(0);
+    for (Step step : Step.values()) {
+      failures.add(0, attributes(step));
+    }
   }
 
   void published() {
@@ -54,26 +70,28 @@ final class SnapshotMetrics {
     swapped.add(1);
   }
 
-  /** Watches how far behind a follower is, and how old the newest snapshot. */
-  void observe(LongSupplier lag, LongSupplier publishedMillis) {
-    meter
-        .gaugeBuilder("espalier.catalog.lag")
-        .ofLongs()
-        .setDescription(
-            "Changes between the log's end and what was taken; -1 before any was heard.")
-        .buildWithCallback(gauge -> gauge.record(lag.getAsLong()));
+  /** Watches how old the newest snapshot is that is used; 0 is none yet. */
+  void observe(LongSupplier publishedMillis) {
     meter
         .gaugeBuilder("espalier.catalog.snapshot.age")
         .setUnit("s")
         .setDescription("Since the newest snapshot that is used was published.")
         .buildWithCallback(
-            gauge ->
-                gauge.record((System.currentTimeMillis() - publishedMillis.getAsLong()) / 1000.0));
+            gauge -> {
+              long published = publishedMillis.getAsLong();
+              if (published > 0) {
+                gauge.record((System.currentTimeMillis() - published) / 1000.0);
+              }
+            });
   }
 
-  void failed(String step) {
+  void failed(Step step) {
     failed.incrementAndGet();
-    failures.add(1, Attributes.of(STEP, step));
+    failures.add(1, attributes(step));
+  }
+
+  private static Attributes attributes(Step step) {
+    return Attributes.of(STEP, step.name().toLowerCase(Locale.ROOT));
   }
 
   /** How often anything failed. */

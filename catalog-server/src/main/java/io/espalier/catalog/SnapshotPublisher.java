@@ -201,7 +201,7 @@ final class SnapshotPublisher implements AutoCloseable {
       } catch (InterruptedException e) {
         return;
       } catch (IOException | RuntimeException | Error e) {
-        store.metrics().failed("publish");
+        store.metrics().failed(SnapshotMetrics.Step.PUBLISH);
         log.error("no snapshot was published after that of offset {}", last.offset(), e);
         pause();
       }
@@ -280,7 +280,7 @@ final class SnapshotPublisher implements AutoCloseable {
       }
       store.keepOnly(last);
     } catch (IOException | RuntimeException e) {
-      store.metrics().failed("prune");
+      store.metrics().failed(SnapshotMetrics.Step.PRUNE);
       log.warn("old snapshots were not dropped", e);
     }
   }
@@ -324,7 +324,7 @@ final class SnapshotPublisher implements AutoCloseable {
       opened = store.open(wanted);
       opened.documents();
     } catch (IOException e) {
-      store.metrics().failed("open");
+      store.metrics().failed(SnapshotMetrics.Step.OPEN);
       log.error("the snapshot of offset {} cannot be returned to", to, e);
       throw RequestException.failedPrecondition(
           "snapshot_offset: " + to + " does not verify (expected: a sound snapshot)");

@@ -22,7 +22,6 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.UUID;
-import java.util.function.LongSupplier;
 import java.util.function.Predicate;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -70,13 +69,9 @@ public final class SnapshotStore {
     metrics.swapped();
   }
 
-  /**
-   * Watches a follower.
-   *
-   * @param lag changes that it is behind; −1 when it does not know
-   */
-  public void observe(LongSupplier lag) {
-    metrics.observe(lag, () -> newestUsed);
+  /** Tells how old the newest snapshot is that was opened. */
+  public void observe() {
+    metrics.observe(() -> newestUsed);
   }
 
   /** How often something could not be published, read or opened. */
@@ -125,7 +120,7 @@ public final class SnapshotStore {
       }
       return Optional.of(manifest);
     } catch (IllegalArgumentException e) {
-      metrics.failed("manifest");
+      metrics.failed(SnapshotMetrics.Step.MANIFEST);
       log.error("{} is not used: {}", key, e.getMessage());
       return Optional.empty();
     } finally {
@@ -156,7 +151,7 @@ public final class SnapshotStore {
         try {
           return Optional.of(open(manifest));
         } catch (IOException e) {
-          metrics.failed("open");
+          metrics.failed(SnapshotMetrics.Step.OPEN);
           log.error("the snapshot of offset {} is not used", manifest.offset(), e);
         }
       }

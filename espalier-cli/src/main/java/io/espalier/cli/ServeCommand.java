@@ -12,11 +12,12 @@ import io.espalier.cli.cluster.StageServers;
 import io.espalier.cli.cluster.UserStates;
 import io.espalier.cli.show.Terminal;
 import io.espalier.router.StageChannels;
-import io.espalier.server.ClientChannels;
 import io.espalier.server.EspalierServer;
 import io.espalier.server.ServerConfig;
+import io.espalier.server.Telemetry;
 import io.espalier.stores.catalog.DataFolder;
 import io.grpc.ManagedChannel;
+import io.opentelemetry.api.OpenTelemetry;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
@@ -65,7 +66,9 @@ import picocli.CommandLine.Parameters;
       "  snapshots: {store, cache, publish: {keep, changes, max_age, busy_share}},",
       "  decode (bundle, stepwise or fused),",
       "  peers: {rewrite, retrieval, ranking, catalog},",
-      "  inference: {control (none or explicit), load ([*] or names)}"
+      "  inference: {control (none or explicit), load ([*] or names)},",
+      "  telemetry: {metrics: {host, port}, otlp: {endpoint, interval, trace_ratio},",
+      "    logs: {format (text or json), level}}"
     })
 final class ServeCommand implements Callable<Integer> {
   private final Terminal terminal;
@@ -119,9 +122,20 @@ final class ServeCommand implements Callable<Integer> {
     terminal.err().println(stage + " configuration:");
     terminal.err().print(read.shown());
     terminal.err().flush();
+    Telemetry telemetry = TelemetryStart.start("espalier-" + stage, read.telemetry(), terminal);
     EspalierServer server =
-        stage == Stage.INFERENCE ? InferenceServer.of(read, Program.version()).build() : of(read);
-    server.closeOnExit().start();
+        stage == Stage.INFERENCE
+            ? InferenceServer.of(read, Program.version(), telemetry.openTelemetry()).build()
+            : of(read, telemetry.openTelemetry());
+    Runtime.getRuntime()
+        .addShutdownHook(
+            Thread.ofPlatform()
+                .unstarted(
+                    () -> {
+                      server.close();
+                      telemetry.close();
+                    }));
+    server.start();
     terminal.err().println(stage + " listens at " + server.target());
     terminal.err().flush();
     server.awaitTermination();
@@ -129,13 +143,14 @@ final class ServeCommand implements Callable<Integer> {
   }
 
   /** A server of the deployment that the routes make. */
-  private EspalierServer of(ServeConfig read) throws IOException {
+  private EspalierServer of(ServeConfig read, OpenTelemetry telemetry) throws IOException {
     Deployment deployment =
         Deployment.of(
             BundleRepository.open(Path.of(read.modelRepo())),
             DataFolder.open(Path.of(read.data())));
     StageServers servers =
         new StageServers(deployment, Path.of(read.rewriteTables()))
+            .withTelemetry(telemetry)
             .withRewriteModelBudget(read.rewriteModelBudget())
             .withDecoder(read.decoder());
     if (!read.snapshots().store().isEmpty()) {
@@ -162,19 +177,19 @@ final class ServeCommand implements Callable<Integer> {
     if (target.isEmpty()) {
       return servers.retrieval(config.server(), null).build();
     }
-    ManagedChannel catalog = catalog(target, config.server());
+    ManagedChannel catalog = catalog(servers, target, config.server());
     return servers.retrieval(config.server(), catalog).closing(() -> close(catalog)).build();
   }
 
   private EspalierServer router(StageServers servers, ServeConfig config, Deployment deployment)
       throws IOException {
-    ManagedChannel rewrite = channel(config.peers().rewrite(), config.server());
-    ManagedChannel retrieval = channel(config.peers().retrieval(), config.server());
-    ManagedChannel ranking = channel(config.peers().ranking(), config.server());
+    ManagedChannel rewrite = channel(servers, config.peers().rewrite(), config.server());
+    ManagedChannel retrieval = channel(servers, config.peers().retrieval(), config.server());
+    ManagedChannel ranking = channel(servers, config.peers().ranking(), config.server());
     StageChannels stages = new StageChannels(rewrite, retrieval, ranking);
     servers.warmUp(stages);
     String target = config.peers().catalog();
-    ManagedChannel catalog = target.isEmpty() ? null : catalog(target, config.server());
+    ManagedChannel catalog = target.isEmpty() ? null : catalog(servers, target, config.server());
     return servers
         .router(
             config.server(), stages, UserStates.open(config.state(), deployment.data()), catalog)
@@ -191,12 +206,12 @@ final class ServeCommand implements Callable<Integer> {
     }
   }
 
-  private static ManagedChannel channel(String target, ServerConfig config) {
-    return ClientChannels.open(target, config.authToken(), config.maxMessageBytes());
+  private static ManagedChannel channel(StageServers servers, String target, ServerConfig config) {
+    return servers.open(target, config.authToken(), config.maxMessageBytes());
   }
 
-  private static ManagedChannel catalog(String target, ServerConfig config) {
-    return ClientChannels.open(target, config.authToken(), CatalogComponent.MAX_MESSAGE_BYTES);
+  private static ManagedChannel catalog(StageServers servers, String target, ServerConfig config) {
+    return servers.open(target, config.authToken(), CatalogComponent.MAX_MESSAGE_BYTES);
   }
 
   private ServeConfig read() {

@@ -20,6 +20,7 @@ import io.espalier.router.v1.SearchRequest;
 import io.espalier.router.v1.SearchResponse;
 import io.espalier.router.v1.User;
 import io.espalier.server.ServerConfig;
+import io.espalier.server.Telemetry;
 import io.espalier.stores.blobs.FolderBlobs;
 import io.espalier.stores.catalog.CatalogItem;
 import io.espalier.stores.catalog.DataFolder;
@@ -120,6 +121,8 @@ final class UpCommand implements Callable<Integer> {
       description = "How long the rewrite model is waited for (default: 50ms).")
   Duration rewriteModelBudget = ServeConfig.REWRITE_MODEL_BUDGET;
 
+  @Mixin TelemetryOptions telemetryOptions = new TelemetryOptions();
+
   @Mixin ClusterOptions options = new ClusterOptions();
 
   UpCommand(Terminal terminal, Home home) {
@@ -130,6 +133,7 @@ final class UpCommand implements Callable<Integer> {
   @Override
   public Integer call() throws InterruptedException, IOException {
     long start = System.nanoTime();
+    Telemetry telemetry = TelemetryStart.start("espalier", telemetryOptions.config(), terminal);
     Deployment deployment = options.deployment(home, terminal);
     Integer portGiven = port;
     ServerConfig config =
@@ -157,6 +161,7 @@ final class UpCommand implements Callable<Integer> {
     Path kept = given == null ? TemporaryFolder.create() : given;
     StageServers servers =
         new StageServers(deployment, home.rewriteTables())
+            .withTelemetry(telemetry.openTelemetry())
             .withRewriteModelBudget(rewriteModelBudget)
             .withSnapshots(
                 new SnapshotFolders(
@@ -171,7 +176,14 @@ final class UpCommand implements Callable<Integer> {
                 config,
                 catalog,
                 catalogLog != null ? catalogLog : kept.resolve("catalog").toString()));
-    Runtime.getRuntime().addShutdownHook(Thread.ofPlatform().unstarted(cluster::close));
+    Runtime.getRuntime()
+        .addShutdownHook(
+            Thread.ofPlatform()
+                .unstarted(
+                    () -> {
+                      cluster.close();
+                      telemetry.close();
+                    }));
     terminal
         .err()
         .printf(

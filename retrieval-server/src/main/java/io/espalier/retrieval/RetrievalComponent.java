@@ -14,6 +14,8 @@ import io.espalier.server.BackgroundThread;
 import io.espalier.stores.catalog.DataFolder;
 import io.grpc.BindableService;
 import io.grpc.Channel;
+import io.opentelemetry.api.OpenTelemetry;
+import io.opentelemetry.api.metrics.Meter;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.LinkedHashMap;
@@ -41,6 +43,7 @@ public final class RetrievalComponent implements AutoCloseable {
   private static final long MAX_LAG = 10_000;
 
   private final RetrievalService service;
+  private final Meter meter;
   private final Catalogue catalogue;
   private final LogPlace begun;
   private final Set<String> models;
@@ -51,6 +54,7 @@ public final class RetrievalComponent implements AutoCloseable {
 
   private RetrievalComponent(
       RetrievalService service,
+      Meter meter,
       Catalogue catalogue,
       LogPlace begun,
       Set<String> models,
@@ -59,6 +63,7 @@ public final class RetrievalComponent implements AutoCloseable {
       List<AutoCloseable> closeables) {
     this.snapshots = snapshots;
     this.service = service;
+    this.meter = meter;
     this.catalogue = catalogue;
     this.begun = begun;
     this.models = models;
@@ -106,7 +111,7 @@ public final class RetrievalComponent implements AutoCloseable {
    */
   public static RetrievalComponent open(
       BundleRepository repository, List<BundleId> bundles, DataFolder data, ModelRunner runner) {
-    return open(repository, bundles, data, runner, null, null);
+    return open(repository, bundles, data, runner, null, null, OpenTelemetry.noop());
   }
 
   /**
@@ -118,6 +123,7 @@ public final class RetrievalComponent implements AutoCloseable {
    * @param runner runs the models; stays the caller's to close, after this component
    * @param snapshots where snapshots are published; null where none are
    * @param decoder of every generative source that can; null leaves it to each bundle
+   * @param telemetry where measurements go
    * @throws BundleException when a bundle does not verify, is malformed, or is no source
    */
   public static RetrievalComponent open(
@@ -126,7 +132,9 @@ public final class RetrievalComponent implements AutoCloseable {
       DataFolder data,
       ModelRunner runner,
       @Nullable SnapshotStore snapshots,
-      @Nullable Decoder decoder) {
+      @Nullable Decoder decoder,
+      OpenTelemetry telemetry) {
+    Meter meter = telemetry.getMeter("io.espalier.retrieval");
     ModelCalls calls = new ModelCalls(runner);
     Set<BundleId> coded = new TreeSet<>(bundles);
     coded.removeIf(id -> !repository.get(id).hasFile("semantic_ids"));
@@ -148,7 +156,8 @@ public final class RetrievalComponent implements AutoCloseable {
       throw e;
     }
     return new RetrievalComponent(
-        new RetrievalService(retrievers, catalogue),
+        new RetrievalService(retrievers, catalogue, meter),
+        meter,
         catalogue,
         begun == null ? LogPlace.beginning(first.offset()) : begun.place(),
         models(repository, bundles),
@@ -183,8 +192,9 @@ public final class RetrievalComponent implements AutoCloseable {
    */
   public void follow(Channel catalog) {
     CatalogFollower started = CatalogFollower.start(catalog, begun, catalogue);
+    started.observe(meter, "retrieval");
     if (snapshots != null) {
-      snapshots.observe(started::lag);
+      snapshots.observe();
     }
     follower = started;
   }

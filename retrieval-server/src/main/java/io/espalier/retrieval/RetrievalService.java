@@ -12,8 +12,10 @@ import io.espalier.retrieval.v1.RetrieveResponse;
 import io.espalier.server.Deadlines;
 import io.espalier.server.RequestException;
 import io.grpc.stub.StreamObserver;
+import io.opentelemetry.api.metrics.Meter;
 import java.time.Duration;
 import java.util.HashSet;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 
@@ -28,13 +30,17 @@ final class RetrievalService extends RetrievalServiceGrpc.RetrievalServiceImplBa
 
   private final Map<String, Retriever> retrievers;
   private final Catalogue catalogue;
+  private final LegalityCheck legality;
+  private final FilterMetrics filters;
 
   /**
    * Serves retrievers.
    *
    * @param retrievers by {@code name@version} of their bundle
    */
-  RetrievalService(Map<String, Retriever> retrievers, Catalogue catalogue) {
+  RetrievalService(Map<String, Retriever> retrievers, Catalogue catalogue, Meter meter) {
+    this.filters = new FilterMetrics(meter);
+    this.legality = new LegalityCheck(retrievers.keySet(), meter);
     this.retrievers = new TreeMap<>(retrievers);
     this.catalogue = catalogue;
   }
@@ -44,15 +50,17 @@ final class RetrievalService extends RetrievalServiceGrpc.RetrievalServiceImplBa
     Retriever retriever = retriever(request);
     Question question = question(request, retriever);
     requireItems(question);
+    filters.asked(question);
     Answer answer = retriever.retrieve(question);
+    List<Answer.Hit> hits = legality.legal(answer.hits(), question, source(request));
     RetrieveResponse.Builder response =
         RetrieveResponse.newBuilder()
             .setScoreKind(scoreKind(retriever.scoreKind()))
-            .setShortList(answer.shortList())
+            .setShortList(answer.shortList() || hits.size() < answer.hits().size())
             .setCatalogOffset(question.catalogue().offset())
             .setHistoryUsed(answer.historyUsed())
             .setFused(answer.fused());
-    for (Answer.Hit hit : answer.hits()) {
+    for (Answer.Hit hit : hits) {
       response.addCandidates(
           Candidate.newBuilder()
               .setItemId(hit.id())
@@ -97,13 +105,17 @@ final class RetrievalService extends RetrievalServiceGrpc.RetrievalServiceImplBa
       throw RequestException.invalidArgument(
           "bundle_version: " + request.getBundleVersion() + " (expected: >= 1)");
     }
-    String id = request.getBundle() + "@" + request.getBundleVersion();
+    String id = source(request);
     Retriever retriever = retrievers.get(id);
     if (retriever == null) {
       throw RequestException.notFound(
           "bundle: " + id + " (served here: " + retrievers.keySet() + ")");
     }
     return retriever;
+  }
+
+  private static String source(RetrieveRequest request) {
+    return request.getBundle() + "@" + request.getBundleVersion();
   }
 
   private Question question(RetrieveRequest request, Retriever retriever) {

@@ -27,6 +27,7 @@ import io.espalier.testing.FunctionRunner;
 import io.espalier.testing.ServedStage;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
+import io.opentelemetry.api.OpenTelemetry;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -85,7 +86,8 @@ class ControlTest {
                     new ModelCalls(runner),
                     new SearchLoad(1),
                     null)),
-            catalogue);
+            catalogue,
+            OpenTelemetry.noop().getMeter("test"));
     catalogue.changed(
         List.of(
             new LoggedChange(6, new CatalogChange.Upsert(item("n"), Map.of(BUNDLE, List.of(0, 3)))),

@@ -17,6 +17,7 @@ import io.espalier.retrieval.v1.RetrieveResponse;
 import io.espalier.stores.catalog.DataFolder;
 import io.espalier.testing.ParityFixture;
 import io.espalier.testing.ServedStage;
+import io.opentelemetry.api.OpenTelemetry;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -84,7 +85,13 @@ class FusedOnTritonIT {
     List<RetrieveResponse> answers = new ArrayList<>();
     try (RetrievalComponent component =
             RetrievalComponent.open(
-                repository, List.of(BUNDLE), DataFolder.open(data), runner, null, Decoder.FUSED);
+                repository,
+                List.of(BUNDLE),
+                DataFolder.open(data),
+                runner,
+                null,
+                Decoder.FUSED,
+                OpenTelemetry.noop());
         ServedStage stage = ServedStage.of("retrieval", component.service())) {
       RetrievalServiceGrpc.RetrievalServiceBlockingStub stub =
           RetrievalServiceGrpc.newBlockingStub(stage.channel())

@@ -152,7 +152,8 @@ class LiveCatalogueTest {
             data,
             runner,
             store(name),
-            null);
+            null,
+            OpenTelemetry.noop());
     open.add(component);
     replicas.add(component);
     component.follow(writer.channel());

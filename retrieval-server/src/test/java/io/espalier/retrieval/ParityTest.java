@@ -18,6 +18,7 @@ import io.espalier.retrieval.v1.RetrieveResponse;
 import io.espalier.stores.catalog.DataFolder;
 import io.espalier.testing.ParityFixture;
 import io.espalier.testing.ServedStage;
+import io.opentelemetry.api.OpenTelemetry;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -98,7 +99,8 @@ class ParityTest {
     try (EmbeddedModelRunner runner = new EmbeddedModelRunner(repository.models())) {
       RetrievalComponent.models(repository, ids).forEach(runner::load);
       RetrievalComponent component =
-          RetrievalComponent.open(repository, ids, DataFolder.open(data), runner, null, decoder);
+          RetrievalComponent.open(
+              repository, ids, DataFolder.open(data), runner, null, decoder, OpenTelemetry.noop());
       try (component;
           ServedStage stage = ServedStage.of("parity", component.service());
           ExecutorService clients = Executors.newFixedThreadPool(CONCURRENCY)) {

@@ -1,21 +1,25 @@
 package io.espalier.router;
 
 import io.espalier.router.v1.Degradation;
+import io.espalier.router.v1.StageFact;
 import io.opentelemetry.api.common.AttributeKey;
 import io.opentelemetry.api.common.Attributes;
 import io.opentelemetry.api.metrics.DoubleHistogram;
 import io.opentelemetry.api.metrics.LongCounter;
 import io.opentelemetry.api.metrics.Meter;
+import io.opentelemetry.api.trace.Span;
 
 /** What the router counts: time and own time by route, degradations by stage and reason, pages. */
 final class RouterMetrics {
   private static final AttributeKey<String> ROUTE = AttributeKey.stringKey("espalier.route");
   private static final AttributeKey<String> ARM = AttributeKey.stringKey("espalier.arm");
   private static final AttributeKey<String> STAGE = AttributeKey.stringKey("espalier.stage");
+  private static final AttributeKey<String> OUTCOME = AttributeKey.stringKey("espalier.outcome");
   private static final AttributeKey<String> REASON = AttributeKey.stringKey("espalier.reason");
 
   private final DoubleHistogram durations;
   private final DoubleHistogram selfTimes;
+  private final DoubleHistogram stageTimes;
   private final LongCounter degraded;
   private final LongCounter degradations;
   private final LongCounter pinnedPages;
@@ -27,6 +31,11 @@ final class RouterMetrics {
             meter,
             "espalier.router.self_time",
             "A routed request's time less its waiting for stages");
+    stageTimes =
+        seconds(
+            meter,
+            "espalier.router.stage.duration",
+            "Time of a stage's call from the router, by route, stage and outcome");
     degraded =
         counter(
             meter, "espalier.router.degraded", "Answers with at least one degradation, by route");
@@ -48,6 +57,14 @@ final class RouterMetrics {
     Attributes attributes = Attributes.of(ROUTE, route, ARM, arm);
     durations.record(run.elapsed() * 1e-9, attributes);
     selfTimes.record(run.selfTime() * 1e-9, attributes);
+    if (stageTimes.isEnabled()) {
+      for (StageFact fact : run.facts()) {
+        stageTimes.record(
+            fact.getDurationMicros() * 1e-6,
+            Attributes.of(ROUTE, route, STAGE, fact.getStage(), OUTCOME, fact.getOutcome()));
+      }
+    }
+    Span.current().setAttribute(ROUTE, route).setAttribute(ARM, arm);
     if (!run.degradations().isEmpty()) {
       degraded.add(1, attributes);
     }

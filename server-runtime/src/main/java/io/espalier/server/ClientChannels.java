@@ -11,6 +11,7 @@ import io.grpc.Metadata;
 import io.grpc.MethodDescriptor;
 import io.grpc.inprocess.InProcessChannelBuilder;
 import io.grpc.netty.shaded.io.grpc.netty.NettyChannelBuilder;
+import io.opentelemetry.api.OpenTelemetry;
 import java.util.concurrent.TimeUnit;
 
 /** Channels to the servers of a cluster. */
@@ -24,8 +25,10 @@ public final class ClientChannels {
    * or {@code dns:///retrieval:9000} (every address behind a name, in turn).
    *
    * @param token the cluster's shared token; empty for none
+   * @param telemetry traces the calls
    */
-  public static ManagedChannel open(String target, String token, int maxMessageBytes) {
+  public static ManagedChannel open(
+      String target, String token, int maxMessageBytes, OpenTelemetry telemetry) {
     ManagedChannelBuilder<?> builder =
         target.startsWith(IN_PROCESS)
             ? InProcessChannelBuilder.forName(target.substring(IN_PROCESS.length()))
@@ -37,7 +40,15 @@ public final class ClientChannels {
     if (!token.isEmpty()) {
       builder.intercept(new TokenSender(token));
     }
+    if (Telemetry.traces(telemetry)) {
+      builder.intercept(new TraceSender(telemetry));
+    }
     return builder.maxInboundMessageSize(maxMessageBytes).build();
+  }
+
+  /** As {@link #open(String, String, int, OpenTelemetry)} without traces. */
+  public static ManagedChannel open(String target, String token, int maxMessageBytes) {
+    return open(target, token, maxMessageBytes, OpenTelemetry.noop());
   }
 
   /** As {@link #open(String, String, int)} without a token, for messages up to 4 MiB. */

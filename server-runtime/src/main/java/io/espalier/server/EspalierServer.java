@@ -15,7 +15,10 @@ import io.grpc.netty.shaded.io.grpc.netty.NettyServerBuilder;
 import io.grpc.protobuf.services.HealthStatusManager;
 import io.grpc.protobuf.services.ProtoReflectionServiceV1;
 import io.opentelemetry.api.OpenTelemetry;
+import io.opentelemetry.api.common.AttributeKey;
+import io.opentelemetry.api.common.Attributes;
 import io.opentelemetry.api.metrics.Meter;
+import io.opentelemetry.api.metrics.ObservableLongGauge;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.util.ArrayList;
@@ -49,6 +52,7 @@ import org.slf4j.LoggerFactory;
  */
 public final class EspalierServer implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(EspalierServer.class);
+  private static final AttributeKey<String> SERVER = AttributeKey.stringKey("server");
   private static final long READINESS_PERIOD_MILLIS = 500;
   // The transport's own limit resets the stream without a readable status: ours comes first.
   private static final int TRANSPORT_LIMIT_FACTOR = 4;
@@ -62,6 +66,7 @@ public final class EspalierServer implements AutoCloseable {
   private final Map<String, BooleanSupplier> readiness;
   private final List<AutoCloseable> closeables;
   private final ExceptionMapper mapper;
+  private final ObservableLongGauge servingGauge;
   private final ExecutorService callThreads;
   private final Thread readinessThread;
   private final AtomicBoolean closed = new AtomicBoolean();
@@ -80,13 +85,20 @@ public final class EspalierServer implements AutoCloseable {
     this.readinessThread =
         Thread.ofVirtual().name(name + "-readiness").unstarted(this::watchReadiness);
     Meter meter = builder.openTelemetry.getMeter("io.espalier.server");
+    this.servingGauge =
+        meter
+            .gaugeBuilder("espalier.server.serving")
+            .ofLongs()
+            .setDescription("1 while health reports SERVING, else 0")
+            .buildWithCallback(
+                gauge -> gauge.record(serving() ? 1 : 0, Attributes.of(SERVER, name)));
     this.mapper = new ExceptionMapper(builder.exceptionRules, meter);
     CallTelemetry telemetry = new CallTelemetry(meter);
 
     ServerBuilder<?> transport = inProcessName == null ? tcp(config) : inProcess(inProcessName);
     run(transport, callThreads, builder.neverBlocking);
     transport.maxInboundMessageSize(config.maxMessageBytes() * TRANSPORT_LIMIT_FACTOR);
-    List<ServerInterceptor> chain = chain(telemetry);
+    List<ServerInterceptor> chain = chain(builder.openTelemetry, telemetry);
     List<String> names = new ArrayList<>(List.of(HealthStatusManager.SERVICE_NAME_ALL_SERVICES));
     for (BindableService service : builder.services) {
       ServerServiceDefinition raw =
@@ -114,8 +126,11 @@ public final class EspalierServer implements AutoCloseable {
   }
 
   /** The interceptors of every service, outermost first. There is no rate limit yet. */
-  private List<ServerInterceptor> chain(CallTelemetry telemetry) {
+  private List<ServerInterceptor> chain(OpenTelemetry openTelemetry, CallTelemetry telemetry) {
     List<ServerInterceptor> chain = new ArrayList<>();
+    if (Telemetry.traces(openTelemetry)) {
+      chain.add(new CallTracing(openTelemetry));
+    }
     chain.add(telemetry);
     chain.add(mapper);
     if (!config.authToken().isEmpty()) {
@@ -252,13 +267,6 @@ public final class EspalierServer implements AutoCloseable {
     server.awaitTermination();
   }
 
-  /** Closes this server when the process is asked to stop. */
-  public EspalierServer closeOnExit() {
-    Runtime.getRuntime()
-        .addShutdownHook(Thread.ofPlatform().name(name + "-stop").unstarted(this::close));
-    return this;
-  }
-
   @Override
   public void close() {
     if (!closed.compareAndSet(false, true)) {
@@ -286,6 +294,7 @@ public final class EspalierServer implements AutoCloseable {
         log.warn("{}: {} did not close", name, closeable, e);
       }
     }
+    servingGauge.close();
     log.info("{} stopped", name);
   }
 

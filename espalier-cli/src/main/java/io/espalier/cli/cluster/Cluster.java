@@ -3,7 +3,6 @@ package io.espalier.cli.cluster;
 import io.espalier.catalog.CatalogComponent;
 import io.espalier.inference.embedded.EmbeddedModelRunner;
 import io.espalier.router.StageChannels;
-import io.espalier.server.ClientChannels;
 import io.espalier.server.EspalierServer;
 import io.espalier.server.ServerConfig;
 import io.espalier.stores.users.UserStateStore;
@@ -21,7 +20,9 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Cluster implements AutoCloseable {
   private static final AtomicLong NUMBERS = new AtomicLong();
+  private static final int MESSAGE_BYTES = 4 << 20;
 
+  private final StageServers servers;
   private final Deque<AutoCloseable> parts = new ArrayDeque<>();
   private final StageChannels stages;
   private final EspalierServer router;
@@ -31,6 +32,7 @@ public final class Cluster implements AutoCloseable {
   private Cluster(StageServers servers, UserStateStore users, @Nullable Listening tcp)
       throws IOException {
     String name = "espalier-" + ProcessHandle.current().pid() + "-" + NUMBERS.incrementAndGet();
+    this.servers = servers;
     try {
       EmbeddedModelRunner runner = servers.runner();
       parts.push(runner);
@@ -116,14 +118,11 @@ public final class Cluster implements AutoCloseable {
   }
 
   private ManagedChannel open(String target) {
-    return opened(ClientChannels.open(target));
+    return open(target, MESSAGE_BYTES);
   }
 
   private ManagedChannel open(String target, int maxMessageBytes) {
-    return opened(ClientChannels.open(target, "", maxMessageBytes));
-  }
-
-  private ManagedChannel opened(ManagedChannel channel) {
+    ManagedChannel channel = servers.open(target, "", maxMessageBytes);
     parts.push(channel::shutdownNow);
     return channel;
   }

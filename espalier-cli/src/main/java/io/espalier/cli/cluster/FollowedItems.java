@@ -9,6 +9,7 @@ import io.espalier.catalog.SnapshotStore;
 import io.espalier.stores.catalog.CatalogItem;
 import io.espalier.stores.catalog.DataFolder;
 import io.grpc.Channel;
+import io.opentelemetry.api.metrics.Meter;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.List;
@@ -41,13 +42,14 @@ final class FollowedItems implements CatalogFollower.Listener, AutoCloseable {
    *
    * @param snapshots where snapshots are published; null where none are
    */
-  FollowedItems(DataFolder data, Channel catalog, @Nullable SnapshotStore snapshots) {
+  FollowedItems(DataFolder data, Channel catalog, @Nullable SnapshotStore snapshots, Meter meter) {
     this.data = data;
     this.snapshots = snapshots;
     Snapshot first = newest(snapshots, 0, Long.MAX_VALUE).orElse(null);
     this.known = new Known(first, new ConcurrentHashMap<>());
     this.follower =
         CatalogFollower.start(catalog, first == null ? beginning() : first.place(), this);
+    follower.observe(meter, "router");
   }
 
   private static Optional<Snapshot> newest(@Nullable SnapshotStore store, long least, long most) {

@@ -17,8 +17,8 @@ public final class InferenceServer {
    *
    * @param version this program's own
    */
-  public static EspalierServer.Builder of(ServeConfig config, String version) {
-    OpenTelemetry telemetry = OpenTelemetry.noop();
+  public static EspalierServer.Builder of(
+      ServeConfig config, String version, OpenTelemetry telemetry) {
     EmbeddedModelRunner engine =
         new EmbeddedModelRunner(
             models(Path.of(config.modelRepo())), telemetry.getMeter("io.espalier.inference"));

@@ -5,6 +5,7 @@ import io.espalier.oip.InferenceSettings;
 import io.espalier.retrieval.Decoder;
 import io.espalier.server.ConfigFile;
 import io.espalier.server.ServerConfig;
+import io.espalier.server.TelemetryConfig;
 import io.espalier.stores.redis.RedisAddress;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -31,6 +32,7 @@ import org.jspecify.annotations.Nullable;
  *     {@code fused}; {@code bundle} leaves it to each
  * @param peers where a router finds the stages
  * @param inference which models an inference server loads
+ * @param telemetry what it tells of itself, and where
  */
 public record ServeConfig(
     ServerConfig server,
@@ -43,7 +45,8 @@ public record ServeConfig(
     Duration rewriteModelBudget,
     String decode,
     Peers peers,
-    InferenceSettings inference) {
+    InferenceSettings inference,
+    TelemetryConfig telemetry) {
 
   /** How long a rewrite model is waited for unless told otherwise. */
   public static final Duration REWRITE_MODEL_BUDGET = Duration.ofMillis(50);
@@ -93,7 +96,9 @@ public record ServeConfig(
             rewriteTables,
             rewriteModelBudget,
             decode,
-            peers);
+            peers,
+            inference,
+            telemetry);
     String token = server.authToken();
     // A token never reaches a log; a text that no configuration holds stands for none.
     return ConfigFile.print(shown).replace(token.isEmpty() ? "\u0000" : token, "(set)");
@@ -121,7 +126,8 @@ public record ServeConfig(
             "127.0.0.1:" + Stage.RETRIEVAL.port(),
             "127.0.0.1:" + Stage.RANKING.port(),
             ""),
-        InferenceSettings.defaults());
+        InferenceSettings.defaults(),
+        TelemetryConfig.defaults());
   }
 
   /** These values under {@code key.path} → value pairs. */

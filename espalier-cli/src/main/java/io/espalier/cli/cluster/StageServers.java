@@ -4,6 +4,8 @@ import io.espalier.bundles.BundleId;
 import io.espalier.bundles.BundleRepository;
 import io.espalier.catalog.CatalogComponent;
 import io.espalier.catalog.SnapshotStore;
+import io.espalier.inference.ModelRunner;
+import io.espalier.inference.TracedModelRunner;
 import io.espalier.inference.embedded.EmbeddedModelRunner;
 import io.espalier.ranking.RankingComponent;
 import io.espalier.ranking.RankingSettings;
@@ -48,7 +50,7 @@ public final class StageServers {
   private final RewriteSettings rewriteSettings;
   private final @Nullable SnapshotFolders snapshotFolders;
   private final @Nullable Decoder decoder;
-  private final OpenTelemetry telemetry = OpenTelemetry.noop();
+  private final OpenTelemetry telemetry;
 
   /**
    * Servers of {@code deployment}.
@@ -63,28 +65,36 @@ public final class StageServers {
             ? RewriteSettings.defaults().withTables(rewriteTables)
             : RewriteSettings.defaults(),
         null,
-        null);
+        null,
+        OpenTelemetry.noop());
   }
 
   private StageServers(
       Deployment deployment,
       RewriteSettings rewriteSettings,
       @Nullable SnapshotFolders snapshotFolders,
-      @Nullable Decoder decoder) {
+      @Nullable Decoder decoder,
+      OpenTelemetry telemetry) {
     this.deployment = deployment;
     this.rewriteSettings = rewriteSettings;
     this.snapshotFolders = snapshotFolders;
     this.decoder = decoder;
+    this.telemetry = telemetry;
+  }
+
+  /** The same servers, which tell of what they do. */
+  public StageServers withTelemetry(OpenTelemetry told) {
+    return new StageServers(deployment, rewriteSettings, snapshotFolders, decoder, told);
   }
 
   /** The same servers, where snapshots of the catalogue are published and followed. */
   public StageServers withSnapshots(SnapshotFolders folders) {
-    return new StageServers(deployment, rewriteSettings, folders, decoder);
+    return new StageServers(deployment, rewriteSettings, folders, decoder, telemetry);
   }
 
   /** The same servers, whose generative sources decode in this way where they can. */
   public StageServers withDecoder(@Nullable Decoder way) {
-    return new StageServers(deployment, rewriteSettings, snapshotFolders, way);
+    return new StageServers(deployment, rewriteSettings, snapshotFolders, way, telemetry);
   }
 
   /** The same servers, whose rewrite model is waited for this long. */
@@ -105,7 +115,8 @@ public final class StageServers {
             call,
             usual.warmUpLimit()),
         snapshotFolders,
-        decoder);
+        decoder,
+        telemetry);
   }
 
   /** A runner with the models of all stages loaded and warm. */
@@ -133,6 +144,15 @@ public final class StageServers {
       runner.close();
       throw e;
     }
+  }
+
+  private ModelRunner traced(ModelRunner runner) {
+    return TracedModelRunner.of(runner, telemetry);
+  }
+
+  /** A channel to another server of the cluster, which goes on with the trace of a request. */
+  public ManagedChannel open(String target, String token, int maxMessageBytes) {
+    return ClientChannels.open(target, token, maxMessageBytes, telemetry);
   }
 
   /** The rewrite server on the deployment's models alone. */
@@ -235,7 +255,11 @@ public final class StageServers {
       ServerConfig config, EmbeddedModelRunner runner, AutoCloseable owned) {
     RewriteComponent component =
         RewriteComponent.start(
-            deployment.repository(), deployment.rewriters(), runner, rewriteSettings, telemetry);
+            deployment.repository(),
+            deployment.rewriters(),
+            traced(runner),
+            rewriteSettings,
+            telemetry);
     return builder("rewrite", config)
         .service(component.service())
         .readiness("rewrite models", component::isReady)
@@ -253,9 +277,10 @@ public final class StageServers {
             deployment.repository(),
             deployment.sources(),
             deployment.data(),
-            runner,
+            traced(runner),
             catalog == null ? null : snapshots("retrieval"),
-            decoder);
+            decoder,
+            telemetry);
     if (catalog != null) {
       component.follow(catalog);
     }
@@ -273,7 +298,7 @@ public final class StageServers {
         RankingComponent.start(
             deployment.repository(),
             deployment.rankers(),
-            runner,
+            traced(runner),
             RankingSettings.defaults(),
             telemetry);
     return builder("ranking", config)
@@ -296,7 +321,12 @@ public final class StageServers {
     if (catalog == null) {
       return routerOver(config, channels, users, id -> deployment.data().item(id));
     }
-    FollowedItems items = new FollowedItems(deployment.data(), catalog, snapshots("router"));
+    FollowedItems items =
+        new FollowedItems(
+            deployment.data(),
+            catalog,
+            snapshots("router"),
+            telemetry.getMeter("io.espalier.catalog"));
     return routerOver(config, channels, users, items::item).closing(items);
   }
 
@@ -316,8 +346,10 @@ public final class StageServers {
    * the router lets callers in. It goes through a router of its own: nothing is remembered of it.
    */
   public void warmUp(StageChannels channels) throws IOException {
+    StageServers untold = withTelemetry(OpenTelemetry.noop());
     try (EspalierServer warming =
-        router(ServerConfig.defaults(), channels, EmbeddedUserStates.inMemory(1), null)
+        untold
+            .router(ServerConfig.defaults(), channels, EmbeddedUserStates.inMemory(1), null)
             .buildInProcess("warm-up-" + UUID.randomUUID())
             .start()) {
       ManagedChannel channel = ClientChannels.open(warming.target());

@@ -12,6 +12,7 @@ import io.espalier.server.ServerConfig;
 import io.espalier.stores.catalog.CatalogItem;
 import io.espalier.stores.catalog.DataFolder;
 import io.grpc.ManagedChannel;
+import io.opentelemetry.api.OpenTelemetry;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -69,7 +70,9 @@ class FollowedItemsTest {
   @Test
   void item_logLostTheChangeAndGrewAgain_isTheLogs() throws Exception {
     Path segment = dir.resolve("log").resolve(SEGMENT);
-    try (FollowedItems items = new FollowedItems(deployment.data(), channel, null)) {
+    try (FollowedItems items =
+        new FollowedItems(
+            deployment.data(), channel, null, OpenTelemetry.noop().getMeter("test"))) {
       upsert("a", "one");
       awaitTitle(items, "a", "one");
       byte[] older = Files.readAllBytes(segment);

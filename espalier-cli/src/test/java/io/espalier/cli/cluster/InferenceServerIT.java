@@ -34,7 +34,10 @@ class InferenceServerIT {
             "inference.load=[" + MODEL + "]");
     try (ServerProcess process = ServerProcess.start(root, arguments);
         ModelRunner remote =
-            TritonModelRunner.connect(process.target(), InsecureChannelCredentials.create());
+            TritonModelRunner.connect(
+                process.target(),
+                InsecureChannelCredentials.create(),
+                TritonModelRunner.KEEP_ALIVE);
         EmbeddedModelRunner local = new EmbeddedModelRunner(root.resolve("model-repo/models"))) {
       local.load(MODEL);
 

@@ -111,6 +111,11 @@ public final class ItemAttributes {
     return compiled;
   }
 
+  /** Whether a filter was compiled before, and what came of it is kept. */
+  public boolean isCompiled(ItemFilter filter) {
+    return cache.get(filter) != null;
+  }
+
   /** Filters that were compiled lately, the last that was asked for at the end. */
   public List<ItemFilter> lastCompiled(int most) {
     return cache.last(most);

@@ -255,7 +255,7 @@ final class EmbeddedModel {
     long start = System.nanoTime();
     int rows = 0;
     for (QueuedCall call : calls) {
-      metrics.started(start - call.enqueuedNanos());
+      metrics.started(call, start);
       rows += call.rows();
     }
     List<Map<String, Tensor>> outputs;
@@ -265,7 +265,7 @@ final class EmbeddedModel {
       failed(instance, calls, e);
       return;
     }
-    metrics.ran(rows, System.nanoTime() - start);
+    metrics.ran(calls, rows, System.nanoTime() - start);
     statistics.ran(calls, rows, start, instance.lastRun());
     running.addAndGet(-calls.size());
     for (int i = 0; i < calls.size(); i++) {

@@ -8,6 +8,8 @@ import io.opentelemetry.api.metrics.LongCounter;
 import io.opentelemetry.api.metrics.LongHistogram;
 import io.opentelemetry.api.metrics.Meter;
 import io.opentelemetry.api.metrics.ObservableLongGauge;
+import io.opentelemetry.api.trace.Span;
+import io.opentelemetry.context.Context;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Locale;
@@ -18,8 +20,7 @@ import java.util.function.IntSupplier;
 final class ModelMetrics implements AutoCloseable {
   private static final AttributeKey<String> MODEL = AttributeKey.stringKey("model");
   private static final AttributeKey<String> REASON = AttributeKey.stringKey("reason");
-  private static final List<Double> SECONDS =
-      List.of(.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1.0, 2.5, 5.0);
+  private static final AttributeKey<Long> BATCH = AttributeKey.longKey("espalier.batch.size");
   private static final List<Long> ROWS = List.of(1L, 2L, 4L, 8L, 16L, 32L, 64L, 128L, 256L, 512L);
 
   private final Attributes model;
@@ -42,14 +43,12 @@ final class ModelMetrics implements AutoCloseable {
             .histogramBuilder("espalier.inference.queue.time")
             .setDescription("How long a call waited before its run started.")
             .setUnit("s")
-            .setExplicitBucketBoundariesAdvice(SECONDS)
             .build();
     computeTime =
         meter
             .histogramBuilder("espalier.inference.compute.time")
             .setDescription("How long a run took, gathering and copying out included.")
             .setUnit("s")
-            .setExplicitBucketBoundariesAdvice(SECONDS)
             .build();
     rows =
         meter
@@ -71,6 +70,9 @@ final class ModelMetrics implements AutoCloseable {
             .setDescription("Calls whose caller gave up before they ended.")
             .setUnit("{call}")
             .build();
+    // Who watches has to see the first one as a rise.
+    reasons.values().forEach(reason -> refusals.add(0, reason));
+    cancellations.add(0, model);
     depth =
         meter
             .gaugeBuilder("espalier.inference.queue.depth")
@@ -80,13 +82,19 @@ final class ModelMetrics implements AutoCloseable {
             .buildWithCallback(gauge -> gauge.record(queued.getAsInt(), model));
   }
 
-  void started(long queuedNanos) {
-    queueTime.record(queuedNanos / 1e9, model);
+  void started(QueuedCall call, long now) {
+    Span.fromContext(call.trace()).addEvent("run started");
+    queueTime.record((now - call.enqueuedNanos()) / 1e9, model, call.trace());
   }
 
-  void ran(int batchRows, long nanos) {
-    rows.record(batchRows, model);
-    computeTime.record(nanos / 1e9, model);
+  /** The trace of the first call stands for the run. */
+  void ran(List<QueuedCall> calls, int batchRows, long nanos) {
+    for (QueuedCall call : calls) {
+      Span.fromContext(call.trace()).setAttribute(BATCH, (long) batchRows);
+    }
+    Context trace = calls.getFirst().trace();
+    rows.record(batchRows, model, trace);
+    computeTime.record(nanos / 1e9, model, trace);
   }
 
   void refused(Reason reason) {

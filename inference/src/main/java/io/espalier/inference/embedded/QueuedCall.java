@@ -2,6 +2,7 @@ package io.espalier.inference.embedded;
 
 import io.espalier.inference.ModelCall;
 import io.espalier.inference.Tensor;
+import io.opentelemetry.context.Context;
 import java.util.Arrays;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
@@ -14,6 +15,7 @@ final class QueuedCall {
   private final Tensor[] inputs;
   private final int rows;
   private final long enqueuedNanos;
+  private final Context trace = Context.current();
   private final CompletableFuture<Map<String, Tensor>> result = new CompletableFuture<>();
 
   /** Guarded by the queue's lock: when waiting on is refused, or moves it behind the others. */
@@ -54,6 +56,11 @@ final class QueuedCall {
 
   long enqueuedNanos() {
     return enqueuedNanos;
+  }
+
+  /** The trace that the call belongs to. */
+  Context trace() {
+    return trace;
   }
 
   long expiryNanos() {

@@ -447,6 +447,7 @@ class EmbeddedModelRunnerTest {
 
     Map<String, Long> refusals() {
       return metric("espalier.inference.refusals").getLongSumData().getPoints().stream()
+          .filter(point -> point.getValue() > 0)
           .collect(
               Collectors.toMap(
                   point ->
