@@ -292,6 +292,9 @@ final class Catalogue implements CatalogFollower.Listener {
       view = now;
       snapshotOffset = now.offset();
       tail = new ArrayList<>();
+      // A log that lost changes gives their offsets anew; the newest is told of again and again.
+      newest = 0;
+      tried = 0;
       notifyAll();
     }
     listeners.forEach(listener -> listener.replaced(now));

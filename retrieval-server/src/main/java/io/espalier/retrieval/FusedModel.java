@@ -12,6 +12,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -36,6 +40,16 @@ final class FusedModel implements Catalogue.SnapshotListener, AutoCloseable {
   private final ModelCalls calls;
   private final GraphTemplate template;
   private final String config;
+  // Threads inherit how nice the one is that starts them, and a model's own serve requests: they
+  // are not started by whoever makes snapshots in what requests leave.
+  private final ThreadPoolExecutor loader =
+      new ThreadPoolExecutor(
+          1,
+          1,
+          0,
+          TimeUnit.SECONDS,
+          new LinkedBlockingQueue<>(),
+          Thread.ofPlatform().daemon().name("fused-loader").factory());
   // Of the newest snapshot first.
   private volatile List<FusedSnapshot> snapshots = List.of();
 
@@ -52,6 +66,7 @@ final class FusedModel implements Catalogue.SnapshotListener, AutoCloseable {
     this.calls = calls;
     this.template = template;
     this.config = config;
+    this.loader.prestartCoreThread();
   }
 
   /**
@@ -99,7 +114,7 @@ final class FusedModel implements Catalogue.SnapshotListener, AutoCloseable {
       FusedFiles files = new FusedFiles(template, config, model, beam);
       Path parent = FusedFiles.newParent();
       try {
-        calls.load(files.write(parent.resolve(name), nodes));
+        load(files.write(parent.resolve(name), nodes));
       } finally {
         FusedFiles.delete(parent);
       }
@@ -113,6 +128,17 @@ final class FusedModel implements Catalogue.SnapshotListener, AutoCloseable {
         name,
         nodes.size(),
         TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start));
+  }
+
+  private void load(Path folder) {
+    try {
+      CompletableFuture.runAsync(() -> calls.load(folder), loader).join();
+    } catch (CompletionException e) {
+      if (e.getCause() instanceof ModelException failure) {
+        throw failure;
+      }
+      throw e;
+    }
   }
 
   private synchronized void add(FusedSnapshot made) {
@@ -139,6 +165,7 @@ final class FusedModel implements Catalogue.SnapshotListener, AutoCloseable {
 
   @Override
   public void close() {
+    loader.shutdown();
     snapshots.forEach(FusedSnapshot::close);
     snapshots = List.of();
   }

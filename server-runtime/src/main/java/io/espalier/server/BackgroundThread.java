@@ -21,7 +21,7 @@ public final class BackgroundThread {
 
   private BackgroundThread() {}
 
-  /** Starts a daemon thread for some work. */
+  /** Starts a daemon thread for some work; threads that it starts inherit how nice it is. */
   public static Thread start(String name, Runnable work) {
     return Thread.ofPlatform()
         .daemon()

@@ -137,9 +137,18 @@ public final class EmbeddedModelRunner implements ModelRunner {
   @Override
   public CompletableFuture<Map<String, Tensor>> infer(ModelCall call) {
     EmbeddedModel model = loaded.get(call.model());
-    return model == null
-        ? CompletableFuture.failedFuture(notLoaded(call.model()))
-        : model.infer(call);
+    if (model == null) {
+      return CompletableFuture.failedFuture(notLoaded(call.model()));
+    }
+    CompletableFuture<Map<String, Tensor>> result = model.infer(call);
+    if (result.isCompletedExceptionally()) {
+      // It may have been replaced since it was looked up, and refuse for that.
+      EmbeddedModel now = loaded.get(call.model());
+      if (now != null && now != model) {
+        return now.infer(call);
+      }
+    }
+    return result;
   }
 
   @Override

@@ -73,7 +73,7 @@ final class InferMessages {
       try {
         outputs.put(
             output.getName(), Tensor.wrap(DataType.valueOf(output.getDatatype()), data, shape));
-      } catch (IllegalArgumentException e) {
+      } catch (IllegalArgumentException | ArithmeticException e) {
         throw new ModelException(
             Reason.FAILED,
             response.getModelName() + ": output " + output.getName() + ": " + e.getMessage(),

@@ -24,10 +24,7 @@ final class StatusReasons {
 
   private static Reason reason(Status.Code code, String description) {
     return switch (code) {
-      case NOT_FOUND ->
-          description.contains("has no available versions")
-              ? Reason.NOT_READY
-              : Reason.UNKNOWN_MODEL;
+      case NOT_FOUND -> Reason.UNKNOWN_MODEL;
       case INVALID_ARGUMENT -> Reason.INVALID_INPUT;
       case DEADLINE_EXCEEDED -> Reason.EXPIRED;
       // How a connection ends that was pinged too often.

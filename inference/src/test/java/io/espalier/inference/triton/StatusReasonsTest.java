@@ -19,7 +19,7 @@ class StatusReasonsTest {
           UNAVAILABLE | io exception: connection refused | NOT_READY
           UNAVAILABLE | | NOT_READY
           NOT_FOUND | Request for unknown model: m is not found | UNKNOWN_MODEL
-          NOT_FOUND | Request for unknown model: 'm' has no available versions | NOT_READY
+          NOT_FOUND | Request for unknown model: 'm' has no available versions | UNKNOWN_MODEL
           INVALID_ARGUMENT | unexpected shape for input x | INVALID_INPUT
           DEADLINE_EXCEEDED | | EXPIRED
           RESOURCE_EXHAUSTED | | QUEUE_FULL

@@ -28,16 +28,16 @@ public record RedisAddress(
       "redis[s]://[[user]:password@]host:port[/db][?password_file=FILE][&ca=FILE]";
   private static final Pattern SCHEME = Pattern.compile("rediss?://.*");
   private static final Pattern DATABASE = Pattern.compile("/?|/[0-9]{1,4}");
-  private static final Pattern CREDENTIALS = Pattern.compile("//.*@");
+  private static final Pattern CREDENTIALS = Pattern.compile("(?s)//.*@");
 
   /** Whether a text is meant to be such an address. */
   public static boolean isOne(String text) {
     return SCHEME.matcher(text).matches();
   }
 
-  /** A text for people to read, without the user and the password where it is an address. */
+  /** A text for people to read, without the user and the password of an address of any scheme. */
   public static String withoutSecrets(String text) {
-    return isOne(text) ? CREDENTIALS.matcher(text).replaceFirst("//(hidden)@") : text;
+    return CREDENTIALS.matcher(text).replaceFirst("//(hidden)@");
   }
 
   /**

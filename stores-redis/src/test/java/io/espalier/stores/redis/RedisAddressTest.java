@@ -63,7 +63,10 @@ class RedisAddressTest {
         "redis://me:s3cret@host:1/x",
         "redis://:s3cret/@host:1",
         "redis://:s3 cret@host:1",
-        "rediss://me:s3cret%zz@host:1"
+        "rediss://me:s3cret%zz@host:1",
+        "valkey://:s3cret@host:1",
+        "REDIS://:s3cret@host:1",
+        "redis+tls://me:s3cret@host:1"
       })
   void messages_neverSayThePassword(String address) {
     assertThatThrownBy(() -> RedisAddress.parse(address))
