@@ -192,6 +192,10 @@ final class Catalogue implements CatalogFollower.Listener {
     Snapshot snapshot =
         newest(store, least, before.offset(), before)
             .orElseThrow(() -> new IllegalStateException("none of offset " + least + " or later"));
+    return over(before, snapshot);
+  }
+
+  private static CatalogueView over(CatalogueView before, Snapshot snapshot) {
     return before.over(snapshot.state().only(before.state().tries().keySet()));
   }
 
@@ -286,7 +290,14 @@ final class Catalogue implements CatalogFollower.Listener {
     }
     learn(before, snapshot.get());
     CatalogueView now =
-        CompletableFuture.supplyAsync(() -> over(before, snapshot.get()), rebuilder).join();
+        CompletableFuture.supplyAsync(
+                () -> {
+                  CatalogueView made = over(before, snapshot.get());
+                  coming(made);
+                  return made;
+                },
+                rebuilder)
+            .join();
     synchronized (this) {
       countSwap();
       view = now;
@@ -299,12 +310,6 @@ final class Catalogue implements CatalogFollower.Listener {
     }
     listeners.forEach(listener -> listener.replaced(now));
     return Optional.of(snapshot.get().place());
-  }
-
-  private CatalogueView over(CatalogueView before, Snapshot snapshot) {
-    CatalogueView now = before.over(snapshot.state().only(before.state().tries().keySet()));
-    coming(now);
-    return now;
   }
 
   /** What was followed is not that snapshot's: its texts may be others. */
