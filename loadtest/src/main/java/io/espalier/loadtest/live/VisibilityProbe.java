@@ -103,12 +103,6 @@ final class VisibilityProbe {
     throw new IllegalStateException("not seen in %d s: %s".formatted(PATIENCE.toSeconds(), change));
   }
 
-  /** Forgets what was seen so far. */
-  synchronized void clear() {
-    upserts.clear();
-    removals.clear();
-  }
-
   /** Does something while no change of this probe is on its way. */
   synchronized void whilePaused(Runnable action) {
     action.run();
