@@ -144,13 +144,12 @@ public final class EspalierServer implements AutoCloseable {
     return chain;
   }
 
-  /** Says on which threads calls run. */
+  /**
+   * Says on which threads calls run. That a caller hung up is told on the transport's thread: it
+   * must not wait for a processor behind the very calls that it would end.
+   */
   private static void run(
       ServerBuilder<?> transport, Executor callThreads, Set<String> neverBlocking) {
-    if (neverBlocking.isEmpty()) {
-      transport.executor(callThreads);
-      return;
-    }
     transport
         .executor(Runnable::run)
         .callExecutor(
