@@ -152,7 +152,9 @@ public final class EspalierServer implements AutoCloseable {
 
   /**
    * Calls of the services begin on the transport's threads and leave them when they have been let
-   * in; those of gRPC's own services have a thread from the start.
+   * in; those of gRPC's own services have a thread from the start. That a caller hung up is told on
+   * the transport's thread: it must not wait for a processor behind the very calls that it would
+   * end.
    */
   private static void run(
       ServerBuilder<?> transport, Executor callThreads, Set<String> serviceNames) {
