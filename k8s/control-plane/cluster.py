@@ -59,6 +59,8 @@ class Cluster:
             "metadata": {"name": NAME},
             "options": {"runtime": "binary", "bindAddress": "127.0.0.1", "kubeVersion": "v1.37.2", "securePort": True, **binary},
             "componentsPatches": [
+                # Lists that come as watches want a newer etcd than Debian's.
+                {"name": "kube-apiserver", "extraArgs": [{"key": "feature-gates", "value": "WatchList=false"}]},
                 # Autoscalers look every 5 s instead of every 15, as kwok's pods start sooner than real ones.
                 {"name": "kube-controller-manager",
                  "extraArgs": [{"key": "horizontal-pod-autoscaler-sync-period", "value": "5s"}]},

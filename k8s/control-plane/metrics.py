@@ -48,7 +48,8 @@ class Load:
             for pod in pods:
                 for rpc, calls in {method: self.calls[name] / len(pods), **self.LASTING}.items():
                     lines.append(
-                        f'espalier_server_calls_in_progress{{namespace="{self.namespace}",pod="{pod}",rpc_method="{rpc}"}} {calls}')
+                        f'espalier_server_calls_in_progress{{namespace="{self.namespace}",job="espalier-{name}",'
+                        f'pod="{pod}",rpc_method="{rpc}"}} {calls}')
         return "\n".join(lines) + "\n"
 
     def close(self):
@@ -81,8 +82,8 @@ scrape_configs:
             {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "adapter", "namespace": NAMESPACE},
              "spec": {"type": "ExternalName", "externalName": "localhost", "ports": [{"port": ports[1]}]}},
             {"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService",
-             "metadata": {"name": "v1beta1.custom.metrics.k8s.io"},
-             "spec": {"group": "custom.metrics.k8s.io", "version": "v1beta1", "insecureSkipTLSVerify": True,
+             "metadata": {"name": "v1beta1.external.metrics.k8s.io"},
+             "spec": {"group": "external.metrics.k8s.io", "version": "v1beta1", "insecureSkipTLSVerify": True,
                       "groupPriorityMinimum": 100, "versionPriority": 100,
                       "service": {"name": "adapter", "namespace": NAMESPACE, "port": ports[1]}}},
         ])
@@ -92,10 +93,14 @@ scrape_configs:
             self.processes.append(subprocess.Popen(list(map(str, command)), stdout=out, stderr=out))
 
     def ready(self, namespace):
-        path = f"/apis/custom.metrics.k8s.io/v1beta1/namespaces/{namespace}/pods/*/espalier_server_calls_in_progress"
-        return until(lambda: self.cluster.kubectl("get", "--raw", path, check=False).returncode == 0, 120, path)
+        """Waits until the autoscalers' question has an answer."""
+        path = (f"/apis/external.metrics.k8s.io/v1beta1/namespaces/{namespace}/espalier_server_calls_in_progress"
+                "?labelSelector=job%3Despalier-retrieval")
+        until(lambda: '"value":' in self.cluster.kubectl("get", "--raw", path, check=False).stdout, 120, path)
 
     def close(self):
+        # A namespace cannot be deleted while an API that is asked for its objects does not answer.
+        self.cluster.kubectl("delete", "apiservice", "v1beta1.external.metrics.k8s.io", check=False)
         for process in self.processes:
             process.terminate()
             process.wait()

@@ -12,4 +12,4 @@ prometheus=$("$root/k8s/monitoring/tools.sh")/prometheus
 kwok=$(cd / && go mod download -json "sigs.k8s.io/kwok@$(sed -n 's/^KWOK=//p' "$here/build.sh")" | sed -n 's/.*"Dir": "\(.*\)".*/\1/p')
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-python3 "$here/trial.py" "$out/bin" "$work" "$prometheus" "$out/crds" "$kwok/kustomize/stage/pod/general"
+python3 "$here/trial.py" "$out/bin" "$work" "$prometheus" "$out/crds" "$kwok/kustomize/stage"

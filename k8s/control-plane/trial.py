@@ -249,7 +249,10 @@ def gpu(cluster, history, built, report):
 def main(binaries, work, prometheus, crds, stages):
     work = pathlib.Path(work)
     report = Report()
-    with Cluster(binaries, work, sorted(pathlib.Path(stages).glob("pod-*.yaml"))) as cluster:
+    # kwok's own: nodes that live, pods that take some seconds for each step.
+    played = [file for folder in ("node/fast", "node/heartbeat-with-lease", "pod/general")
+              for file in sorted(pathlib.Path(stages, folder).glob("*-*.yaml"))]
+    with Cluster(binaries, work, played) as cluster:
         for file in sorted(pathlib.Path(crds).glob("*.yaml")):
             cluster.kubectl("apply", "--server-side", "-f", str(file))
         cluster.kubectl("wait", "crd", "--all", "--for=condition=Established", "--timeout=60s")

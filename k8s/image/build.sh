@@ -51,6 +51,6 @@ printf 'root:x:0:\nespalier:x:10001:\n' >"$root/etc/group"
 echo 'hosts: files dns' >"$root/etc/nsswitch.conf"
 
 ./mvnw -B -ntp -q -Dmaven.test.skip=true -Dspotless.check.skip=true -Pimage -pl espalier-cli -am package \
-  -Despalier.image="$out"
+  -Despalier.image="$out" -Despalier.image.architecture="$(echo "$machine" | sed 's/x86_64/amd64/; s/aarch64/arm64/')"
 rm -rf "$root"
 ls -l "$out/espalier.tar"
