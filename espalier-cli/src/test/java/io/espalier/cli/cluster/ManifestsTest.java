@@ -55,9 +55,9 @@ class ManifestsTest {
   }
 
   @Test
-  void settings_ofComponents_areOnesOfTheProgram() throws IOException {
+  void settings_ofComponentsAndOverlays_areOnesOfTheProgram() throws IOException {
     Map<String, String> settings = new LinkedHashMap<>();
-    try (Stream<Path> files = Files.walk(K8S.resolve("components"))) {
+    try (Stream<Path> files = Files.walk(K8S)) {
       for (Path file : files.filter(path -> path.toString().endsWith(".yaml")).toList()) {
         Matcher setting = SETTING.matcher(Files.readString(file));
         while (setting.find()) {
@@ -65,11 +65,12 @@ class ManifestsTest {
         }
       }
     }
-    assertThat(settings).containsKeys("state", "snapshots.store", "telemetry.otlp.endpoint");
+    assertThat(settings).containsKeys("state", "snapshots.store", "telemetry.otlp.endpoint", "engine.targets");
     // An unknown key or a value that its record refuses is an exception.
     ServeConfig read = config(Stage.ROUTER).with(settings);
     assertThat(read.state()).startsWith("redis://").contains("password_file=");
     assertThat(read.telemetry().otlp().endpoint()).startsWith("http://");
+    assertThat(read.engine().targets()).containsExactly("dns:///triton:8001");
   }
 
   private static ServeConfig config(Stage stage) {
