@@ -75,6 +75,9 @@ final class Connection implements AutoCloseable {
     client.setOptions(
         ClientOptions.builder()
             .disconnectedBehavior(DisconnectedBehavior.REJECT_COMMANDS)
+            // Else what was not answered is sent again over the next connection, when an erasure
+            // may have come between.
+            .replayFilter(command -> true)
             .requestQueueSize(MAX_OUTSTANDING)
             .socketOptions(SocketOptions.builder().connectTimeout(CONNECT_TIMEOUT).build())
             .sslOptions(ssl.build())
