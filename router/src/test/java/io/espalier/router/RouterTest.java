@@ -49,6 +49,7 @@ import io.espalier.stores.catalog.CatalogItem;
 import io.espalier.stores.users.Durability;
 import io.espalier.stores.users.EmbeddedUserStates;
 import io.espalier.stores.users.UserEvent;
+import io.espalier.stores.users.UserKeys;
 import io.espalier.stores.users.UserStateException;
 import io.espalier.stores.users.UserStateStore;
 import io.grpc.Status;
@@ -66,6 +67,7 @@ import java.util.OptionalLong;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.Consumer;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -1031,9 +1033,17 @@ class RouterTest {
     }
 
     @Override
-    public void erase(String user, Duration within) {
+    public void erase(String user, Instant at, Duration within) {
       throw failure;
     }
+
+    @Override
+    public UserKeys keys() {
+      throw failure;
+    }
+
+    @Override
+    public void onErasure(Consumer<String> forget) {}
 
     @Override
     public void close() {}
