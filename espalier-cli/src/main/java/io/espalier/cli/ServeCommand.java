@@ -56,13 +56,17 @@ import picocli.CommandLine.Parameters;
           + " server.max_concurrent_calls=200",
       "  ./espalier serve router --set state=redis://127.0.0.1:6379/0   users' events on a server"
           + " that routers share",
+      "  ./espalier serve router --set state=redis://127.0.0.1:6379/0 --set"
+          + " events.log=kafka://127.0.0.1:9092/events-{host}   logs what it shows",
       "  ./espalier serve ranking --config /etc/espalier/server.yaml",
       "",
       "A file may hold any of these keys; --set takes the same keys, and wins:",
       "  server: {host, port, max_message_bytes, max_connection_age, max_connection_age_grace,",
       "    max_concurrent_calls, deadline_floor, propagation_delay, drain_timeout, reflection,"
           + " auth_token}",
-      "  model_repo, data, state, catalog_log, rewrite_tables, rewrite_model_budget,",
+      "  model_repo, data, state, events: {log, queue}, features: {store, budget, cache_mb},"
+          + " catalog_log,",
+      "  rewrite_tables, rewrite_model_budget,",
       "  snapshots: {store, cache, publish: {keep, changes, max_age, busy_share}},",
       "  decode (bundle, stepwise or fused),",
       "  peers: {rewrite, retrieval, ranking, catalog},",
@@ -152,7 +156,9 @@ final class ServeCommand implements Callable<Integer> {
         new StageServers(deployment, Path.of(read.rewriteTables()))
             .withTelemetry(telemetry)
             .withRewriteModelBudget(read.rewriteModelBudget())
-            .withDecoder(read.decoder());
+            .withDecoder(read.decoder())
+            .withEvents(read.events())
+            .withFeatures(read.features());
     if (!read.snapshots().store().isEmpty()) {
       servers = servers.withSnapshots(folders(read.snapshots()));
     }
