@@ -1,6 +1,5 @@
 package io.espalier.router;
 
-import io.espalier.router.v1.DegradationReason;
 import io.espalier.router.v1.ExplanationLevel;
 import io.espalier.router.v1.RecommendRequest;
 import io.espalier.router.v1.RecommendResponse;
@@ -8,6 +7,8 @@ import io.espalier.router.v1.ResultPage;
 import io.espalier.router.v1.SearchRequest;
 import io.espalier.router.v1.SearchResponse;
 import io.espalier.router.v1.StageFact;
+import io.espalier.server.Admission;
+import io.espalier.stores.catalog.CatalogItem;
 import io.espalier.stores.users.UserHash;
 import java.time.Instant;
 import java.time.InstantSource;
@@ -16,6 +17,8 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
+import java.util.function.Predicate;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Answers searches and feed requests: resolves route and arm, runs the route, pins the list, cuts
@@ -28,6 +31,7 @@ final class Router {
   private final PageTokens tokens;
   private final Impressions impressions;
   private final RouterMetrics metrics;
+  private final @Nullable Catalogue catalogue;
   private final InstantSource clock;
 
   Router(
@@ -37,6 +41,7 @@ final class Router {
       PageTokens tokens,
       Impressions impressions,
       RouterMetrics metrics,
+      @Nullable Catalogue catalogue,
       InstantSource clock) {
     this.routes = routes;
     this.runner = runner;
@@ -44,6 +49,10 @@ final class Router {
     this.tokens = tokens;
     this.impressions = impressions;
     this.metrics = metrics;
+    this.catalogue = catalogue;
+    for (RoutePlan plan : routes.plans()) {
+      plan.arms().forEach(arm -> metrics.route(plan.name(), arm.name()));
+    }
     this.clock = clock;
   }
 
@@ -67,10 +76,12 @@ final class Router {
     RoutePlan plan = routes.resolve(question.options().getRoute(), question.kind());
     RoutePlan.Arm arm = plan.arm(question.user().getId());
     Route route = arm.route();
+    Admission.objective(route.slo());
     byte[] fingerprint = question.fingerprint(route);
     if (!question.options().getPageToken().isEmpty()) {
       return nextPage(question, route, fingerprint, asked);
     }
+    Admission.work(route.name());
     try (RequestRun run = new RequestRun(route.deadline(), route.reserve())) {
       PinnedLists.Pinned list = list(question, arm, fingerprint, asked, run);
       UUID id = UUID.randomUUID();
@@ -78,7 +89,7 @@ final class Router {
       if (level(question, route) != ExplanationLevel.EXPLANATION_LEVEL_NONE) {
         page.addAllStages(run.facts()).addStages(own(run, list.items().size()));
       }
-      metrics.answered(route.name(), arm.name(), run);
+      metrics.answered(route, arm.name(), run);
       impressions.shown(question, route, list, 0, page.getItemsCount(), asked);
       return new Page(page.build(), list);
     }
@@ -87,10 +98,14 @@ final class Router {
   private PinnedLists.Pinned list(
       Question question, RoutePlan.Arm arm, byte[] fingerprint, Instant asked, RequestRun run) {
     Route route = arm.route();
-    if (route.step(run.remaining()).answer() == Route.Answer.CACHED) {
+    Route.LadderStep step = run.step(route);
+    Catalogue items = catalogue;
+    if (step.answer() == Route.Answer.CACHED && items != null) {
       Optional<PinnedLists.Pinned> cached = lists.latest(fingerprint);
-      if (cached.isPresent() && cached.get().arm().equals(arm.name())) {
-        return cached(question, route, cached.get(), asked, run);
+      if (cached.isPresent()
+          && cached.get().arm().equals(arm.name())
+          && cached.get().catalogOffset() >= question.options().getMinCatalogOffset()) {
+        return cached(question, route, step, cached.get(), items, asked, run);
       }
     }
     RouteAnswer answer = runner.run(route, question, run);
@@ -108,40 +123,49 @@ final class Router {
             answer.catalogOffset(),
             answer.evidence(),
             route.pageTokenTtl());
-    boolean wantsCache =
-        route.ladder().stream().anyMatch(step -> step.answer() == Route.Answer.CACHED);
-    if (wantsCache && run.degradations().isEmpty()) {
+    if (route.servesCached() && run.degradations().isEmpty()) {
       lists.remember(fingerprint, list);
     }
     return list;
   }
 
-  /** The last whole list of the same request, less what the user has seen since. */
+  /**
+   * The last whole list of the same request, less what the user has seen since, and what is no
+   * longer in the catalogue or no longer satisfies the request's filter.
+   */
   private PinnedLists.Pinned cached(
-      Question question, Route route, PinnedLists.Pinned cached, Instant asked, RequestRun run) {
+      Question question,
+      Route route,
+      Route.LadderStep step,
+      PinnedLists.Pinned cached,
+      Catalogue items,
+      Instant asked,
+      RequestRun run) {
     Set<String> seen =
         question.maskSeen(route) ? new HashSet<>(runner.seen(route, question, run)) : Set.of();
-    run.degraded(
-        "route",
-        DegradationReason.DEGRADATION_REASON_LADDER,
-        "the last list of the same request: little time left");
-    List<ListItem> left =
-        cached.items().stream().filter(item -> !seen.contains(item.id())).toList();
+    Predicate<CatalogItem> filter =
+        question.filter().map(ItemPredicate::of).orElseGet(() -> item -> true);
+    List<ListItem> legal =
+        cached.items().stream()
+            .filter(item -> !seen.contains(item.id()))
+            .filter(item -> items.item(item.id()).filter(filter).isPresent())
+            .toList();
+    run.laddered("route", step, "the last list of the same request: " + run.why(step));
     return new PinnedLists.Pinned(
         UUID.randomUUID().toString(),
         cached.user(),
         asked,
         cached.arm(),
-        left,
+        legal,
         cached.rewrites(),
         cached.bundles(),
         run.degradations(),
-        cached.shortList(),
+        cached.shortList() || legal.size() < cached.items().size(),
         cached.catalogOffset(),
         new RouteAnswer.Evidence(
             cached.evidence().history(),
             cached.evidence().ranker(),
-            Propensities.ofCached(cached.evidence().propensities(), left.size())),
+            Propensities.ofCached(cached.evidence().propensities(), legal.size())),
         cached.timeToLive());
   }
 

@@ -37,6 +37,7 @@ public final class ClientChannels {
                 .keepAliveTime(60, TimeUnit.SECONDS)
                 .defaultLoadBalancingPolicy("round_robin")
                 .disableServiceConfigLookUp();
+    builder.intercept(new CallOrigin.Sender());
     if (!token.isEmpty()) {
       builder.intercept(new TokenSender(token));
     }
@@ -54,6 +55,11 @@ public final class ClientChannels {
   /** As {@link #open(String, String, int)} without a token, for messages up to 4 MiB. */
   public static ManagedChannel open(String target) {
     return open(target, "", 4 << 20);
+  }
+
+  /** Sends the cluster's shared token with every call of a channel that is opened elsewhere. */
+  public static ClientInterceptor sending(String token) {
+    return new TokenSender(token);
   }
 
   private record TokenSender(String token) implements ClientInterceptor {

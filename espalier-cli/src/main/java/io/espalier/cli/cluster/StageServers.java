@@ -1,12 +1,13 @@
 package io.espalier.cli.cluster;
 
+import io.espalier.bundles.Bundle;
 import io.espalier.bundles.BundleId;
+import io.espalier.bundles.BundleManifest.Shape;
 import io.espalier.bundles.BundleRepository;
 import io.espalier.catalog.CatalogComponent;
 import io.espalier.catalog.SnapshotStore;
 import io.espalier.inference.ModelRunner;
 import io.espalier.inference.TracedModelRunner;
-import io.espalier.inference.embedded.EmbeddedModelRunner;
 import io.espalier.ranking.FeatureStores;
 import io.espalier.ranking.RankingComponent;
 import io.espalier.ranking.RankingSettings;
@@ -43,12 +44,16 @@ import java.util.TreeSet;
 import java.util.UUID;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Builds each server of a cluster from its deployment. The same builders make the servers of one
  * process and those that have a process each: only the transport differs.
  */
 public final class StageServers {
+  private static final Logger log = LoggerFactory.getLogger(StageServers.class);
+
   /** How long a router that stops waits for its event log. */
   private static final Duration EVENTS_DRAIN = Duration.ofSeconds(5);
 
@@ -56,6 +61,7 @@ public final class StageServers {
   private final RewriteSettings rewriteSettings;
   private final @Nullable SnapshotFolders snapshotFolders;
   private final @Nullable Decoder decoder;
+  private final EngineSettings engine;
   private final EventSettings events;
   private final FeatureSettings features;
   private final OpenTelemetry telemetry;
@@ -74,6 +80,7 @@ public final class StageServers {
             : RewriteSettings.defaults(),
         null,
         null,
+        EngineSettings.defaults(),
         EventSettings.defaults(),
         FeatureSettings.defaults(),
         OpenTelemetry.noop());
@@ -84,6 +91,7 @@ public final class StageServers {
       RewriteSettings rewriteSettings,
       @Nullable SnapshotFolders snapshotFolders,
       @Nullable Decoder decoder,
+      EngineSettings engine,
       EventSettings events,
       FeatureSettings features,
       OpenTelemetry telemetry) {
@@ -91,6 +99,7 @@ public final class StageServers {
     this.rewriteSettings = rewriteSettings;
     this.snapshotFolders = snapshotFolders;
     this.decoder = decoder;
+    this.engine = engine;
     this.events = events;
     this.features = features;
     this.telemetry = telemetry;
@@ -99,19 +108,25 @@ public final class StageServers {
   /** The same servers, which tell of what they do. */
   public StageServers withTelemetry(OpenTelemetry told) {
     return new StageServers(
-        deployment, rewriteSettings, snapshotFolders, decoder, events, features, told);
+        deployment, rewriteSettings, snapshotFolders, decoder, engine, events, features, told);
   }
 
   /** The same servers, where snapshots of the catalogue are published and followed. */
   public StageServers withSnapshots(SnapshotFolders folders) {
     return new StageServers(
-        deployment, rewriteSettings, folders, decoder, events, features, telemetry);
+        deployment, rewriteSettings, folders, decoder, engine, events, features, telemetry);
   }
 
   /** The same servers, whose generative sources decode in this way where they can. */
   public StageServers withDecoder(@Nullable Decoder way) {
     return new StageServers(
-        deployment, rewriteSettings, snapshotFolders, way, events, features, telemetry);
+        deployment, rewriteSettings, snapshotFolders, way, engine, events, features, telemetry);
+  }
+
+  /** The same servers, whose models run there. */
+  public StageServers withEngine(EngineSettings where) {
+    return new StageServers(
+        deployment, rewriteSettings, snapshotFolders, decoder, where, events, features, telemetry);
   }
 
   /** The same servers, whose rewrite model is waited for this long. */
@@ -133,6 +148,7 @@ public final class StageServers {
             usual.warmUpLimit()),
         snapshotFolders,
         decoder,
+        engine,
         events,
         features,
         telemetry);
@@ -141,40 +157,44 @@ public final class StageServers {
   /** The same servers, whose rankers look features up there. */
   public StageServers withFeatures(FeatureSettings settings) {
     return new StageServers(
-        deployment, rewriteSettings, snapshotFolders, decoder, events, settings, telemetry);
+        deployment, rewriteSettings, snapshotFolders, decoder, engine, events, settings, telemetry);
   }
 
   /** The same servers, whose router logs what it shows and what users do. */
   public StageServers withEvents(EventSettings settings) {
     return new StageServers(
-        deployment, rewriteSettings, snapshotFolders, decoder, settings, features, telemetry);
+        deployment, rewriteSettings, snapshotFolders, decoder, engine, settings, features, telemetry);
   }
 
-  /** A runner with the models of all stages loaded and warm. */
-  public EmbeddedModelRunner runner() {
+  /**
+   * A runner with the models of all stages loaded and warm.
+   *
+   * @param token the cluster's shared token; empty for none
+   */
+  public ModelRunner runner(String token) {
     Set<BundleId> bundles = new TreeSet<>(deployment.rewriters());
     bundles.addAll(deployment.sources());
     bundles.addAll(deployment.rankers());
-    return runner(bundles);
+    return runner(bundles, token);
   }
 
-  private EmbeddedModelRunner runner(Collection<BundleId> bundles) {
-    return runner(bundles, BundleModels.of(deployment.repository(), bundles));
+  private ModelRunner runner(Collection<BundleId> bundles, String token) {
+    return runner(bundles, BundleModels.of(deployment.repository(), bundles), token);
   }
 
-  private EmbeddedModelRunner runner(Collection<BundleId> bundles, Set<String> models) {
+  private ModelRunner runner(Collection<BundleId> bundles, Set<String> models, String token) {
     BundleRepository repository = deployment.repository();
-    EmbeddedModelRunner runner =
-        new EmbeddedModelRunner(repository.models(), telemetry.getMeter("io.espalier.inference"));
-    try {
-      // No byte of a model reaches the engine's native code before its checksum has been looked at.
-      bundles.forEach(id -> repository.get(id).verify());
-      models.forEach(runner::load);
-      return runner;
-    } catch (RuntimeException e) {
-      runner.close();
-      throw e;
-    }
+    // No byte of a model reaches an engine's native code before its checksum has been looked at.
+    bundles.forEach(id -> repository.get(id).verify());
+    return engine.open(repository, models, token, telemetry.getMeter("io.espalier.inference"));
+  }
+
+  /**
+   * How generative sources decode unless told otherwise: where each call goes over the network, in
+   * as few as there can be.
+   */
+  private @Nullable Decoder decoding() {
+    return decoder == null && !engine.isEmbedded() ? Decoder.FUSED : decoder;
   }
 
   private ModelRunner traced(ModelRunner runner) {
@@ -188,7 +208,7 @@ public final class StageServers {
 
   /** The rewrite server on the deployment's models alone. */
   public EspalierServer.Builder rewrite(ServerConfig config) {
-    EmbeddedModelRunner runner = runner(deployment.rewriters());
+    ModelRunner runner = runner(deployment.rewriters(), config.authToken());
     return rewrite(config, runner, runner);
   }
 
@@ -198,7 +218,7 @@ public final class StageServers {
    * @param catalog to the catalogue's writer, whose changes are followed; null where there is none
    */
   public EspalierServer.Builder retrieval(ServerConfig config, @Nullable Channel catalog) {
-    EmbeddedModelRunner runner = runner(deployment.sources());
+    ModelRunner runner = runner(deployment.sources(), config.authToken());
     return retrieval(config, runner, runner, catalog);
   }
 
@@ -208,10 +228,11 @@ public final class StageServers {
    * @param where its log is: a folder, or an address of Kafka's
    */
   public EspalierServer.Builder catalog(ServerConfig config, String where) {
-    EmbeddedModelRunner runner =
+    ModelRunner runner =
         runner(
             deployment.sources(),
-            CatalogComponent.models(deployment.repository(), deployment.sources()));
+            CatalogComponent.models(deployment.repository(), deployment.sources()),
+            config.authToken());
     try {
       return catalog(config, where, runner, runner);
     } catch (RuntimeException e) {
@@ -221,7 +242,7 @@ public final class StageServers {
   }
 
   EspalierServer.Builder catalog(
-      ServerConfig config, String where, EmbeddedModelRunner runner, AutoCloseable owned) {
+      ServerConfig config, String where, ModelRunner runner, AutoCloseable owned) {
     long first = deployment.data().items().size() + 1L;
     // First, since it holds nothing: whatever fails once the log is this process's lets go of it.
     SnapshotStore snapshots = snapshots("catalog");
@@ -247,7 +268,7 @@ public final class StageServers {
   }
 
   private CatalogComponent component(
-      RecordLog log, EmbeddedModelRunner runner, @Nullable SnapshotStore snapshots) {
+      RecordLog log, ModelRunner runner, @Nullable SnapshotStore snapshots) {
     Meter meter = telemetry.getMeter("io.espalier.catalog");
     if (snapshots == null || snapshotFolders == null) {
       return CatalogComponent.start(
@@ -278,12 +299,11 @@ public final class StageServers {
 
   /** The ranking server on the deployment's models alone. */
   public EspalierServer.Builder ranking(ServerConfig config) {
-    EmbeddedModelRunner runner = runner(deployment.rankers());
+    ModelRunner runner = runner(deployment.rankers(), config.authToken());
     return ranking(config, runner, runner);
   }
 
-  EspalierServer.Builder rewrite(
-      ServerConfig config, EmbeddedModelRunner runner, AutoCloseable owned) {
+  EspalierServer.Builder rewrite(ServerConfig config, ModelRunner runner, AutoCloseable owned) {
     RewriteComponent component =
         RewriteComponent.start(
             deployment.repository(),
@@ -299,10 +319,8 @@ public final class StageServers {
   }
 
   EspalierServer.Builder retrieval(
-      ServerConfig config,
-      EmbeddedModelRunner runner,
-      AutoCloseable owned,
-      @Nullable Channel catalog) {
+      ServerConfig config, ModelRunner runner, AutoCloseable owned, @Nullable Channel catalog) {
+    tellOfStepwise();
     RetrievalComponent component =
         RetrievalComponent.open(
             deployment.repository(),
@@ -310,7 +328,7 @@ public final class StageServers {
             deployment.data(),
             traced(runner),
             catalog == null ? null : snapshots("retrieval"),
-            decoder,
+            decoding(),
             telemetry);
     if (catalog != null) {
       component.follow(catalog);
@@ -323,8 +341,25 @@ public final class StageServers {
         .closing(component);
   }
 
+  /** Stepwise decoding works on any engine, but sends its state along with every call. */
+  private void tellOfStepwise() {
+    if (engine.isEmbedded()) {
+      return;
+    }
+    for (BundleId id : deployment.sources()) {
+      Bundle bundle = deployment.repository().get(id);
+      if (bundle.manifest().shape() == Shape.GENERATE
+          && (decoding() == Decoder.STEPWISE || !bundle.hasFile("fused_live"))) {
+        log.warn(
+            "{} is decoded stepwise on {}: a call a level, each with its whole state",
+            id,
+            engine.targets());
+      }
+    }
+  }
+
   EspalierServer.Builder ranking(
-      ServerConfig config, EmbeddedModelRunner runner, AutoCloseable owned) {
+      ServerConfig config, ModelRunner runner, AutoCloseable owned) {
     if (features.store().isEmpty()) {
       return ranking(config, runner, FeatureStores.embedded(), owned);
     }
@@ -346,7 +381,7 @@ public final class StageServers {
   }
 
   private EspalierServer.Builder ranking(
-      ServerConfig config, EmbeddedModelRunner runner, FeatureStores stores, AutoCloseable owned) {
+      ServerConfig config, ModelRunner runner, FeatureStores stores, AutoCloseable owned) {
     RankingComponent component =
         RankingComponent.start(
             deployment.repository(),
