@@ -72,6 +72,7 @@ public final class RedisFeatureTables implements AutoCloseable {
    * @throws UserStateException when the server is late or away
    */
   public boolean load(String bundle, FeatureTable table) {
+    connection.awaitFirst(PATIENCE);
     String loading = PREFIX + "{" + bundle + "}:loading:" + UUID.randomUUID();
     MessageDigest digest = sha256();
     List<String> items = table.items();

@@ -24,6 +24,8 @@ import java.util.concurrent.Future;
  * before the first is waited for.
  */
 public final class RedisUserKeys implements UserKeys {
+  // Who opens them by themselves has nothing to do without them.
+  private static final Duration PATIENCE = Duration.ofSeconds(30);
   private static final String SCRIPT = Call.script("key.lua");
 
   private final RedisAddress address;
@@ -38,7 +40,7 @@ public final class RedisUserKeys implements UserKeys {
   /** Opens the keys; a server that is away is no error. */
   public static RedisUserKeys open(RedisAddress address) {
     RedisUserKeys opened = new RedisUserKeys(address, new Connection(address));
-    opened.connection.awaitFirst();
+    opened.connection.awaitFirst(PATIENCE);
     return opened;
   }
 
