@@ -163,7 +163,14 @@ public final class StageServers {
   /** The same servers, whose router logs what it shows and what users do. */
   public StageServers withEvents(EventSettings settings) {
     return new StageServers(
-        deployment, rewriteSettings, snapshotFolders, decoder, engine, settings, features, telemetry);
+        deployment,
+        rewriteSettings,
+        snapshotFolders,
+        decoder,
+        engine,
+        settings,
+        features,
+        telemetry);
   }
 
   /**
@@ -358,8 +365,7 @@ public final class StageServers {
     }
   }
 
-  EspalierServer.Builder ranking(
-      ServerConfig config, ModelRunner runner, AutoCloseable owned) {
+  EspalierServer.Builder ranking(ServerConfig config, ModelRunner runner, AutoCloseable owned) {
     if (features.store().isEmpty()) {
       return ranking(config, runner, FeatureStores.embedded(), owned);
     }
