@@ -79,6 +79,7 @@ final class RetrievalService extends RetrievalServiceGrpc.RetrievalServiceImplBa
               .setAsked(answer.narrowed().asked())
               .setSearched(answer.narrowed().searched()));
     }
+    answer.logMass().ifPresent(response::setLogMass);
     responses.onNext(response.build());
     responses.onCompleted();
   }

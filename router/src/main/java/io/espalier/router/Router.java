@@ -9,6 +9,8 @@ import io.espalier.router.v1.SearchResponse;
 import io.espalier.router.v1.StageFact;
 import io.espalier.server.Admission;
 import io.espalier.stores.catalog.CatalogItem;
+import io.espalier.stores.users.UserHash;
+import java.time.Instant;
 import java.time.InstantSource;
 import java.util.HashSet;
 import java.util.List;
@@ -27,6 +29,7 @@ final class Router {
   private final RouteRunner runner;
   private final PinnedLists lists;
   private final PageTokens tokens;
+  private final Impressions impressions;
   private final RouterMetrics metrics;
   private final @Nullable Catalogue catalogue;
   private final InstantSource clock;
@@ -36,6 +39,7 @@ final class Router {
       RouteRunner runner,
       PinnedLists lists,
       PageTokens tokens,
+      Impressions impressions,
       RouterMetrics metrics,
       @Nullable Catalogue catalogue,
       InstantSource clock) {
@@ -43,6 +47,7 @@ final class Router {
     this.runner = runner;
     this.lists = lists;
     this.tokens = tokens;
+    this.impressions = impressions;
     this.metrics = metrics;
     this.catalogue = catalogue;
     for (RoutePlan plan : routes.plans()) {
@@ -67,29 +72,31 @@ final class Router {
   private record Page(ResultPage page, PinnedLists.Pinned pinned) {}
 
   private Page answer(Question question) {
+    Instant asked = clock.instant();
     RoutePlan plan = routes.resolve(question.options().getRoute(), question.kind());
     RoutePlan.Arm arm = plan.arm(question.user().getId());
     Route route = arm.route();
     Admission.objective(route.slo());
     byte[] fingerprint = question.fingerprint(route);
     if (!question.options().getPageToken().isEmpty()) {
-      return nextPage(question, route, fingerprint);
+      return nextPage(question, route, fingerprint, asked);
     }
     Admission.work(route.name());
     try (RequestRun run = new RequestRun(route.deadline(), route.reserve())) {
-      PinnedLists.Pinned list = list(question, arm, fingerprint, run);
+      PinnedLists.Pinned list = list(question, arm, fingerprint, asked, run);
       UUID id = UUID.randomUUID();
       ResultPage.Builder page = page(question, route, list, id, 0, fingerprint);
       if (level(question, route) != ExplanationLevel.EXPLANATION_LEVEL_NONE) {
         page.addAllStages(run.facts()).addStages(own(run, list.items().size()));
       }
       metrics.answered(route, arm.name(), run);
+      impressions.shown(question, route, list, 0, page.getItemsCount(), asked);
       return new Page(page.build(), list);
     }
   }
 
   private PinnedLists.Pinned list(
-      Question question, RoutePlan.Arm arm, byte[] fingerprint, RequestRun run) {
+      Question question, RoutePlan.Arm arm, byte[] fingerprint, Instant asked, RequestRun run) {
     Route route = arm.route();
     Route.LadderStep step = run.step(route);
     Catalogue items = catalogue;
@@ -98,14 +105,15 @@ final class Router {
       if (cached.isPresent()
           && cached.get().arm().equals(arm.name())
           && cached.get().catalogOffset() >= question.options().getMinCatalogOffset()) {
-        return cached(question, route, step, cached.get(), items, run);
+        return cached(question, route, step, cached.get(), items, asked, run);
       }
     }
     RouteAnswer answer = runner.run(route, question, run);
     PinnedLists.Pinned list =
         new PinnedLists.Pinned(
             UUID.randomUUID().toString(),
-            question.user().getId(),
+            userHash(question),
+            asked,
             arm.name(),
             answer.items(),
             answer.rewrites(),
@@ -113,6 +121,7 @@ final class Router {
             run.degradations(),
             answer.shortList(),
             answer.catalogOffset(),
+            answer.evidence(),
             route.pageTokenTtl());
     if (route.servesCached() && run.degradations().isEmpty()) {
       lists.remember(fingerprint, list);
@@ -130,6 +139,7 @@ final class Router {
       Route.LadderStep step,
       PinnedLists.Pinned cached,
       Catalogue items,
+      Instant asked,
       RequestRun run) {
     Set<String> seen =
         question.maskSeen(route) ? new HashSet<>(runner.seen(route, question, run)) : Set.of();
@@ -144,6 +154,7 @@ final class Router {
     return new PinnedLists.Pinned(
         UUID.randomUUID().toString(),
         cached.user(),
+        asked,
         cached.arm(),
         legal,
         cached.rewrites(),
@@ -151,16 +162,27 @@ final class Router {
         run.degradations(),
         cached.shortList() || legal.size() < cached.items().size(),
         cached.catalogOffset(),
+        new RouteAnswer.Evidence(
+            cached.evidence().history(),
+            cached.evidence().ranker(),
+            Propensities.ofCached(cached.evidence().propensities(), legal.size())),
         cached.timeToLive());
   }
 
-  private Page nextPage(Question question, Route route, byte[] fingerprint) {
+  private static String userHash(Question question) {
+    String user = question.user().getId();
+    return user.isEmpty() ? "" : UserHash.of(user);
+  }
+
+  private Page nextPage(Question question, Route route, byte[] fingerprint, Instant asked) {
     PageTokens.Page token = tokens.verify(question.options().getPageToken(), fingerprint);
     // Evicted lists look like expired ones: the caller does the same about either.
     PinnedLists.Pinned list = lists.find(token.list()).orElseThrow(PageTokens::expired);
     metrics.pinnedPage(route.name());
-    return new Page(
-        page(question, route, list, token.list(), token.offset(), fingerprint).build(), list);
+    ResultPage page =
+        page(question, route, list, token.list(), token.offset(), fingerprint).build();
+    impressions.shown(question, route, list, token.offset(), page.getItemsCount(), asked);
+    return new Page(page, list);
   }
 
   private ResultPage.Builder page(
