@@ -30,7 +30,7 @@ class Cluster:
 
     def __enter__(self):
         config = self.work / "kwokctl.yaml"
-        config.write_text("---\n".join([json.dumps(self._configuration())] + [p.read_text() for p in self.stages]))
+        config.write_text("\n---\n".join([json.dumps(self._configuration())] + [p.read_text() for p in self.stages]))
         with open(self.work / "kwokctl.log", "w") as log:
             subprocess.run(
                 [self.binaries / "kwokctl", "create", "cluster", "--name", NAME, "--config", config, "--wait", "120s"],
