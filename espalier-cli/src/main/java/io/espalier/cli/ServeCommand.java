@@ -57,15 +57,21 @@ import picocli.CommandLine.Parameters;
       "  ./espalier serve router --peer retrieval=10.0.0.7:7701,10.0.0.8:7701   several replicas",
       "  ./espalier serve router --set state=redis://127.0.0.1:6379/0   users' events on a server"
           + " that routers share",
+      "  ./espalier serve router --set state=redis://127.0.0.1:6379/0 --set"
+          + " events.log=kafka://127.0.0.1:9092/events-{host}   logs what it shows",
+      "  ./espalier serve ranking --engine dns:///triton:8001   its models run on those Tritons",
       "  ./espalier serve ranking --config /etc/espalier/server.yaml",
       "",
       "A file may hold any of these keys; --set takes the same keys, and wins:",
       "  server: {host, port, max_message_bytes, max_connection_age, max_connection_age_grace,",
-      "    max_concurrent_calls, deadline_floor, propagation_delay, drain_timeout, reflection,"
+      "    max_concurrent_calls, admission.{adaptive, target, least_calls}, deadline_floor, propagation_delay, drain_timeout, reflection,"
           + " auth_token}",
-      "  model_repo, data, state, catalog_log, rewrite_tables, rewrite_model_budget,",
+      "  model_repo, data, state, events: {log, queue}, features: {store, budget, cache_mb},"
+          + " catalog_log,",
+      "  rewrite_tables, rewrite_model_budget,",
       "  snapshots: {store, cache, publish: {keep, changes, max_age, busy_share}},",
       "  decode (bundle, stepwise or fused),",
+      "  engine: {targets, models (named or sent), keep_alive, patience},",
       "  peers: {rewrite, retrieval, ranking, catalog, by_user ([retrieval, ranking])},",
       "  inference: {control (none or explicit), load ([*] or names)},",
       "  telemetry: {metrics: {host, port}, otlp: {endpoint, interval, trace_ratio},",
@@ -153,7 +159,10 @@ final class ServeCommand implements Callable<Integer> {
         new StageServers(deployment, Path.of(read.rewriteTables()))
             .withTelemetry(telemetry)
             .withRewriteModelBudget(read.rewriteModelBudget())
-            .withDecoder(read.decoder());
+            .withEngine(read.engine())
+            .withDecoder(read.decoder())
+            .withEvents(read.events())
+            .withFeatures(read.features());
     if (!read.snapshots().store().isEmpty()) {
       servers = servers.withSnapshots(folders(read.snapshots()));
     }
@@ -247,6 +256,10 @@ final class ServeCommand implements Callable<Integer> {
     }
     if (options.repository.directory != null) {
       overrides.put("model_repo", repository.toString());
+    }
+    if (!options.engine.isEmpty()) {
+      overrides.put(
+          "engine.targets", options.engine.stream().map(t -> '"' + t + '"').toList().toString());
     }
     if (catalogLog != null) {
       overrides.put("catalog_log", "\"" + catalogLog + "\"");

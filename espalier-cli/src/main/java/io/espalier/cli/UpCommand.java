@@ -3,6 +3,7 @@ package io.espalier.cli;
 import io.espalier.catalog.SnapshotSettings;
 import io.espalier.cli.cluster.Cluster;
 import io.espalier.cli.cluster.Deployment;
+import io.espalier.cli.cluster.EventSettings;
 import io.espalier.cli.cluster.RouteText;
 import io.espalier.cli.cluster.ServeConfig;
 import io.espalier.cli.cluster.SnapshotFolders;
@@ -47,8 +48,8 @@ import picocli.CommandLine.Option;
 @Command(
     name = "up",
     description = {
-      "Runs the whole cluster in one process on the embedded engine: router, rewrite, retrieval,"
-          + " ranking.",
+      "Runs the whole cluster in one process: router, rewrite, retrieval, ranking, catalogue, and"
+          + " the models unless --engine says where else.",
       "Without --data it serves the built-in shop."
     },
     footerHeading = "%nExamples:%n",
@@ -57,6 +58,7 @@ import picocli.CommandLine.Option;
       "  ./espalier up                                 until Ctrl-C; ask it with ./espalier search,"
           + " recommend, why-not",
       "  ./espalier up --data my-catalogue --model-repo out/mine",
+      "  ./espalier up --engine 127.0.0.1:8001,127.0.0.1:8002   with the models on two Tritons",
       "  ./espalier up --host 0.0.0.0 --port 9000 --state /var/lib/espalier"
     })
 final class UpCommand implements Callable<Integer> {
@@ -107,6 +109,14 @@ final class UpCommand implements Callable<Integer> {
   @Nullable String userState;
 
   @Option(
+      names = "--event-log",
+      paramLabel = "WHERE",
+      description =
+          "Where it logs what it shows and what users do: a folder, or kafka://host:port/topic; needs"
+              + " --state or --user-state (default: nowhere).")
+  @Nullable String eventLog;
+
+  @Option(
       names = "--catalog-log",
       paramLabel = "WHERE",
       description =
@@ -121,6 +131,7 @@ final class UpCommand implements Callable<Integer> {
       description = "How long the rewrite model is waited for (default: 50ms).")
   Duration rewriteModelBudget = ServeConfig.REWRITE_MODEL_BUDGET;
 
+  @Mixin AdmissionOptions admission = new AdmissionOptions();
   @Mixin TelemetryOptions telemetryOptions = new TelemetryOptions();
 
   @Mixin ClusterOptions options = new ClusterOptions();
@@ -139,7 +150,8 @@ final class UpCommand implements Callable<Integer> {
     ServerConfig config =
         Stage.ROUTER
             .config()
-            .on(host, portGiven != null ? portGiven : once ? 0 : Stage.ROUTER.port());
+            .on(host, portGiven != null ? portGiven : once ? 0 : Stage.ROUTER.port())
+            .withAdmission(admission.config());
     Integer catalogPort = catalogGiven;
     ServerConfig catalog =
         Stage.CATALOG
@@ -154,15 +166,18 @@ final class UpCommand implements Callable<Integer> {
     Examples examples = Examples.of(deployment);
     Path given = state;
     String remembered = userState;
-    UserStateStore users =
-        UserStates.open(
-            remembered != null ? remembered : given == null ? "" : given.toString(),
-            deployment.data());
+    String usersAt = remembered != null ? remembered : given == null ? "" : given.toString();
+    String logged = eventLog;
+    EventSettings events = logged == null ? EventSettings.defaults() : EventSettings.at(logged);
+    events.check(usersAt);
+    UserStateStore users = UserStates.open(usersAt, deployment.data());
     Path kept = given == null ? TemporaryFolder.create() : given;
     StageServers servers =
         new StageServers(deployment, home.rewriteTables())
             .withTelemetry(telemetry.openTelemetry())
             .withRewriteModelBudget(rewriteModelBudget)
+            .withEvents(events)
+            .withEngine(options.engine())
             .withSnapshots(
                 new SnapshotFolders(
                     FolderBlobs.open(kept.resolve("snapshots")),

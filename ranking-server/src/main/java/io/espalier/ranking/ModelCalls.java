@@ -6,6 +6,8 @@ import io.espalier.inference.ModelException;
 import io.espalier.inference.ModelException.Reason;
 import io.espalier.inference.ModelRunner;
 import io.espalier.inference.Tensor;
+import io.espalier.server.Priority;
+import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CancellationException;
@@ -32,6 +34,11 @@ final class ModelCalls {
     this.deadlineNanos = deadlineNanos;
   }
 
+  /** What is left of the request's time. */
+  Duration remaining() {
+    return Duration.ofNanos(Math.max(0, deadlineNanos - System.nanoTime()));
+  }
+
   /** A call that has been started. */
   interface Pending {
     /** Waits for the floats of the call's output. */
@@ -41,7 +48,7 @@ final class ModelCalls {
   /** Starts a call and returns at once; the output must be FP32 and of batch size 1. */
   Pending start(String model, Map<String, Tensor> inputs, String output) {
     CompletableFuture<Map<String, Tensor>> call =
-        runner.infer(new ModelCall(model, inputs, deadlineNanos));
+        runner.infer(new ModelCall(model, inputs, deadlineNanos, Priority.current()));
     started.add(call);
     if (cancelled) {
       call.cancel(false);

@@ -41,9 +41,28 @@ public final class RankingComponent implements AutoCloseable {
       ModelRunner runner,
       RankingSettings settings,
       OpenTelemetry telemetry) {
+    return start(repository, bundles, runner, FeatureStores.embedded(), settings, telemetry);
+  }
+
+  /**
+   * The same, with features of items from elsewhere.
+   *
+   * @param stores where each bundle's features are looked up
+   */
+  public static RankingComponent start(
+      BundleRepository repository,
+      List<BundleId> bundles,
+      ModelRunner runner,
+      FeatureStores stores,
+      RankingSettings settings,
+      OpenTelemetry telemetry) {
     RankerLoader loader =
         new RankerLoader(
-            repository, runner, telemetry.getMeter("io.espalier.ranking"), settings.warmUpLimit());
+            repository,
+            runner,
+            stores,
+            telemetry.getMeter("io.espalier.ranking"),
+            settings.warmUpLimit());
     return new RankingComponent(
         runner, BundleSwitch.serving(repository, loader, bundles), settings);
   }

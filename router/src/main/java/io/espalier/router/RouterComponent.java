@@ -1,6 +1,7 @@
 package io.espalier.router;
 
 import io.espalier.bundles.BundleId;
+import io.espalier.router.events.EventJournal;
 import io.espalier.server.ConfigException;
 import io.espalier.server.EspalierServer;
 import io.espalier.server.RequestException;
@@ -42,7 +43,7 @@ public final class RouterComponent {
       for (RoutePlan.Arm arm : plan.arms()) {
         if (builder.catalogue == null && arm.route().needsCatalogue()) {
           throw new ConfigException(
-              "route %s: rules that read items (expected: none, or a router with the catalogue)"
+              "route %s: rules that read items, or cached answers (expected: none, or a router with the catalogue)"
                   .formatted(plan.name()));
         }
       }
@@ -54,9 +55,14 @@ public final class RouterComponent {
     }
     // One virtual thread a look-up: a slow store holds up only those who wait for it.
     Executor lookups = task -> Thread.ofVirtual().name("user-state").start(task);
+    RouterMetrics metrics = new RouterMetrics(builder.openTelemetry.getMeter("io.espalier.router"));
     RouteRunner runner =
         new RouteRunner(
-            builder.channels, builder.users, new CallerRules(builder.catalogue), lookups);
+            builder.channels,
+            builder.users,
+            new CallerRules(builder.catalogue),
+            new Retries(metrics),
+            lookups);
     RequestValidator validator = new RequestValidator();
     PinnedLists lists = new PinnedLists(builder.config.pinnedItems(), builder.clock);
     this.service =
@@ -67,10 +73,12 @@ public final class RouterComponent {
                 runner,
                 lists,
                 new PageTokens(key, builder.clock),
-                new RouterMetrics(builder.openTelemetry.getMeter("io.espalier.router")),
+                new Impressions(builder.journal),
+                metrics,
+                builder.catalogue,
                 builder.clock),
             new WhyNot(routes, runner, builder.channels, builder.catalogue),
-            new UserRecords(builder.users, lists, builder.clock));
+            new UserRecords(builder.users, lists, builder.journal, builder.clock));
   }
 
   public static Builder builder(StageChannels channels, UserStateStore users) {
@@ -116,6 +124,7 @@ public final class RouterComponent {
     private final List<RoutePlan> plans = new ArrayList<>();
     private @Nullable Catalogue catalogue;
     private RouterConfig config = RouterConfig.defaults();
+    private @Nullable EventJournal journal;
     private OpenTelemetry openTelemetry = OpenTelemetry.noop();
     private InstantSource clock = InstantSource.system();
 
@@ -155,6 +164,12 @@ public final class RouterComponent {
 
     public Builder config(RouterConfig routerConfig) {
       this.config = routerConfig;
+      return this;
+    }
+
+    /** Where pages and what users did are logged; stays the caller's. Without it nothing is. */
+    public Builder journal(EventJournal eventJournal) {
+      this.journal = eventJournal;
       return this;
     }
 

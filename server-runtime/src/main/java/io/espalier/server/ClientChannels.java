@@ -77,6 +77,7 @@ public final class ClientChannels {
                 .keepAliveWithoutCalls(true)
                 .defaultServiceConfig(balancing(spread))
                 .disableServiceConfigLookUp();
+    builder.intercept(new CallOrigin.Sender());
     if (!token.isEmpty()) {
       builder.intercept(new TokenSender(token));
     }
@@ -141,6 +142,11 @@ public final class ClientChannels {
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }
+  }
+
+  /** Sends the cluster's shared token with every call of a channel that is opened elsewhere. */
+  public static ClientInterceptor sending(String token) {
+    return new TokenSender(token);
   }
 
   private record TokenSender(String token) implements ClientInterceptor {

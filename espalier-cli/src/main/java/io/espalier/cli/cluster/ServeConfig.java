@@ -24,6 +24,8 @@ import org.jspecify.annotations.Nullable;
  * @param state where a router remembers users' events across restarts: a folder, or {@code
  *     redis[s]://[[user]:password@]host:port[/db][?password_file=FILE][&ca=FILE]}, which routers
  *     share; empty for memory alone
+ * @param events where a router logs what it shows and what users do
+ * @param features where a ranking server looks up the features of items
  * @param catalogLog where a catalogue's writer keeps its log: a folder, or {@code
  *     kafka://host:port/topic}
  * @param snapshots where a catalogue's snapshots are published and fetched
@@ -31,6 +33,7 @@ import org.jspecify.annotations.Nullable;
  * @param rewriteModelBudget how long a rewrite model is waited for
  * @param decode how retrieval's generative sources decode where they can: {@code stepwise} or
  *     {@code fused}; {@code bundle} leaves it to each
+ * @param engine where the models of a stage run
  * @param peers where a router finds the stages
  * @param inference which models an inference server loads
  * @param telemetry what it tells of itself, and where
@@ -40,11 +43,14 @@ public record ServeConfig(
     String modelRepo,
     String data,
     String state,
+    EventSettings events,
+    FeatureSettings features,
     String catalogLog,
     Snapshots snapshots,
     String rewriteTables,
     Duration rewriteModelBudget,
     String decode,
+    EngineSettings engine,
     Peers peers,
     InferenceSettings inference,
     TelemetryConfig telemetry) {
@@ -100,6 +106,7 @@ public record ServeConfig(
       throw new IllegalArgumentException(
           "decode: " + decode + " (expected: bundle, stepwise or fused)");
     }
+    events.check(state);
   }
 
   /** All of it for people to read, without secrets. */
@@ -110,11 +117,14 @@ public record ServeConfig(
             modelRepo,
             data,
             RedisAddress.withoutSecrets(state),
+            events,
+            features.withoutSecrets(),
             catalogLog,
             snapshots,
             rewriteTables,
             rewriteModelBudget,
             decode,
+            engine,
             peers,
             inference,
             telemetry);
@@ -135,11 +145,14 @@ public record ServeConfig(
         modelRepo.toString(),
         data.toString(),
         "",
+        EventSettings.defaults(),
+        FeatureSettings.defaults(),
         "catalog-log",
         new Snapshots("", "", SnapshotSettings.defaults()),
         rewriteTables.toString(),
         REWRITE_MODEL_BUDGET,
         "bundle",
+        EngineSettings.defaults(),
         new Peers(
             "127.0.0.1:" + Stage.REWRITE.port(),
             "127.0.0.1:" + Stage.RETRIEVAL.port(),
