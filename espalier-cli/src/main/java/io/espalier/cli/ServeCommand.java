@@ -54,6 +54,7 @@ import picocli.CommandLine.Parameters;
       "  ./espalier serve router        at 127.0.0.1:7700, with its peers at the ports above",
       "  ./espalier serve router --peer retrieval=dns:///retrieval:7701 --set"
           + " server.max_concurrent_calls=200",
+      "  ./espalier serve router --peer retrieval=10.0.0.7:7701,10.0.0.8:7701   several replicas",
       "  ./espalier serve router --set state=redis://127.0.0.1:6379/0   users' events on a server"
           + " that routers share",
       "  ./espalier serve router --set state=redis://127.0.0.1:6379/0 --set"
@@ -71,7 +72,7 @@ import picocli.CommandLine.Parameters;
       "  snapshots: {store, cache, publish: {keep, changes, max_age, busy_share}},",
       "  decode (bundle, stepwise or fused),",
       "  engine: {targets, models (named or sent), keep_alive, patience},",
-      "  peers: {rewrite, retrieval, ranking, catalog},",
+      "  peers: {rewrite, retrieval, ranking, catalog, by_user ([retrieval, ranking])},",
       "  inference: {control (none or explicit), load ([*] or names)},",
       "  telemetry: {metrics: {host, port}, otlp: {endpoint, interval, trace_ratio},",
       "    logs: {format (text or json), level}}"
@@ -192,9 +193,10 @@ final class ServeCommand implements Callable<Integer> {
 
   private EspalierServer router(StageServers servers, ServeConfig config, Deployment deployment)
       throws IOException {
-    ManagedChannel rewrite = channel(servers, config.peers().rewrite(), config.server());
-    ManagedChannel retrieval = channel(servers, config.peers().retrieval(), config.server());
-    ManagedChannel ranking = channel(servers, config.peers().ranking(), config.server());
+    ManagedChannel rewrite = channel(servers, Stage.REWRITE, config.peers().rewrite(), config);
+    ManagedChannel retrieval =
+        channel(servers, Stage.RETRIEVAL, config.peers().retrieval(), config);
+    ManagedChannel ranking = channel(servers, Stage.RANKING, config.peers().ranking(), config);
     StageChannels stages = new StageChannels(rewrite, retrieval, ranking);
     servers.warmUp(stages);
     String target = config.peers().catalog();
@@ -215,8 +217,13 @@ final class ServeCommand implements Callable<Integer> {
     }
   }
 
-  private static ManagedChannel channel(StageServers servers, String target, ServerConfig config) {
-    return servers.open(target, config.authToken(), config.maxMessageBytes());
+  private static ManagedChannel channel(
+      StageServers servers, Stage stage, String target, ServeConfig config) {
+    return servers.open(
+        target,
+        config.server().authToken(),
+        config.server().maxMessageBytes(),
+        config.peers().spread(stage));
   }
 
   private static ManagedChannel catalog(StageServers servers, String target, ServerConfig config) {

@@ -2,6 +2,7 @@ package io.espalier.loadtest;
 
 import io.espalier.loadtest.crash.KillWriterCommand;
 import io.espalier.loadtest.driver.Report;
+import io.espalier.loadtest.faults.FaultsCommand;
 import io.espalier.loadtest.hangup.HangUpCommand;
 import io.espalier.loadtest.live.LiveCatalogueCommand;
 import java.io.PrintWriter;
@@ -25,6 +26,7 @@ public final class Main {
             .addSubcommand(new OverloadCommand(report))
             .addSubcommand(new KillWriterCommand(report))
             .addSubcommand(new LiveCatalogueCommand(report))
+            .addSubcommand(new FaultsCommand(report))
             .addSubcommand(new HangUpCommand(report))
             .setCaseInsensitiveEnumValuesAllowed(true)
             .setExecutionExceptionHandler(Main::fail);

@@ -3,6 +3,7 @@ package io.espalier.cli.cluster;
 import io.espalier.catalog.SnapshotSettings;
 import io.espalier.oip.InferenceSettings;
 import io.espalier.retrieval.Decoder;
+import io.espalier.server.ClientChannels;
 import io.espalier.server.ConfigFile;
 import io.espalier.server.ServerConfig;
 import io.espalier.server.TelemetryConfig;
@@ -58,15 +59,33 @@ public record ServeConfig(
   public static final Duration REWRITE_MODEL_BUDGET = Duration.ofMillis(50);
 
   /**
-   * gRPC targets such as {@code 127.0.0.1:7701} or {@code dns:///retrieval:7701}.
+   * Targets such as {@code 10.0.0.7:7701,10.0.0.8:7701}, a replica each, or {@code
+   * dns:///retrieval:7701}, one behind each of the name's addresses.
    *
    * @param catalog the catalogue's writer, for retrieval; empty where the catalogue never changes
+   * @param byUser the stages, retrieval or ranking, of which one replica answers all requests of a
+   *     user, for as long as it does
    */
-  public record Peers(String rewrite, String retrieval, String ranking, String catalog) {
+  public record Peers(
+      String rewrite, String retrieval, String ranking, String catalog, List<Stage> byUser) {
     public Peers {
       notEmpty("rewrite", rewrite);
       notEmpty("retrieval", retrieval);
       notEmpty("ranking", ranking);
+      byUser = List.copyOf(byUser);
+      for (Stage stage : byUser) {
+        if (stage != Stage.RETRIEVAL && stage != Stage.RANKING) {
+          throw new IllegalArgumentException(
+              "by_user: " + stage + " (expected: retrieval, ranking or both)");
+        }
+      }
+    }
+
+    /** How calls are spread over a stage's replicas. */
+    public ClientChannels.Spread spread(Stage stage) {
+      return byUser.contains(stage)
+          ? ClientChannels.Spread.BY_KEY
+          : ClientChannels.Spread.LEAST_CALLS;
     }
   }
 
@@ -138,7 +157,8 @@ public record ServeConfig(
             "127.0.0.1:" + Stage.REWRITE.port(),
             "127.0.0.1:" + Stage.RETRIEVAL.port(),
             "127.0.0.1:" + Stage.RANKING.port(),
-            ""),
+            "",
+            List.of()),
         InferenceSettings.defaults(),
         TelemetryConfig.defaults());
   }

@@ -210,7 +210,13 @@ public final class StageServers {
 
   /** A channel to another server of the cluster, which goes on with the trace of a request. */
   public ManagedChannel open(String target, String token, int maxMessageBytes) {
-    return ClientChannels.open(target, token, maxMessageBytes, telemetry);
+    return open(target, token, maxMessageBytes, ClientChannels.Spread.LEAST_CALLS);
+  }
+
+  /** The same, to the replicas of a server. */
+  public ManagedChannel open(
+      String target, String token, int maxMessageBytes, ClientChannels.Spread spread) {
+    return ClientChannels.open(target, token, maxMessageBytes, telemetry, spread);
   }
 
   /** The rewrite server on the deployment's models alone. */
