@@ -42,10 +42,12 @@ final class PinnedLists {
   /**
    * A list as it was answered.
    *
+   * @param revision of the routes that it was made by
    * @param user whose it is; empty where nobody said
    */
   record Pinned(
       String requestId,
+      long revision,
       String user,
       String arm,
       List<ListItem> items,

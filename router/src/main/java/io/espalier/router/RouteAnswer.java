@@ -14,6 +14,7 @@ import java.util.Set;
  * @param rewrites that were searched beside the query
  * @param shortList whether a source had fewer legal items than it was asked for
  * @param catalogOffset the least that a source saw
+ * @param seen what the user dealt with, oldest first
  * @param trail what was decided on the way
  */
 record RouteAnswer(
@@ -21,6 +22,7 @@ record RouteAnswer(
     List<Rewrite> rewrites,
     boolean shortList,
     long catalogOffset,
+    List<String> seen,
     Trail trail) {
 
   /**
