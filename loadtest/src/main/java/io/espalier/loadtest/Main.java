@@ -4,6 +4,7 @@ import io.espalier.loadtest.crash.KillWriterCommand;
 import io.espalier.loadtest.driver.Report;
 import io.espalier.loadtest.hangup.HangUpCommand;
 import io.espalier.loadtest.live.LiveCatalogueCommand;
+import io.espalier.loadtest.live.SwitchCommand;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
 import picocli.CommandLine;
@@ -25,6 +26,7 @@ public final class Main {
             .addSubcommand(new OverloadCommand(report))
             .addSubcommand(new KillWriterCommand(report))
             .addSubcommand(new LiveCatalogueCommand(report))
+            .addSubcommand(new SwitchCommand(report))
             .addSubcommand(new HangUpCommand(report))
             .setCaseInsensitiveEnumValuesAllowed(true)
             .setExecutionExceptionHandler(Main::fail);
