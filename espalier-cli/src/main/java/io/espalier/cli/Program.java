@@ -39,6 +39,18 @@ final class Program {
       })
   private static final class Root {}
 
+  @Command(
+      name = "events",
+      description = "Looks at what routers logged: what was shown, and what users did.",
+      synopsisSubcommandLabel = "COMMAND")
+  private static final class EventsRoot {}
+
+  @Command(
+      name = "features",
+      description = "Puts features of items where ranking servers look them up.",
+      synopsisSubcommandLabel = "COMMAND")
+  private static final class FeaturesRoot {}
+
   static CommandLine commandLine(Terminal terminal, Home home) {
     CommandLine root =
         new CommandLine(new Root())
@@ -49,6 +61,11 @@ final class Program {
             .addSubcommand(new WhyNotCommand(terminal, home))
             .addSubcommand(new RecordCommand(terminal))
             .addSubcommand(new EraseCommand(terminal))
+            .addSubcommand(
+                new CommandLine(new EventsRoot()).addSubcommand(new EventsExportCommand(terminal)))
+            .addSubcommand(
+                new CommandLine(new FeaturesRoot())
+                    .addSubcommand(new FeaturesLoadCommand(terminal, home)))
             .addSubcommand(new UpsertCommand(terminal))
             .addSubcommand(new RemoveCommand(terminal))
             .addSubcommand(new SnapshotsCommand(terminal))

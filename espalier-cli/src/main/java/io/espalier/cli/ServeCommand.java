@@ -56,6 +56,8 @@ import picocli.CommandLine.Parameters;
           + " server.max_concurrent_calls=200",
       "  ./espalier serve router --set state=redis://127.0.0.1:6379/0   users' events on a server"
           + " that routers share",
+      "  ./espalier serve router --set state=redis://127.0.0.1:6379/0 --set"
+          + " events.log=kafka://127.0.0.1:9092/events-{host}   logs what it shows",
       "  ./espalier serve ranking --engine dns:///triton:8001   its models run on those Tritons",
       "  ./espalier serve ranking --config /etc/espalier/server.yaml",
       "",
@@ -63,7 +65,9 @@ import picocli.CommandLine.Parameters;
       "  server: {host, port, max_message_bytes, max_connection_age, max_connection_age_grace,",
       "    max_concurrent_calls, admission.{adaptive, target, least_calls}, deadline_floor, propagation_delay, drain_timeout, reflection,"
           + " auth_token}",
-      "  model_repo, data, state, catalog_log, rewrite_tables, rewrite_model_budget,",
+      "  model_repo, data, state, events: {log, queue}, features: {store, budget, cache_mb},"
+          + " catalog_log,",
+      "  rewrite_tables, rewrite_model_budget,",
       "  recording: {folder, share, max_bytes} (of a router),",
       "  snapshots: {store, cache, publish: {keep, changes, max_age, busy_share}},",
       "  decode (bundle, stepwise or fused),",
@@ -156,7 +160,9 @@ final class ServeCommand implements Callable<Integer> {
             .withTelemetry(telemetry)
             .withRewriteModelBudget(read.rewriteModelBudget())
             .withEngine(read.engine())
-            .withDecoder(read.decoder());
+            .withDecoder(read.decoder())
+            .withEvents(read.events())
+            .withFeatures(read.features());
     if (!read.snapshots().store().isEmpty()) {
       servers = servers.withSnapshots(folders(read.snapshots()));
     }

@@ -41,13 +41,25 @@ public final class RankingComponent implements AutoCloseable {
       ModelRunner runner,
       RankingSettings settings,
       OpenTelemetry telemetry) {
-    return start(repository, bundles, runner, BundleResources.none(), settings, telemetry);
+    return start(repository, bundles, runner, FeatureStores.embedded(), settings, telemetry);
+  }
+
+  /** The same, with features of items from elsewhere. */
+  public static RankingComponent start(
+      BundleRepository repository,
+      List<BundleId> bundles,
+      ModelRunner runner,
+      FeatureStores stores,
+      RankingSettings settings,
+      OpenTelemetry telemetry) {
+    return start(repository, bundles, runner, BundleResources.none(), stores, settings, telemetry);
   }
 
   /**
    * Loads, verifies and warms bundles; returns when all of them serve.
    *
    * @param models loads a bundle's models into the runner, those that it serves later among them
+   * @param stores where each bundle's features are looked up
    * @throws BundleException when one of them does not
    */
   public static RankingComponent start(
@@ -55,11 +67,16 @@ public final class RankingComponent implements AutoCloseable {
       List<BundleId> bundles,
       ModelRunner runner,
       BundleResources models,
+      FeatureStores stores,
       RankingSettings settings,
       OpenTelemetry telemetry) {
     RankerLoader loader =
         new RankerLoader(
-            repository, runner, telemetry.getMeter("io.espalier.ranking"), settings.warmUpLimit());
+            repository,
+            runner,
+            stores,
+            telemetry.getMeter("io.espalier.ranking"),
+            settings.warmUpLimit());
     return new RankingComponent(
         runner, BundleSwitch.serving(repository, loader, models, bundles), settings);
   }

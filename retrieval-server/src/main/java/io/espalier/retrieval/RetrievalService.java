@@ -85,6 +85,7 @@ final class RetrievalService extends RetrievalServiceGrpc.RetrievalServiceImplBa
               .setAsked(answer.narrowed().asked())
               .setSearched(answer.narrowed().searched()));
     }
+    answer.logMass().ifPresent(response::setLogMass);
     return response.build();
   }
 

@@ -88,6 +88,12 @@ final class RankingStage {
       case Outcome.Answered<RankResponse> answered -> {
         run.tookPart(ranking.bundle());
         answered.value().getBundlesList().forEach(bundle -> tookPart(bundle, run));
+        if (answered.value().getFeaturesLate()) {
+          run.degraded(
+              "ranking",
+              DegradationReason.DEGRADATION_REASON_PARTIAL,
+              "features were not to be had in time: defaults in their place");
+        }
         yield new Ranked(
             merge.withRanking(
                 candidates, answered.value().getCandidatesList(), answered.value().getScoreKind()),

@@ -99,6 +99,10 @@ final class RouteRunner {
         lists.stream().anyMatch(list -> list.response().getShortList()),
         lists.stream().mapToLong(list -> list.response().getCatalogOffset()).min().orElse(0),
         seen,
+        new RouteAnswer.Evidence(
+            history,
+            ranked.ran() && route.ranking() != null ? route.ranking().bundle().toString() : "",
+            Propensities.of(route, lists, ranked.ran(), items)),
         new RouteAnswer.Trail(
             retrieval.asked(),
             excluded,

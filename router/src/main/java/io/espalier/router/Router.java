@@ -9,6 +9,8 @@ import io.espalier.router.v1.SearchResponse;
 import io.espalier.router.v1.StageFact;
 import io.espalier.server.Admission;
 import io.espalier.stores.catalog.CatalogItem;
+import io.espalier.stores.users.UserHash;
+import java.time.Instant;
 import java.time.InstantSource;
 import java.util.HashSet;
 import java.util.List;
@@ -28,6 +30,7 @@ final class Router {
   private final RouteRunner runner;
   private final PinnedLists lists;
   private final PageTokens tokens;
+  private final Impressions impressions;
   private final RouterMetrics metrics;
   private final Shadows shadows;
   private final @Nullable Recorder recorder;
@@ -40,6 +43,7 @@ final class Router {
       RouteRunner runner,
       PinnedLists lists,
       PageTokens tokens,
+      Impressions impressions,
       RouterMetrics metrics,
       Shadows shadows,
       @Nullable Recorder recorder,
@@ -49,6 +53,7 @@ final class Router {
     this.runner = runner;
     this.lists = lists;
     this.tokens = tokens;
+    this.impressions = impressions;
     this.metrics = metrics;
     this.shadows = shadows;
     this.recorder = recorder;
@@ -84,17 +89,18 @@ final class Router {
   }
 
   private Page answer(Question question, LiveRoutes.Revision revision, int busy) {
+    Instant asked = clock.instant();
     RoutePlan plan = revision.table().resolve(question.options().getRoute(), question.kind());
     RoutePlan.Arm arm = plan.arm(question);
     Route route = arm.route();
     Admission.objective(route.slo());
     byte[] fingerprint = question.fingerprint(route);
     if (!question.options().getPageToken().isEmpty()) {
-      return nextPage(question, route, fingerprint);
+      return nextPage(question, route, fingerprint, asked);
     }
     Admission.work(route.name());
     try (RequestRun run = new RequestRun(route.deadline(), route.reserve())) {
-      Listed listed = list(question, arm, revision.number(), fingerprint, run);
+      Listed listed = list(question, arm, revision.number(), fingerprint, asked, run);
       PinnedLists.Pinned list = listed.list();
       UUID id = UUID.randomUUID();
       ResultPage.Builder page = page(question, route, list, id, 0, fingerprint);
@@ -102,6 +108,7 @@ final class Router {
         page.addAllStages(run.facts()).addStages(own(run, list.items().size()));
       }
       metrics.answered(route, arm.name(), run);
+      impressions.shown(question, route, list, 0, page.getItemsCount(), asked);
       Page answer = new Page(page.build(), list);
       if (listed.seen().isPresent() && run.degradations().isEmpty()) {
         compare(question, plan, answer, listed.seen().get(), run.elapsed(), busy);
@@ -131,7 +138,12 @@ final class Router {
   }
 
   private Listed list(
-      Question question, RoutePlan.Arm arm, long revision, byte[] fingerprint, RequestRun run) {
+      Question question,
+      RoutePlan.Arm arm,
+      long revision,
+      byte[] fingerprint,
+      Instant asked,
+      RequestRun run) {
     Route route = arm.route();
     Route.LadderStep step = run.step(route);
     Catalogue items = catalogue;
@@ -143,7 +155,7 @@ final class Router {
           && cached.get().revision() == revision
           && cached.get().catalogOffset() >= question.options().getMinCatalogOffset()) {
         return new Listed(
-            cached(question, route, step, cached.get(), items, run), Optional.empty());
+            cached(question, route, step, cached.get(), items, asked, run), Optional.empty());
       }
     }
     RouteAnswer answer = runner.run(route, question, run);
@@ -151,7 +163,8 @@ final class Router {
         new PinnedLists.Pinned(
             UUID.randomUUID().toString(),
             revision,
-            question.user().getId(),
+            userHash(question),
+            asked,
             arm.name(),
             answer.items(),
             answer.rewrites(),
@@ -159,6 +172,7 @@ final class Router {
             run.degradations(),
             answer.shortList(),
             answer.catalogOffset(),
+            answer.evidence(),
             route.pageTokenTtl());
     if (route.servesCached() && run.degradations().isEmpty()) {
       lists.remember(fingerprint, list);
@@ -176,6 +190,7 @@ final class Router {
       Route.LadderStep step,
       PinnedLists.Pinned cached,
       Catalogue items,
+      Instant asked,
       RequestRun run) {
     Set<String> seen =
         question.maskSeen(route) ? new HashSet<>(runner.seen(route, question, run)) : Set.of();
@@ -191,6 +206,7 @@ final class Router {
         UUID.randomUUID().toString(),
         cached.revision(),
         cached.user(),
+        asked,
         cached.arm(),
         legal,
         cached.rewrites(),
@@ -198,16 +214,27 @@ final class Router {
         run.degradations(),
         cached.shortList() || legal.size() < cached.items().size(),
         cached.catalogOffset(),
+        new RouteAnswer.Evidence(
+            cached.evidence().history(),
+            cached.evidence().ranker(),
+            Propensities.ofCached(cached.evidence().propensities(), legal.size())),
         cached.timeToLive());
   }
 
-  private Page nextPage(Question question, Route route, byte[] fingerprint) {
+  private static String userHash(Question question) {
+    String user = question.user().getId();
+    return user.isEmpty() ? "" : UserHash.of(user);
+  }
+
+  private Page nextPage(Question question, Route route, byte[] fingerprint, Instant asked) {
     PageTokens.Page token = tokens.verify(question.options().getPageToken(), fingerprint);
     // Evicted lists look like expired ones: the caller does the same about either.
     PinnedLists.Pinned list = lists.find(token.list()).orElseThrow(PageTokens::expired);
     metrics.pinnedPage(route.name());
-    return new Page(
-        page(question, route, list, token.list(), token.offset(), fingerprint).build(), list);
+    ResultPage page =
+        page(question, route, list, token.list(), token.offset(), fingerprint).build();
+    impressions.shown(question, route, list, token.offset(), page.getItemsCount(), asked);
+    return new Page(page, list);
   }
 
   private ResultPage.Builder page(

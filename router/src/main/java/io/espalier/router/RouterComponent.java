@@ -1,6 +1,7 @@
 package io.espalier.router;
 
 import io.espalier.bundles.BundleId;
+import io.espalier.router.events.EventJournal;
 import io.espalier.server.ConfigException;
 import io.espalier.server.EspalierServer;
 import io.espalier.server.RequestException;
@@ -84,13 +85,14 @@ public final class RouterComponent {
                 runner,
                 lists,
                 new PageTokens(key, builder.clock),
+                new Impressions(builder.journal),
                 metrics,
                 shadows,
                 recorder,
                 builder.catalogue,
                 builder.clock),
             new WhyNot(routes, runner, builder.channels, builder.catalogue),
-            new UserRecords(builder.users, lists, builder.clock));
+            new UserRecords(builder.users, lists, builder.journal, builder.clock));
   }
 
   private static RouteRunner runner(Builder builder, RouterMetrics metrics, Executor lookups) {
@@ -185,6 +187,7 @@ public final class RouterComponent {
     private final List<RoutePlan> plans = new ArrayList<>();
     private @Nullable Catalogue catalogue;
     private RouterConfig config = RouterConfig.defaults();
+    private @Nullable EventJournal journal;
     private OpenTelemetry openTelemetry = OpenTelemetry.noop();
     private InstantSource clock = InstantSource.system();
     private RecordingConfig recording = RecordingConfig.none();
@@ -226,6 +229,12 @@ public final class RouterComponent {
 
     public Builder config(RouterConfig routerConfig) {
       this.config = routerConfig;
+      return this;
+    }
+
+    /** Where pages and what users did are logged; stays the caller's. Without it nothing is. */
+    public Builder journal(EventJournal eventJournal) {
+      this.journal = eventJournal;
       return this;
     }
 

@@ -27,6 +27,8 @@ final class Tenants {
   private static final double MEMORY_NANOS = TimeUnit.SECONDS.toNanos(1);
   // Less than its share by more than what comes and goes between equals.
   private static final double CLEARLY = .9;
+  // Nearer than this to its share it has its share: one tenant alone always does.
+  private static final double EQUAL = .01;
   // Names come from callers. Those beyond this many share one share.
   private static final int MOST = 1_000;
 
@@ -134,7 +136,7 @@ final class Tenants {
 
   /** Whether it leaves the room that there is to another. */
   boolean standsBack(Entry entry, long now) {
-    return now - hungry < HUNGRY_NANOS && entry.lately.calls(now) > share(entry, now);
+    return now - hungry < HUNGRY_NANOS && entry.lately.calls(now) > (1 + EQUAL) * share(entry, now);
   }
 
   /** It was let in. */
@@ -145,7 +147,7 @@ final class Tenants {
 
   /** It was refused for want of room. */
   void refused(Entry entry, long now) {
-    if (entry.lately.calls(now) < share(entry, now)) {
+    if (entry.lately.calls(now) < (1 - EQUAL) * share(entry, now)) {
       hungry = now;
     }
   }

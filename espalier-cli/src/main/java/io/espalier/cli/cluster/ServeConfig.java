@@ -24,6 +24,8 @@ import org.jspecify.annotations.Nullable;
  * @param state where a router remembers users' events across restarts: a folder, or {@code
  *     redis[s]://[[user]:password@]host:port[/db][?password_file=FILE][&ca=FILE]}, which routers
  *     share; empty for memory alone
+ * @param events where a router logs what it shows and what users do
+ * @param features where a ranking server looks up the features of items
  * @param catalogLog where a catalogue's writer keeps its log: a folder, or {@code
  *     kafka://host:port/topic}
  * @param snapshots where a catalogue's snapshots are published and fetched
@@ -42,6 +44,8 @@ public record ServeConfig(
     String modelRepo,
     String data,
     String state,
+    EventSettings events,
+    FeatureSettings features,
     String catalogLog,
     Snapshots snapshots,
     String rewriteTables,
@@ -86,6 +90,7 @@ public record ServeConfig(
       throw new IllegalArgumentException(
           "decode: " + decode + " (expected: bundle, stepwise or fused)");
     }
+    events.check(state);
   }
 
   /** All of it for people to read, without secrets. */
@@ -96,6 +101,8 @@ public record ServeConfig(
             modelRepo,
             data,
             RedisAddress.withoutSecrets(state),
+            events,
+            features.withoutSecrets(),
             catalogLog,
             snapshots,
             rewriteTables,
@@ -123,6 +130,8 @@ public record ServeConfig(
         modelRepo.toString(),
         data.toString(),
         "",
+        EventSettings.defaults(),
+        FeatureSettings.defaults(),
         "catalog-log",
         new Snapshots("", "", SnapshotSettings.defaults()),
         rewriteTables.toString(),

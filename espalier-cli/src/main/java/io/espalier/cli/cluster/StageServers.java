@@ -8,6 +8,7 @@ import io.espalier.catalog.CatalogComponent;
 import io.espalier.catalog.SnapshotStore;
 import io.espalier.inference.ModelRunner;
 import io.espalier.inference.TracedModelRunner;
+import io.espalier.ranking.FeatureStores;
 import io.espalier.ranking.RankingComponent;
 import io.espalier.ranking.RankingSettings;
 import io.espalier.retrieval.Decoder;
@@ -18,12 +19,14 @@ import io.espalier.router.RecordingConfig;
 import io.espalier.router.RouterComponent;
 import io.espalier.router.StageChannels;
 import io.espalier.router.StageReplicas;
+import io.espalier.router.events.EventJournal;
 import io.espalier.server.ClientChannels;
 import io.espalier.server.ConfigException;
 import io.espalier.server.EspalierServer;
 import io.espalier.server.ServerConfig;
 import io.espalier.stores.catalog.CatalogItem;
 import io.espalier.stores.log.RecordLog;
+import io.espalier.stores.redis.RedisFeatureTables;
 import io.espalier.stores.users.EmbeddedUserStates;
 import io.espalier.stores.users.UserStateStore;
 import io.grpc.Channel;
@@ -53,11 +56,16 @@ import org.slf4j.LoggerFactory;
 public final class StageServers {
   private static final Logger log = LoggerFactory.getLogger(StageServers.class);
 
+  /** How long a router that stops waits for its event log. */
+  private static final Duration EVENTS_DRAIN = Duration.ofSeconds(5);
+
   private final Deployment deployment;
   private final RewriteSettings rewriteSettings;
   private final @Nullable SnapshotFolders snapshotFolders;
   private final @Nullable Decoder decoder;
   private final EngineSettings engine;
+  private final EventSettings events;
+  private final FeatureSettings features;
   private final OpenTelemetry telemetry;
 
   /**
@@ -75,6 +83,8 @@ public final class StageServers {
         null,
         null,
         EngineSettings.defaults(),
+        EventSettings.defaults(),
+        FeatureSettings.defaults(),
         OpenTelemetry.noop());
   }
 
@@ -84,34 +94,41 @@ public final class StageServers {
       @Nullable SnapshotFolders snapshotFolders,
       @Nullable Decoder decoder,
       EngineSettings engine,
+      EventSettings events,
+      FeatureSettings features,
       OpenTelemetry telemetry) {
     this.deployment = deployment;
     this.rewriteSettings = rewriteSettings;
     this.snapshotFolders = snapshotFolders;
     this.decoder = decoder;
     this.engine = engine;
+    this.events = events;
+    this.features = features;
     this.telemetry = telemetry;
   }
 
   /** The same servers, which tell of what they do. */
   public StageServers withTelemetry(OpenTelemetry told) {
-    return new StageServers(deployment, rewriteSettings, snapshotFolders, decoder, engine, told);
+    return new StageServers(
+        deployment, rewriteSettings, snapshotFolders, decoder, engine, events, features, told);
   }
 
   /** The same servers, where snapshots of the catalogue are published and followed. */
   public StageServers withSnapshots(SnapshotFolders folders) {
-    return new StageServers(deployment, rewriteSettings, folders, decoder, engine, telemetry);
+    return new StageServers(
+        deployment, rewriteSettings, folders, decoder, engine, events, features, telemetry);
   }
 
   /** The same servers, whose generative sources decode in this way where they can. */
   public StageServers withDecoder(@Nullable Decoder way) {
-    return new StageServers(deployment, rewriteSettings, snapshotFolders, way, engine, telemetry);
+    return new StageServers(
+        deployment, rewriteSettings, snapshotFolders, way, engine, events, features, telemetry);
   }
 
   /** The same servers, whose models run there. */
   public StageServers withEngine(EngineSettings where) {
     return new StageServers(
-        deployment, rewriteSettings, snapshotFolders, decoder, where, telemetry);
+        deployment, rewriteSettings, snapshotFolders, decoder, where, events, features, telemetry);
   }
 
   /** The same servers, whose rewrite model is waited for this long. */
@@ -134,6 +151,27 @@ public final class StageServers {
         snapshotFolders,
         decoder,
         engine,
+        events,
+        features,
+        telemetry);
+  }
+
+  /** The same servers, whose rankers look features up there. */
+  public StageServers withFeatures(FeatureSettings settings) {
+    return new StageServers(
+        deployment, rewriteSettings, snapshotFolders, decoder, engine, events, settings, telemetry);
+  }
+
+  /** The same servers, whose router logs what it shows and what users do. */
+  public StageServers withEvents(EventSettings settings) {
+    return new StageServers(
+        deployment,
+        rewriteSettings,
+        snapshotFolders,
+        decoder,
+        engine,
+        settings,
+        features,
         telemetry);
   }
 
@@ -238,7 +276,7 @@ public final class StageServers {
     long first = deployment.data().items().size() + 1L;
     // First, since it holds nothing: whatever fails once the log is this process's lets go of it.
     SnapshotStore snapshots = snapshots("catalog");
-    RecordLog log = CatalogLogs.open(where, first);
+    RecordLog log = RecordLogs.open("catalog_log", where, first);
     if (snapshots == null && log.start() != first) {
       log.close();
       throw new ConfigException(
@@ -372,12 +410,40 @@ public final class StageServers {
 
   EspalierServer.Builder ranking(
       ServerConfig config, LoadedModels models, AutoCloseable owned, BundleAdmin admin) {
+    if (features.store().isEmpty()) {
+      return ranking(config, models, FeatureStores.embedded(), owned, admin);
+    }
+    RedisFeatureTables tables = FeatureSettings.tables("features.store", features.store());
+    try {
+      return ranking(
+          config,
+          models,
+          (bundle, table) ->
+              tables.store(bundle.toString(), table, features.budget(), features.cacheBytes()),
+          () -> {
+            tables.close();
+            owned.close();
+          },
+          admin);
+    } catch (RuntimeException e) {
+      tables.close();
+      throw e;
+    }
+  }
+
+  private EspalierServer.Builder ranking(
+      ServerConfig config,
+      LoadedModels models,
+      FeatureStores stores,
+      AutoCloseable owned,
+      BundleAdmin admin) {
     RankingComponent component =
         RankingComponent.start(
             deployment.repository(),
             deployment.rankers(),
             traced(models.runner()),
             models,
+            stores,
             RankingSettings.defaults(),
             telemetry);
     return builder("ranking", config)
@@ -476,11 +542,30 @@ public final class StageServers {
       router.replicas(live.replicas());
     }
     deployment.routes().forEach(route -> router.route(route.yaml(), route.source()));
+    if (!events.isOn()) {
+      return installed(router, config).closing(users);
+    }
+    EventJournal journal =
+        EventJournal.start(
+            RecordLogs.later("events.log", events.place(), 1),
+            users.keys(),
+            events.queue(),
+            EVENTS_DRAIN,
+            telemetry.getMeter("io.espalier.router"));
+    try {
+      // The journal first: what it has still to write is sealed with the users' keys.
+      return installed(router.journal(journal), config).closing(users).closing(journal);
+    } catch (RuntimeException e) {
+      journal.close();
+      throw e;
+    }
+  }
+
+  private EspalierServer.Builder installed(RouterComponent.Builder router, ServerConfig config) {
     RouterComponent component = router.build();
     return component
         .install(builder("router", config))
-        .adminService(component.adminService())
-        .closing(users);
+        .adminService(component.adminService());
   }
 
   /**
@@ -488,7 +573,7 @@ public final class StageServers {
    * the router lets callers in. It goes through a router of its own: nothing is remembered of it.
    */
   public void warmUp(StageChannels channels) throws IOException {
-    StageServers untold = withTelemetry(OpenTelemetry.noop());
+    StageServers untold = withTelemetry(OpenTelemetry.noop()).withEvents(EventSettings.defaults());
     try (EspalierServer warming =
         untold
             .router(ServerConfig.defaults(), channels, EmbeddedUserStates.inMemory(1), null)

@@ -64,7 +64,7 @@ class HangUpIT {
     BundleRepository repository = BundleRepository.open(ROOT.resolve("model-repo"));
     StageServers servers =
         new StageServers(Deployment.of(repository, data), folder.resolve("none"));
-    EmbeddedModelRunner runner = servers.runner();
+    EmbeddedModelRunner runner = (EmbeddedModelRunner) servers.runner("");
     open.push(runner);
     AutoCloseable nothing = () -> {};
     ManagedChannel rewrite = to(servers.rewrite(ServerConfig.defaults(), runner, nothing));
