@@ -65,7 +65,8 @@ class ManifestsTest {
         }
       }
     }
-    assertThat(settings).containsKeys("state", "snapshots.store", "telemetry.otlp.endpoint", "engine.targets");
+    assertThat(settings)
+        .containsKeys("state", "snapshots.store", "telemetry.otlp.endpoint", "engine.targets");
     // An unknown key or a value that its record refuses is an exception.
     ServeConfig read = config(Stage.ROUTER).with(settings);
     assertThat(read.state()).startsWith("redis://").contains("password_file=");
