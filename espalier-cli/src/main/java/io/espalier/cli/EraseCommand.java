@@ -10,7 +10,8 @@ import picocli.CommandLine.Parameters;
 /** {@code espalier erase USER}. */
 @Command(
     name = "erase",
-    description = "Has a running router forget a user: events, history, lists.",
+    description =
+        "Has a running router forget a user: events, history, lists, and what any router logged of him.",
     footerHeading = "%nExamples:%n",
     footer = "  ./espalier erase U000042")
 final class EraseCommand implements Callable<Integer> {

@@ -6,6 +6,7 @@ import io.espalier.inference.ModelException;
 import io.espalier.server.ConfigException;
 import io.espalier.stores.catalog.InvalidDataException;
 import io.espalier.stores.log.LogException;
+import io.espalier.stores.users.UserStateException;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import java.io.IOException;
@@ -42,6 +43,7 @@ final class Failures implements IExecutionExceptionHandler {
     return switch (failure) {
       case ProgramException known -> known.exitCode();
       case ConfigException known -> ExitCode.USAGE;
+      case UserStateException known -> ExitCode.UNREACHABLE;
       case StatusRuntimeException status ->
           status.getStatus().getCode() == Status.Code.UNAVAILABLE
               ? ExitCode.UNREACHABLE
@@ -67,6 +69,7 @@ final class Failures implements IExecutionExceptionHandler {
       case BundleException known -> text(known);
       case InvalidDataException known -> text(known);
       case LogException known -> text(known);
+      case UserStateException known -> text(known);
       case IllegalArgumentException known -> text(known);
       case UncheckedIOException known -> text(known);
       default -> failure + " (unexpected: run again with ESPALIER_STACKTRACE=1 to see where)";

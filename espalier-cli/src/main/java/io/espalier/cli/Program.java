@@ -40,10 +40,16 @@ final class Program {
   private static final class Root {}
 
   @Command(
-      name = "bundle",
-      description = "Looks at bundles: models, tables and vectors that are deployed together.",
+      name = "events",
+      description = "Looks at what routers logged: what was shown, and what users did.",
       synopsisSubcommandLabel = "COMMAND")
-  private static final class BundleRoot {}
+  private static final class EventsRoot {}
+
+  @Command(
+      name = "features",
+      description = "Puts features of items where ranking servers look them up.",
+      synopsisSubcommandLabel = "COMMAND")
+  private static final class FeaturesRoot {}
 
   static CommandLine commandLine(Terminal terminal, Home home) {
     CommandLine root =
@@ -55,6 +61,11 @@ final class Program {
             .addSubcommand(new WhyNotCommand(terminal, home))
             .addSubcommand(new RecordCommand(terminal))
             .addSubcommand(new EraseCommand(terminal))
+            .addSubcommand(
+                new CommandLine(new EventsRoot()).addSubcommand(new EventsExportCommand(terminal)))
+            .addSubcommand(
+                new CommandLine(new FeaturesRoot())
+                    .addSubcommand(new FeaturesLoadCommand(terminal, home)))
             .addSubcommand(new UpsertCommand(terminal))
             .addSubcommand(new RemoveCommand(terminal))
             .addSubcommand(new SnapshotsCommand(terminal))
@@ -63,8 +74,10 @@ final class Program {
             .addSubcommand(new EvalCommand(terminal, home))
             .addSubcommand(new ValidateCommand(terminal, home))
             .addSubcommand(
-                new CommandLine(new BundleRoot())
+                new CommandLine(new BundleCommand(terminal))
                     .addSubcommand(new BundleListCommand(terminal, home)))
+            .addSubcommand(new RoutesCommand(terminal))
+            .addSubcommand(new ReplayCommand(terminal))
             .addSubcommand(new TrainCommand(terminal, home))
             .addSubcommand(new ShopCommand(terminal, home))
             .addSubcommand(new TextSearchCommand(terminal));

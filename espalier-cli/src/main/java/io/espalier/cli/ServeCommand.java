@@ -54,8 +54,11 @@ import picocli.CommandLine.Parameters;
       "  ./espalier serve router        at 127.0.0.1:7700, with its peers at the ports above",
       "  ./espalier serve router --peer retrieval=dns:///retrieval:7701 --set"
           + " server.max_concurrent_calls=200",
+      "  ./espalier serve router --peer retrieval=10.0.0.7:7701,10.0.0.8:7701   several replicas",
       "  ./espalier serve router --set state=redis://127.0.0.1:6379/0   users' events on a server"
           + " that routers share",
+      "  ./espalier serve router --set state=redis://127.0.0.1:6379/0 --set"
+          + " events.log=kafka://127.0.0.1:9092/events-{host}   logs what it shows",
       "  ./espalier serve ranking --engine dns:///triton:8001   its models run on those Tritons",
       "  ./espalier serve ranking --config /etc/espalier/server.yaml",
       "",
@@ -63,11 +66,14 @@ import picocli.CommandLine.Parameters;
       "  server: {host, port, max_message_bytes, max_connection_age, max_connection_age_grace,",
       "    max_concurrent_calls, admission.{adaptive, target, least_calls}, deadline_floor, propagation_delay, drain_timeout, reflection,"
           + " auth_token}",
-      "  model_repo, data, state, catalog_log, rewrite_tables, rewrite_model_budget,",
+      "  model_repo, data, state, events: {log, queue}, features: {store, budget, cache_mb},"
+          + " catalog_log,",
+      "  rewrite_tables, rewrite_model_budget,",
+      "  recording: {folder, share, max_bytes} (of a router),",
       "  snapshots: {store, cache, publish: {keep, changes, max_age, busy_share}},",
       "  decode (bundle, stepwise or fused),",
       "  engine: {targets, models (named or sent), keep_alive, patience},",
-      "  peers: {rewrite, retrieval, ranking, catalog},",
+      "  peers: {rewrite, retrieval, ranking, catalog, by_user ([retrieval, ranking])},",
       "  inference: {control (none or explicit), load ([*] or names)},",
       "  telemetry: {metrics: {host, port}, otlp: {endpoint, interval, trace_ratio},",
       "    logs: {format (text or json), level}}"
@@ -155,7 +161,9 @@ final class ServeCommand implements Callable<Integer> {
             .withTelemetry(telemetry)
             .withRewriteModelBudget(read.rewriteModelBudget())
             .withEngine(read.engine())
-            .withDecoder(read.decoder());
+            .withDecoder(read.decoder())
+            .withEvents(read.events())
+            .withFeatures(read.features());
     if (!read.snapshots().store().isEmpty()) {
       servers = servers.withSnapshots(folders(read.snapshots()));
     }
@@ -186,16 +194,16 @@ final class ServeCommand implements Callable<Integer> {
 
   private EspalierServer router(StageServers servers, ServeConfig config, Deployment deployment)
       throws IOException {
-    ManagedChannel rewrite = channel(servers, config.peers().rewrite(), config.server());
-    ManagedChannel retrieval = channel(servers, config.peers().retrieval(), config.server());
-    ManagedChannel ranking = channel(servers, config.peers().ranking(), config.server());
+    ManagedChannel rewrite = channel(servers, Stage.REWRITE, config.peers().rewrite(), config);
+    ManagedChannel retrieval =
+        channel(servers, Stage.RETRIEVAL, config.peers().retrieval(), config);
+    ManagedChannel ranking = channel(servers, Stage.RANKING, config.peers().ranking(), config);
     StageChannels stages = new StageChannels(rewrite, retrieval, ranking);
     servers.warmUp(stages);
     String target = config.peers().catalog();
     ManagedChannel catalog = target.isEmpty() ? null : catalog(servers, target, config.server());
     return servers
-        .router(
-            config.server(), stages, UserStates.open(config.state(), deployment.data()), catalog)
+        .router(config, stages, UserStates.open(config.state(), deployment.data()), catalog)
         .closing(() -> close(catalog))
         .closing(rewrite::shutdownNow)
         .closing(retrieval::shutdownNow)
@@ -209,8 +217,13 @@ final class ServeCommand implements Callable<Integer> {
     }
   }
 
-  private static ManagedChannel channel(StageServers servers, String target, ServerConfig config) {
-    return servers.open(target, config.authToken(), config.maxMessageBytes());
+  private static ManagedChannel channel(
+      StageServers servers, Stage stage, String target, ServeConfig config) {
+    return servers.open(
+        target,
+        config.server().authToken(),
+        config.server().maxMessageBytes(),
+        config.peers().spread(stage));
   }
 
   private static ManagedChannel catalog(StageServers servers, String target, ServerConfig config) {

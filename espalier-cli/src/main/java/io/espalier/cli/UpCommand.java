@@ -3,6 +3,7 @@ package io.espalier.cli;
 import io.espalier.catalog.SnapshotSettings;
 import io.espalier.cli.cluster.Cluster;
 import io.espalier.cli.cluster.Deployment;
+import io.espalier.cli.cluster.EventSettings;
 import io.espalier.cli.cluster.RouteText;
 import io.espalier.cli.cluster.ServeConfig;
 import io.espalier.cli.cluster.SnapshotFolders;
@@ -108,6 +109,14 @@ final class UpCommand implements Callable<Integer> {
   @Nullable String userState;
 
   @Option(
+      names = "--event-log",
+      paramLabel = "WHERE",
+      description =
+          "Where it logs what it shows and what users do: a folder, or kafka://host:port/topic; needs"
+              + " --state or --user-state (default: nowhere).")
+  @Nullable String eventLog;
+
+  @Option(
       names = "--catalog-log",
       paramLabel = "WHERE",
       description =
@@ -157,15 +166,17 @@ final class UpCommand implements Callable<Integer> {
     Examples examples = Examples.of(deployment);
     Path given = state;
     String remembered = userState;
-    UserStateStore users =
-        UserStates.open(
-            remembered != null ? remembered : given == null ? "" : given.toString(),
-            deployment.data());
+    String usersAt = remembered != null ? remembered : given == null ? "" : given.toString();
+    String logged = eventLog;
+    EventSettings events = logged == null ? EventSettings.defaults() : EventSettings.at(logged);
+    events.check(usersAt);
+    UserStateStore users = UserStates.open(usersAt, deployment.data());
     Path kept = given == null ? TemporaryFolder.create() : given;
     StageServers servers =
         new StageServers(deployment, home.rewriteTables())
             .withTelemetry(telemetry.openTelemetry())
             .withRewriteModelBudget(rewriteModelBudget)
+            .withEvents(events)
             .withEngine(options.engine())
             .withSnapshots(
                 new SnapshotFolders(

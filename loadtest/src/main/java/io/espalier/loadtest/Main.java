@@ -2,8 +2,10 @@ package io.espalier.loadtest;
 
 import io.espalier.loadtest.crash.KillWriterCommand;
 import io.espalier.loadtest.driver.Report;
+import io.espalier.loadtest.faults.FaultsCommand;
 import io.espalier.loadtest.hangup.HangUpCommand;
 import io.espalier.loadtest.live.LiveCatalogueCommand;
+import io.espalier.loadtest.live.SwitchCommand;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
 import picocli.CommandLine;
@@ -25,6 +27,8 @@ public final class Main {
             .addSubcommand(new OverloadCommand(report))
             .addSubcommand(new KillWriterCommand(report))
             .addSubcommand(new LiveCatalogueCommand(report))
+            .addSubcommand(new FaultsCommand(report))
+            .addSubcommand(new SwitchCommand(report))
             .addSubcommand(new HangUpCommand(report))
             .setCaseInsensitiveEnumValuesAllowed(true)
             .setExecutionExceptionHandler(Main::fail);

@@ -4,6 +4,7 @@ import io.espalier.bundles.Bundle;
 import io.espalier.bundles.ItemOrder;
 import io.espalier.inference.Tensor;
 import io.espalier.ranking.ModelCalls.Pending;
+import io.espalier.stores.features.FeatureRows;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -22,7 +23,7 @@ final class E4SRecUser implements UserEncoder {
   }
 
   @Override
-  public Optional<Pending> start(List<String> history, ModelCalls calls) {
+  public Optional<Pending> start(List<String> history, FeatureRows features, ModelCalls calls) {
     List<String> known = KnownHistory.of(history, items, length);
     if (known.isEmpty()) {
       return Optional.empty();

@@ -7,6 +7,7 @@ import io.opentelemetry.api.common.AttributeKey;
 import io.opentelemetry.api.common.Attributes;
 import io.opentelemetry.api.metrics.Meter;
 import io.opentelemetry.api.metrics.ObservableLongCounter;
+import java.util.Locale;
 import java.util.Map;
 
 /** Reports, for one ranker, how often each feature was known and how often its default served. */
@@ -16,7 +17,10 @@ final class FeatureMetrics implements AutoCloseable {
   static final AttributeKey<String> FEATURE = AttributeKey.stringKey("feature");
   static final AttributeKey<Boolean> HIT = AttributeKey.booleanKey("hit");
 
+  static final AttributeKey<String> OUTCOME = AttributeKey.stringKey("outcome");
+
   private final ObservableLongCounter counter;
+  private final ObservableLongCounter fetches;
 
   /**
    * @param ranker the bundle that is asked for
@@ -25,6 +29,21 @@ final class FeatureMetrics implements AutoCloseable {
   FeatureMetrics(Meter meter, BundleId ranker, BundleId bundle, FeatureStore features) {
     Attributes owner = Attributes.of(RANKER, ranker.toString(), BUNDLE, bundle.toString());
     Map<String, HitCounter> counters = features.counters();
+    this.fetches =
+        meter
+            .counterBuilder("espalier.ranking.feature.fetches")
+            .setDescription("Look-ups of features at a server, by how they ended")
+            .buildWithCallback(
+                measurement ->
+                    features
+                        .fetches()
+                        .forEach(
+                            (outcome, count) ->
+                                measurement.record(
+                                    count,
+                                    owner.toBuilder()
+                                        .put(OUTCOME, outcome.name().toLowerCase(Locale.ROOT))
+                                        .build())));
     this.counter =
         meter
             .counterBuilder("espalier.ranking.feature.lookups")
@@ -45,5 +64,6 @@ final class FeatureMetrics implements AutoCloseable {
   @Override
   public void close() {
     counter.close();
+    fetches.close();
   }
 }

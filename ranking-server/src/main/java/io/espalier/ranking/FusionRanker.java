@@ -8,6 +8,10 @@ import io.espalier.ranking.Ranking.Part;
 import io.espalier.ranking.Ranking.RankedItem;
 import io.espalier.ranking.RankingQuery.Candidate;
 import io.espalier.ranking.RankingQuery.SourceScore;
+import io.espalier.stores.features.EmbeddedFeatures;
+import io.espalier.stores.features.FeatureRows;
+import io.espalier.stores.features.FeatureTable;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -23,6 +27,10 @@ import java.util.Optional;
  */
 final class FusionRanker implements Ranker {
   private static final Logit NOTHING = new Logit(Double.NaN, false);
+  // Of a source, which has no features of its own.
+  private static final FeatureRows NOTHING_READ =
+      new EmbeddedFeatures(new FeatureTable(List.of(), List.of(), List.of()))
+          .rows(List.of(), Duration.ZERO);
 
   private final List<Voice> voices;
 
@@ -61,11 +69,20 @@ final class FusionRanker implements Ranker {
 
   @Override
   public Ranking rank(RankingQuery query, ModelCalls calls) {
-    List<Optional<Pending>> pending = new ArrayList<>(voices.size());
+    // All look-ups are on their way before the first is waited for.
+    List<FeatureRows> rows = new ArrayList<>(voices.size());
     for (Voice voice : voices) {
-      pending.add(
+      rows.add(
           switch (voice) {
-            case ModelVoice model -> model.scorer().start(query.history(), calls);
+            case ModelVoice model -> model.scorer().rows(query, calls);
+            case SourceVoice source -> NOTHING_READ;
+          });
+    }
+    List<Optional<Pending>> pending = new ArrayList<>(voices.size());
+    for (int v = 0; v < voices.size(); v++) {
+      pending.add(
+          switch (voices.get(v)) {
+            case ModelVoice model -> model.scorer().start(query.history(), rows.get(v), calls);
             case SourceVoice source -> Optional.empty();
           });
     }
@@ -79,7 +96,7 @@ final class FusionRanker implements Ranker {
       Voice voice = voices.get(v);
       List<Logit> said =
           switch (voice) {
-            case ModelVoice model -> said(model, pending.get(v), query.candidates());
+            case ModelVoice model -> said(model, pending.get(v), rows.get(v), query.candidates());
             case SourceVoice source -> said(source, query.candidates());
           };
       for (int i = 0; i < n; i++) {
@@ -95,12 +112,16 @@ final class FusionRanker implements Ranker {
     for (int i = 0; i < n; i++) {
       ranked.add(new RankedItem(query.candidates().get(i).itemId(), totals[i], parts.get(i)));
     }
-    return new Ranking(Kind.FUSED_LOG_PROBABILITY, ranked, voices.stream().map(Voice::id).toList());
+    return new Ranking(
+        Kind.FUSED_LOG_PROBABILITY,
+        ranked,
+        voices.stream().map(Voice::id).toList(),
+        rows.stream().anyMatch(FeatureRows::isLate));
   }
 
   /** Log-probabilities of the candidates; NaN where nothing is said. */
   private static List<Logit> said(
-      ModelVoice model, Optional<Pending> pending, List<Candidate> candidates) {
+      ModelVoice model, Optional<Pending> pending, FeatureRows rows, List<Candidate> candidates) {
     if (pending.isEmpty()) {
       return Collections.nCopies(candidates.size(), NOTHING);
     }
@@ -109,7 +130,7 @@ final class FusionRanker implements Ranker {
     double normaliser = LogSumExp.of(model.scorer().logits(users), temperature);
     List<Logit> said = new ArrayList<>(candidates.size());
     for (Candidate candidate : candidates) {
-      Logit logit = model.scorer().logit(users, candidate.itemId());
+      Logit logit = model.scorer().logit(users, rows, candidate.itemId());
       said.add(new Logit(logit.value() / temperature - normaliser, logit.known()));
     }
     return said;

@@ -4,9 +4,7 @@ import io.espalier.bundles.Bundle;
 import io.espalier.bundles.ItemOrder;
 import io.espalier.inference.Tensor;
 import io.espalier.ranking.ModelCalls.Pending;
-import io.espalier.stores.features.CategoryFeature;
-import io.espalier.stores.features.FeatureStore;
-import io.espalier.stores.features.VectorFeature;
+import io.espalier.stores.features.FeatureRows;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -20,21 +18,17 @@ final class HeterRecUser implements UserEncoder {
   private final String model;
   private final ItemOrder items;
   private final int length;
-  private final CategoryFeature brands;
-  private final CategoryFeature categories;
-  private final VectorFeature text;
+  private final int textWidth;
 
-  HeterRecUser(Bundle bundle, ItemOrder items, FeatureStore features) {
+  HeterRecUser(Bundle bundle, ItemOrder items, int textWidth) {
     this.model = bundle.model("user");
     this.items = items;
     this.length = bundle.parameters().size("history");
-    this.brands = features.category(ScorerLoader.BRANDS);
-    this.categories = features.category(ScorerLoader.CATEGORIES);
-    this.text = features.vector(ScorerLoader.TEXT);
+    this.textWidth = textWidth;
   }
 
   @Override
-  public Optional<Pending> start(List<String> history, ModelCalls calls) {
+  public Optional<Pending> start(List<String> history, FeatureRows features, ModelCalls calls) {
     List<String> known = KnownHistory.of(history, items, length);
     if (known.isEmpty()) {
       return Optional.empty();
@@ -42,14 +36,14 @@ final class HeterRecUser implements UserEncoder {
     long[] ids = padding();
     long[] brand = padding();
     long[] category = padding();
-    float[] vectors = new float[length * text.width()];
+    float[] vectors = new float[length * textWidth];
     for (int i = 0; i < known.size(); i++) {
       String item = known.get(i);
       int at = length - known.size() + i;
       ids[at] = items.index(item).orElseThrow();
-      brand[at] = brands.read(item);
-      category[at] = categories.read(item);
-      text.read(item, vectors, at * text.width());
+      brand[at] = features.category(ScorerLoader.BRANDS, item);
+      category[at] = features.category(ScorerLoader.CATEGORIES, item);
+      features.vector(ScorerLoader.TEXT, item, vectors, at * textWidth);
     }
     return Optional.of(
         calls.start(
@@ -58,7 +52,7 @@ final class HeterRecUser implements UserEncoder {
                 "items", Tensor.ofLongs(ids, 1, length),
                 "brands", Tensor.ofLongs(brand, 1, length),
                 "categories", Tensor.ofLongs(category, 1, length),
-                "text", Tensor.ofFloats(vectors, 1, length, text.width())),
+                "text", Tensor.ofFloats(vectors, 1, length, textWidth)),
             "users"));
   }
 

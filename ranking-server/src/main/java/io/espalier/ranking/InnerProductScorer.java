@@ -4,9 +4,12 @@ import io.espalier.bundles.BundleId;
 import io.espalier.bundles.ItemOrder;
 import io.espalier.index.vector.VectorIndex;
 import io.espalier.ranking.ModelCalls.Pending;
-import io.espalier.stores.features.VectorFeature;
+import io.espalier.stores.features.FeatureRows;
+import io.espalier.stores.features.FeatureStore;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 
 /**
  * A model whose logit of an item is the highest inner product of the user's vectors with the item's
@@ -16,14 +19,16 @@ final class InnerProductScorer {
   private final BundleId id;
   private final ItemOrder items;
   private final UserEncoder encoder;
-  private final VectorFeature vectors;
+  private final FeatureStore features;
+  private final int width;
   private final boolean hasDefault;
   private final float[] bias;
   private final VectorIndex catalogue;
   private final FeatureMetrics metrics;
 
   /**
-   * @param vectors of the items, as the feature store serves them
+   * @param features of the items, their vectors among them
+   * @param width of a vector
    * @param hasDefault whether the default vector means something; else nothing is said of an
    *     unknown item
    * @param bias of the items; empty for none
@@ -33,7 +38,8 @@ final class InnerProductScorer {
       BundleId id,
       ItemOrder items,
       UserEncoder encoder,
-      VectorFeature vectors,
+      FeatureStore features,
+      int width,
       boolean hasDefault,
       float[] bias,
       VectorIndex catalogue,
@@ -41,7 +47,8 @@ final class InnerProductScorer {
     this.id = id;
     this.items = items;
     this.encoder = encoder;
-    this.vectors = vectors;
+    this.features = features;
+    this.width = width;
     this.hasDefault = hasDefault;
     this.bias = bias;
     this.catalogue = catalogue;
@@ -61,9 +68,16 @@ final class InnerProductScorer {
     return items;
   }
 
+  /** Begins to look up what is read of a request's items. */
+  FeatureRows rows(RankingQuery query, ModelCalls calls) {
+    Set<String> read = new LinkedHashSet<>(query.history());
+    query.candidates().forEach(candidate -> read.add(candidate.itemId()));
+    return features.rows(read, calls.remaining());
+  }
+
   /** Starts to encode a history; empty when the model knows nothing of it. */
-  Optional<Pending> start(List<String> history, ModelCalls calls) {
-    return encoder.start(history, calls);
+  Optional<Pending> start(List<String> history, FeatureRows rows, ModelCalls calls) {
+    return encoder.start(history, rows, calls);
   }
 
   /**
@@ -75,10 +89,9 @@ final class InnerProductScorer {
   record Logit(double value, boolean known) {}
 
   /** The logit of one item for a user. */
-  Logit logit(float[] users, String itemId) {
-    int width = vectors.width();
+  Logit logit(float[] users, FeatureRows rows, String itemId) {
     float[] vector = new float[width];
-    boolean known = vectors.read(itemId, vector, 0);
+    boolean known = rows.vector(ScorerLoader.ITEM_VECTORS, itemId, vector, 0);
     if (!known && !hasDefault) {
       return new Logit(Double.NaN, false);
     }
@@ -105,5 +118,6 @@ final class InnerProductScorer {
 
   void close() {
     metrics.close();
+    features.close();
   }
 }

@@ -7,6 +7,7 @@ import io.espalier.inference.ModelException.Reason;
 import io.espalier.inference.ModelRunner;
 import io.espalier.inference.Tensor;
 import io.espalier.server.Priority;
+import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CancellationException;
@@ -31,6 +32,11 @@ final class ModelCalls {
   ModelCalls(ModelRunner runner, long deadlineNanos) {
     this.runner = runner;
     this.deadlineNanos = deadlineNanos;
+  }
+
+  /** What is left of the request's time. */
+  Duration remaining() {
+    return Duration.ofNanos(Math.max(0, deadlineNanos - System.nanoTime()));
   }
 
   /** A call that has been started. */

@@ -17,12 +17,17 @@ final class RankerLoader implements BundleLoader<Ranker> {
   private final FusionLoader fusions;
   private final SearchRankerLoader searchRankers;
 
-  RankerLoader(BundleRepository repository, ModelRunner runner, Meter meter, Duration warmUpLimit) {
+  RankerLoader(
+      BundleRepository repository,
+      ModelRunner runner,
+      FeatureStores stores,
+      Meter meter,
+      Duration warmUpLimit) {
     this.runner = runner;
     this.warmUpLimit = warmUpLimit;
-    this.scorers = new ScorerLoader(meter);
+    this.scorers = new ScorerLoader(meter, stores);
     this.fusions = new FusionLoader(repository, scorers);
-    this.searchRankers = new SearchRankerLoader(repository, meter);
+    this.searchRankers = new SearchRankerLoader(repository, meter, stores);
   }
 
   @Override

@@ -9,8 +9,9 @@ import java.util.List;
  * @param kind what the scores are
  * @param items in the order of the request
  * @param bundles that took part beside the ranker itself
+ * @param featuresLate whether defaults were read for items whose features were not to be had
  */
-record Ranking(Kind kind, List<RankedItem> items, List<BundleId> bundles) {
+record Ranking(Kind kind, List<RankedItem> items, List<BundleId> bundles, boolean featuresLate) {
   Ranking {
     items = List.copyOf(items);
     bundles = List.copyOf(bundles);

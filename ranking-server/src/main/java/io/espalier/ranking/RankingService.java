@@ -149,6 +149,7 @@ final class RankingService extends RankingServiceGrpc.RankingServiceImplBase {
                   case FUSED_LOG_PROBABILITY -> ScoreKind.SCORE_KIND_FUSED_LOG_PROBABILITY;
                   case RELEVANCE -> ScoreKind.SCORE_KIND_RELEVANCE;
                 });
+    response.setFeaturesLate(ranking.featuresLate());
     ranking.bundles().forEach(id -> response.addBundles(id.toString()));
     for (RankedItem item : ranking.items()) {
       RankedCandidate.Builder ranked =

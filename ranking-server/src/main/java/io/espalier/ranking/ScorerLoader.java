@@ -8,6 +8,7 @@ import io.espalier.index.vector.FloatMatrix;
 import io.espalier.index.vector.VectorIndex;
 import io.espalier.stores.features.CategoryFeature;
 import io.espalier.stores.features.FeatureStore;
+import io.espalier.stores.features.FeatureTable;
 import io.espalier.stores.features.RowIndex;
 import io.espalier.stores.features.VectorFeature;
 import io.opentelemetry.api.metrics.Meter;
@@ -24,9 +25,11 @@ final class ScorerLoader {
   private static final int UNKNOWN = -1;
 
   private final Meter meter;
+  private final FeatureStores stores;
 
-  ScorerLoader(Meter meter) {
+  ScorerLoader(Meter meter, FeatureStores stores) {
     this.meter = meter;
+    this.stores = stores;
   }
 
   /** Whether a bundle of this system is a scorer. */
@@ -41,42 +44,61 @@ final class ScorerLoader {
    */
   InnerProductScorer load(Bundle bundle, BundleId ranker) {
     BundleTables tables = new BundleTables(bundle);
-    ItemOrder items = bundle.readItems();
-    if (items.size() == 0) {
-      throw new BundleException("bundle " + bundle.id() + ": items: none (expected: at least one)");
-    }
-    RowIndex rows = id -> items.index(id).orElse(-1);
-    int width = bundle.parameters().size("width");
-    FloatMatrix matrix = tables.matrix("item_vectors", items.size(), width);
-    boolean hasDefault = bundle.hasFile("default_vector");
-    float[] fallback =
-        hasDefault
-            ? BundleTables.values(tables.matrix("default_vector", 1, width))
-            : new float[width];
-    VectorFeature vectors =
-        new VectorFeature(ITEM_VECTORS, rows, BundleTables.values(matrix), fallback);
+    ItemOrder items = items(bundle);
+    FloatMatrix matrix = tables.matrix("item_vectors", items.size(), width(bundle));
     FloatMatrix bias =
         bundle.hasFile("item_bias") ? tables.matrix("item_bias", items.size(), 1) : null;
-    FeatureStore features =
-        bundle.system().equals("HeterRec")
-            ? heterRecFeatures(bundle, tables, items, rows, vectors)
-            : new FeatureStore(List.of(vectors), List.of());
     UserEncoder encoder =
         bundle.system().equals("HeterRec")
-            ? new HeterRecUser(bundle, items, features)
+            ? new HeterRecUser(bundle, items, bundle.parameters().size("text_width"))
             : new E4SRecUser(bundle, items);
+    FeatureStore features = stores.open(bundle.id(), table(bundle));
     return new InnerProductScorer(
         bundle.id(),
         items,
         encoder,
-        vectors,
-        hasDefault,
+        features,
+        matrix.width(),
+        bundle.hasFile("default_vector"),
         bias == null ? new float[0] : BundleTables.values(bias),
         VectorIndex.of(matrix, bias),
         new FeatureMetrics(meter, ranker, bundle.id(), features));
   }
 
-  private static FeatureStore heterRecFeatures(
+  private static int width(Bundle bundle) {
+    return bundle.parameters().size("width");
+  }
+
+  private static ItemOrder items(Bundle bundle) {
+    ItemOrder items = bundle.readItems();
+    if (items.size() == 0) {
+      throw new BundleException("bundle " + bundle.id() + ": items: none (expected: at least one)");
+    }
+    return items;
+  }
+
+  /** The features of a scorer's items. */
+  static FeatureTable table(Bundle bundle) {
+    BundleTables tables = new BundleTables(bundle);
+    ItemOrder items = items(bundle);
+    RowIndex rows = id -> items.index(id).orElse(-1);
+    int width = width(bundle);
+    float[] fallback =
+        bundle.hasFile("default_vector")
+            ? BundleTables.values(tables.matrix("default_vector", 1, width))
+            : new float[width];
+    VectorFeature vectors =
+        new VectorFeature(
+            ITEM_VECTORS,
+            rows,
+            BundleTables.values(tables.matrix("item_vectors", items.size(), width)),
+            fallback);
+    return bundle.system().equals("HeterRec")
+        ? heterRecTable(bundle, tables, items, rows, vectors)
+        : new FeatureTable(items.ids(), List.of(vectors), List.of());
+  }
+
+  private static FeatureTable heterRecTable(
       Bundle bundle, BundleTables tables, ItemOrder items, RowIndex rows, VectorFeature vectors) {
     int textWidth = bundle.parameters().size("text_width");
     float[] text = BundleTables.values(tables.matrix("text_vectors", items.size(), textWidth));
@@ -113,8 +135,10 @@ final class ScorerLoader {
     List<CategoryFeature> numbers = new ArrayList<>();
     numbers.add(new CategoryFeature(BRANDS, rows, brands, UNKNOWN));
     numbers.add(new CategoryFeature(CATEGORIES, rows, categories, UNKNOWN));
-    return new FeatureStore(
-        List.of(vectors, new VectorFeature(TEXT, rows, text, new float[textWidth])), numbers);
+    return new FeatureTable(
+        items.ids(),
+        List.of(vectors, new VectorFeature(TEXT, rows, text, new float[textWidth])),
+        numbers);
   }
 
   private static int category(BundleTables tables, int row, String name, String text) {

@@ -6,6 +6,7 @@ import io.espalier.ranking.Ranking.Kind;
 import io.espalier.ranking.Ranking.Part;
 import io.espalier.ranking.Ranking.RankedItem;
 import io.espalier.ranking.RankingQuery.Candidate;
+import io.espalier.stores.features.FeatureRows;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -25,19 +26,20 @@ final class ScorerRanker implements Ranker {
 
   @Override
   public Ranking rank(RankingQuery query, ModelCalls calls) {
-    Optional<Pending> pending = scorer.start(query.history(), calls);
+    FeatureRows rows = scorer.rows(query, calls);
+    Optional<Pending> pending = scorer.start(query.history(), rows, calls);
     List<RankedItem> ranked = new ArrayList<>(query.candidates().size());
     String name = scorer.id().name();
     if (pending.isEmpty()) {
       for (Candidate candidate : query.candidates()) {
         ranked.add(new RankedItem(candidate.itemId(), 0, List.of(new Part(name, 0, true))));
       }
-      return new Ranking(Kind.SIMILARITY, ranked, List.of());
+      return new Ranking(Kind.SIMILARITY, ranked, List.of(), false);
     }
     float[] users = pending.get().floats();
     double lowest = Double.NaN;
     for (Candidate candidate : query.candidates()) {
-      Logit logit = scorer.logit(users, candidate.itemId());
+      Logit logit = scorer.logit(users, rows, candidate.itemId());
       double score = logit.value();
       if (Double.isNaN(score) && !logit.known()) {
         if (Double.isNaN(lowest)) {
@@ -48,7 +50,7 @@ final class ScorerRanker implements Ranker {
       Part part = new Part(name, score, !logit.known());
       ranked.add(new RankedItem(candidate.itemId(), score, List.of(part)));
     }
-    return new Ranking(Kind.SIMILARITY, ranked, List.of());
+    return new Ranking(Kind.SIMILARITY, ranked, List.of(), rows.isLate());
   }
 
   private static double lowest(float[] logits) {

@@ -11,7 +11,8 @@ import io.espalier.ranking.Ranking.RankedItem;
 import io.espalier.ranking.RankingQuery.Candidate;
 import io.espalier.ranking.RankingQuery.SourceScore;
 import io.espalier.server.RequestException;
-import io.espalier.stores.features.VectorFeature;
+import io.espalier.stores.features.FeatureRows;
+import io.espalier.stores.features.FeatureStore;
 import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.List;
@@ -32,7 +33,8 @@ final class SearchRanker implements Ranker {
    * @param textSource name of the bundle whose scores are {@code bm25}
    * @param query model from a query to its types' log-probabilities
    * @param encoder model from a query to its vector
-   * @param vectors of the items, for {@code dense}
+   * @param features of the items, the vectors for {@code dense}
+   * @param width of a vector
    * @param types of the items
    * @param typeFloor the lowest log-probability behind the best that still tells types apart
    * @param terms of the items, in the order of {@code types}
@@ -46,7 +48,8 @@ final class SearchRanker implements Ranker {
       String textSource,
       TokenModel query,
       TokenModel encoder,
-      VectorFeature vectors,
+      FeatureStore features,
+      int width,
       ItemTypes types,
       double typeFloor,
       ItemTerms terms,
@@ -88,21 +91,25 @@ final class SearchRanker implements Ranker {
     if (query.text().isBlank()) {
       throw RequestException.invalidArgument("query: empty (expected: words)");
     }
+    FeatureRows rows =
+        parts
+            .features()
+            .rows(query.candidates().stream().map(Candidate::itemId).toList(), calls.remaining());
     Pending vector = parts.encoder().start(query.text(), calls);
     Pending types = parts.query().start(query.text(), calls);
     float[] logProbs = sized(types.floats(), parts.types().count(), "type_log_probs");
     Asked asked =
         new Asked(
-            sized(vector.floats(), parts.vectors().width(), "vector"),
+            sized(vector.floats(), parts.width(), "vector"),
             logProbs,
             parts.types().accessoryProbability(logProbs),
             terms(query.text()),
             query.rewrites().stream().map(this::terms).toList());
     List<RankedItem> ranked = new ArrayList<>(query.candidates().size());
     for (Candidate candidate : query.candidates()) {
-      ranked.add(score(candidate, asked));
+      ranked.add(score(candidate, asked, rows));
     }
-    return new Ranking(Kind.RELEVANCE, ranked, parts.bundles());
+    return new Ranking(Kind.RELEVANCE, ranked, parts.bundles(), rows.isLate());
   }
 
   private static float[] sized(float[] values, int expected, String name) {
@@ -117,13 +124,13 @@ final class SearchRanker implements Ranker {
     return ItemTerms.hashes(parts.analyzer().terms(text));
   }
 
-  private RankedItem score(Candidate candidate, Asked asked) {
+  private RankedItem score(Candidate candidate, Asked asked, FeatureRows rows) {
     Map<SearchFeature, Part> features = new EnumMap<>(SearchFeature.class);
     int item = parts.types().items().index(candidate.itemId()).orElse(-1);
     double covered = item < 0 ? 0 : parts.terms().share(item, asked.terms);
     double open = 1 - covered;
     put(features, SearchFeature.BM25, bm25(candidate));
-    put(features, SearchFeature.DENSE, open * cosine(candidate.itemId(), asked.vector));
+    put(features, SearchFeature.DENSE, open * cosine(candidate.itemId(), asked.vector, rows));
     if (item < 0) {
       put(features, SearchFeature.TYPE, Double.NaN);
       put(features, SearchFeature.ATTRIBUTE, Double.NaN);
@@ -173,9 +180,9 @@ final class SearchRanker implements Ranker {
     return asked.rewrites.stream().anyMatch(terms -> parts.terms().share(item, terms) == 1);
   }
 
-  private double cosine(String itemId, float[] query) {
+  private static double cosine(String itemId, float[] query, FeatureRows rows) {
     float[] vector = new float[query.length];
-    if (!parts.vectors().read(itemId, vector, 0)) {
+    if (!rows.vector(SearchRankerLoader.DENSE, itemId, vector, 0)) {
       return Double.NaN;
     }
     float sum = 0;
@@ -200,6 +207,7 @@ final class SearchRanker implements Ranker {
   @Override
   public void close() {
     parts.metrics().close();
+    parts.features().close();
     parts.query().close();
     parts.encoder().close();
     parts.analyzer().close();

@@ -10,6 +10,7 @@ import io.espalier.index.text.TermAnalyzer;
 import io.espalier.index.text.TextAnalysis;
 import io.espalier.index.vector.FloatMatrix;
 import io.espalier.stores.features.FeatureStore;
+import io.espalier.stores.features.FeatureTable;
 import io.espalier.stores.features.VectorFeature;
 import io.opentelemetry.api.metrics.Meter;
 import java.util.EnumMap;
@@ -19,12 +20,16 @@ import java.util.Optional;
 
 /** Makes search rankers of SearchRanker bundles and the text and dense bundles that they name. */
 final class SearchRankerLoader {
+  static final String DENSE = "dense";
+
   private final BundleRepository repository;
   private final Meter meter;
+  private final FeatureStores stores;
 
-  SearchRankerLoader(BundleRepository repository, Meter meter) {
+  SearchRankerLoader(BundleRepository repository, Meter meter, FeatureStores stores) {
     this.repository = repository;
     this.meter = meter;
+    this.stores = stores;
   }
 
   SearchRanker load(Bundle bundle) {
@@ -42,7 +47,8 @@ final class SearchRankerLoader {
         bundle.hasFile("title_terms")
             ? Optional.of(ItemTerms.read(bundle, "title_terms", types.items().size()))
             : Optional.empty();
-    VectorFeature vectors = vectors(dense, encoder.parameters().size("width"));
+    int width = encoder.parameters().size("width");
+    FeatureTable table = table(dense, width);
     double floor = parameters.number("type_floor");
     if (!(floor > 0)) {
       throw parameters.wrong("type_floor", floor, "> 0");
@@ -57,14 +63,15 @@ final class SearchRankerLoader {
       queryModel.close();
       throw e;
     }
-    FeatureStore features = new FeatureStore(List.of(vectors), List.of());
+    FeatureStore features = stores.open(dense.id(), table);
     return new SearchRanker(
         new SearchRanker.Parts(
             weights,
             text.name(),
             queryModel,
             encoderModel,
-            vectors,
+            features,
+            width,
             types,
             floor,
             terms,
@@ -82,14 +89,17 @@ final class SearchRankerLoader {
     }
   }
 
-  private static VectorFeature vectors(Bundle dense, int width) {
+  /** The features of a DenseText bundle's items. */
+  static FeatureTable table(Bundle dense, int width) {
     ItemOrder items = dense.readItems();
     FloatMatrix matrix = new BundleTables(dense).matrix("item_vectors", items.size(), width);
-    return new VectorFeature(
-        "dense",
-        id -> items.index(id).orElse(-1),
-        BundleTables.values(matrix),
-        new float[matrix.width()]);
+    VectorFeature vectors =
+        new VectorFeature(
+            DENSE,
+            id -> items.index(id).orElse(-1),
+            BundleTables.values(matrix),
+            new float[matrix.width()]);
+    return new FeatureTable(items.ids(), List.of(vectors), List.of());
   }
 
   private static Map<SearchFeature, Double> weights(Parameters parameters) {
@@ -109,7 +119,7 @@ final class SearchRankerLoader {
     return weights;
   }
 
-  private static BundleId id(Parameters parameters, String key) {
+  static BundleId id(Parameters parameters, String key) {
     try {
       return BundleId.parse(parameters.text(key));
     } catch (IllegalArgumentException e) {

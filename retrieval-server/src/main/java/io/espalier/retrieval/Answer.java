@@ -1,6 +1,7 @@
 package io.espalier.retrieval;
 
 import java.util.List;
+import java.util.OptionalDouble;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -11,19 +12,22 @@ import org.jspecify.annotations.Nullable;
  * @param historyUsed events of the history that the bundle knows
  * @param fused whether one model call was the whole search
  * @param narrowed when load made the search narrower than it was asked to be
+ * @param logMass of draws from all legal items: the logarithm of the sum of exp(score ÷
+ *     temperature) over them
  */
 record Answer(
     List<Hit> hits,
     boolean shortList,
     int historyUsed,
     boolean fused,
-    @Nullable Narrowed narrowed) {
+    @Nullable Narrowed narrowed,
+    OptionalDouble logMass) {
   Answer {
     hits = List.copyOf(hits);
   }
 
   Answer(List<Hit> hits, boolean shortList, int historyUsed) {
-    this(hits, shortList, historyUsed, false, null);
+    this(hits, shortList, historyUsed, false, null, OptionalDouble.empty());
   }
 
   /** Beams asked for, and the fewer that were searched with. */

@@ -11,6 +11,7 @@ import java.util.BitSet;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalDouble;
 import java.util.function.IntFunction;
 import java.util.function.IntPredicate;
 import org.jspecify.annotations.Nullable;
@@ -56,6 +57,8 @@ final class BeamSearch {
   private double[] freeScores;
   private int[] freePrefixes;
   private FloatBuffer last = FloatBuffer.allocate(0);
+  // Whether the width left out a legal continuation; told of draws alone.
+  private boolean dropped;
 
   BeamSearch(Constraint constraint, StepModel model, int width) {
     this(constraint, model, width, Control.NONE, Integer::toString);
@@ -152,6 +155,32 @@ final class BeamSearch {
     return all().stream().filter(item -> counts.admit(item.beam().codes())).limit(k).toList();
   }
 
+  /**
+   * Of draws for which no legal item was left out: the logarithm of the sum of exp(score ÷
+   * temperature) over all of them. Empty where one was, under quotas, and where nothing is drawn.
+   */
+  OptionalDouble logMass() {
+    if (noise == null || dropped || !quotas.isEmpty() || size == 0) {
+      return OptionalDouble.empty();
+    }
+    double[] logs = new double[size];
+    double most = Double.NEGATIVE_INFINITY;
+    for (int b = 0; b < size; b++) {
+      int[] items = new int[1];
+      constraint.forEachItem(states[b], item -> items[0]++);
+      logs[b] = scores[b] / noise.temperature() + Math.log(items[0]);
+      most = Math.max(most, logs[b]);
+    }
+    if (most == Double.NEGATIVE_INFINITY) {
+      return OptionalDouble.empty();
+    }
+    double sum = 0;
+    for (double log : logs) {
+      sum += Math.exp(log - most);
+    }
+    return OptionalDouble.of(most + Math.log(sum));
+  }
+
   /** Every item that the beams end in, in the search's order, whatever its quotas. */
   List<BeamItem> all() {
     return noise == null
@@ -197,12 +226,13 @@ final class BeamSearch {
 
   private void select(int level, FloatBuffer logProbs) {
     heap.clear();
+    int drawn = 0;
     for (int beam = 0; beam < size; beam++) {
       BeamHeap into = quotaHeaps == null ? heap : quotaHeaps.heap(level, prefixes, beam, heap);
       // Where there may be many continuations for each code, it is quicker to look for those that
       // score enough.
       if (noise != null) {
-        selectDrawn(level, logProbs, beam, into, noise);
+        drawn += selectDrawn(level, logProbs, beam, into, noise);
       } else if (constraint.atMost(states[beam]) > codes
           && into.least() > Double.NEGATIVE_INFINITY) {
         selectByScore(level, logProbs, beam, into);
@@ -213,9 +243,11 @@ final class BeamSearch {
     if (quotaHeaps != null) {
       quotaHeaps.end(level, heap);
     }
+    dropped |= drawn > heap.size();
   }
 
-  private void selectDrawn(
+  /** Returns how many continuations there were. */
+  private int selectDrawn(
       int level, FloatBuffer logProbs, int beam, BeamHeap into, SampleNoise drawn) {
     constraint.expand(level, states[beam], next);
     int row = beam * codes;
@@ -224,6 +256,7 @@ final class BeamSearch {
       double score = scores[beam] + logProbs.get(row + next.code(i));
       offer(into, level, score + drawn.of(i), beam, next.code(i), next.state(i));
     }
+    return next.size();
   }
 
   private void selectByContinuation(int level, FloatBuffer logProbs, int beam, BeamHeap into) {

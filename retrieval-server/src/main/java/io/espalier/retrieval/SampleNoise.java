@@ -60,6 +60,10 @@ final class SampleNoise {
     variables[0] = gumbel(keys[0], -1);
   }
 
+  double temperature() {
+    return temperature;
+  }
+
   /**
    * Draws for the continuations of a beam.
    *

@@ -12,6 +12,7 @@ import io.espalier.server.RequestException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalDouble;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -55,7 +56,12 @@ final class TigerRetriever implements Retriever, AutoCloseable {
     FusedModel fused = null;
     if (isFused(bundle, decoder)) {
       fused = FusedModel.open(bundle, model, beam.own(), calls);
-      catalogue.add(fused);
+      try {
+        catalogue.add(fused);
+      } catch (RuntimeException | Error e) {
+        fused.close();
+        throw e;
+      }
     }
     return new TigerRetriever(model, beam, coded, load, fused);
   }
@@ -96,6 +102,7 @@ final class TigerRetriever implements Retriever, AutoCloseable {
       Narrowed narrowed =
           width < beam.asked(question) ? new Narrowed(beam.asked(question), width) : null;
       Optional<List<Beam>> atOnce = searchFused(question, known, legal, constraint, width);
+      OptionalDouble logMass = OptionalDouble.empty();
       UnseenItems.Listed listed;
       if (atOnce.isPresent()) {
         listed = new UnseenItems.Listed(BeamItem.best(atOnce.get(), constraint, question.k()), 0);
@@ -103,10 +110,13 @@ final class TigerRetriever implements Retriever, AutoCloseable {
         BeamSearch search = search(question, known, constraint, width);
         search.run();
         listed = list(question, search);
+        if (question.control().unseenShare() == 0) {
+          logMass = search.logMass();
+        }
       }
       List<Hit> hits = hits(question, listed);
       return new Answer(
-          hits, hits.size() < question.k(), known.size(), atOnce.isPresent(), narrowed);
+          hits, hits.size() < question.k(), known.size(), atOnce.isPresent(), narrowed, logMass);
     }
   }
 

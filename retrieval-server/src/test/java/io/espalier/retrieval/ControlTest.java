@@ -2,9 +2,14 @@ package io.espalier.retrieval;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 import static org.awaitility.Awaitility.await;
 
+import io.espalier.bundles.Bundle;
 import io.espalier.bundles.BundleId;
+import io.espalier.bundles.BundleLoader;
+import io.espalier.bundles.BundleResources;
+import io.espalier.bundles.BundleSwitch;
 import io.espalier.catalog.CatalogChange;
 import io.espalier.catalog.CatalogState;
 import io.espalier.catalog.LoggedChange;
@@ -76,16 +81,25 @@ class ControlTest {
         Map.of("items", TestRepository.lines(ids), "semantic_ids", TestRepository.lines(TRAINED)));
     Catalogue catalogue =
         new Catalogue(CatalogState.of(ids.stream().map(ControlTest::item).toList()), null, c -> {});
+    BundleLoader<Source> loader =
+        new BundleLoader<>() {
+          @Override
+          public Source load(Bundle bundle) {
+            return new Source(
+                bundle,
+                TigerRetriever.open(
+                    bundle, catalogue, new ModelCalls(runner), new SearchLoad(1), null),
+                Set.of(),
+                List.of());
+          }
+
+          @Override
+          public void warm(Source loaded) {}
+        };
     RetrievalService service =
         new RetrievalService(
-            Map.of(
-                "tiger@1",
-                TigerRetriever.open(
-                    repository.open().get(BUNDLE),
-                    catalogue,
-                    new ModelCalls(runner),
-                    new SearchLoad(1),
-                    null)),
+            BundleSwitch.serving(
+                repository.open(), loader, BundleResources.none(), List.of(BUNDLE)),
             catalogue,
             OpenTelemetry.noop().getMeter("test"));
     catalogue.changed(
@@ -140,11 +154,16 @@ class ControlTest {
   void retrieve_sampling_isTheSeedsAndExplained() {
     Set<List<String>> orders = new HashSet<>();
     Map<String, Double> scores = new LinkedHashMap<>();
+    // Over all seven legal items, of which four are returned.
+    double logMass =
+        Math.log(Math.exp(-2) + 2 * Math.exp(-3) + 2 * Math.exp(-4) + Math.exp(-5) + Math.exp(-6));
     for (int seed = 0; seed < 64; seed++) {
       RetrieveRequest.Builder request =
           request(Decoding.newBuilder().setSampling(sampling(seed))).setBeamWidth(8);
       RetrieveResponse response = stub.retrieve(request.build());
       assertThat(stub.retrieve(request.build())).isEqualTo(response);
+      assertThat(response.getLogMass()).isCloseTo(logMass, within(1e-6));
+      assertThat(stub.retrieve(request.clone().setBeamWidth(2).build()).hasLogMass()).isFalse();
       List<String> ids = response.getCandidatesList().stream().map(Candidate::getItemId).toList();
       assertThat(ids).doesNotHaveDuplicates().hasSize(4);
       orders.add(ids);

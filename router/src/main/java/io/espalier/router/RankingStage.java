@@ -9,6 +9,7 @@ import io.espalier.ranking.v1.RankingServiceGrpc.RankingServiceFutureStub;
 import io.espalier.ranking.v1.SourceScore;
 import io.espalier.router.v1.DegradationReason;
 import io.espalier.router.v1.Rewrite;
+import io.espalier.server.Affinity;
 import io.grpc.Channel;
 import io.grpc.Status;
 import java.util.LinkedHashMap;
@@ -76,7 +77,9 @@ final class RankingStage {
             "ranking",
             ranking.budget(),
             candidates.size(),
-            deadline -> stub.withDeadline(deadline).rank(request.build()));
+            deadline ->
+                Affinity.with(stub.withDeadline(deadline), question.user().getId())
+                    .rank(request.build()));
     Outcome<RankResponse> outcome = run.await(call, RankResponse::getCandidatesCount);
     if (outcome instanceof Outcome.Answered<RankResponse> answered
         && !fits(candidates, answered.value())) {
@@ -88,6 +91,12 @@ final class RankingStage {
       case Outcome.Answered<RankResponse> answered -> {
         run.tookPart(ranking.bundle());
         answered.value().getBundlesList().forEach(bundle -> tookPart(bundle, run));
+        if (answered.value().getFeaturesLate()) {
+          run.degraded(
+              "ranking",
+              DegradationReason.DEGRADATION_REASON_PARTIAL,
+              "features were not to be had in time: defaults in their place");
+        }
         yield new Ranked(
             merge.withRanking(
                 candidates, answered.value().getCandidatesList(), answered.value().getScoreKind()),

@@ -7,6 +7,7 @@ import io.espalier.retrieval.v1.RetrieveResponse;
 import io.espalier.router.RouteAnswer.AskedSource;
 import io.espalier.router.SourceList.Retrieved;
 import io.espalier.router.v1.DegradationReason;
+import io.espalier.server.Affinity;
 import io.espalier.server.RequestException;
 import io.grpc.Status;
 import java.util.ArrayList;
@@ -125,7 +126,9 @@ final class RetrievalStage {
                 rewrite.isEmpty() ? stage : stage + "/rewrite",
                 source.budget(),
                 history.size(),
-                deadline -> stub.withDeadline(deadline).retrieve(built))));
+                deadline ->
+                    Affinity.with(stub.withDeadline(deadline), question.user().getId())
+                        .retrieve(built))));
   }
 
   /** Every list that came in time; asks the sources for users without history where none did. */

@@ -14,6 +14,8 @@ import java.util.Set;
  * @param rewrites that were searched beside the query
  * @param shortList whether a source had fewer legal items than it was asked for
  * @param catalogOffset the least that a source saw
+ * @param seen what the user dealt with, oldest first
+ * @param evidence what the event log says of how it came about
  * @param trail what was decided on the way
  */
 record RouteAnswer(
@@ -21,7 +23,23 @@ record RouteAnswer(
     List<Rewrite> rewrites,
     boolean shortList,
     long catalogOffset,
+    List<String> seen,
+    Evidence evidence,
     Trail trail) {
+
+  /**
+   * What is kept with a list for the event log.
+   *
+   * @param history external ids that sources and ranker were given, oldest first
+   * @param ranker as {@code name@version}; empty where none ordered the list
+   * @param propensities of the items, one each; NaN where it is not known
+   */
+  record Evidence(List<String> history, String ranker, List<Double> propensities) {
+    Evidence {
+      history = List.copyOf(history);
+      propensities = List.copyOf(propensities);
+    }
+  }
 
   /**
    * What was decided on the way: what an explanation needs.

@@ -50,6 +50,7 @@ import io.espalier.stores.catalog.CatalogItem;
 import io.espalier.stores.users.Durability;
 import io.espalier.stores.users.EmbeddedUserStates;
 import io.espalier.stores.users.UserEvent;
+import io.espalier.stores.users.UserKeys;
 import io.espalier.stores.users.UserStateException;
 import io.espalier.stores.users.UserStateStore;
 import io.grpc.Status;
@@ -71,6 +72,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.AfterEach;
@@ -1249,9 +1251,17 @@ class RouterTest {
     }
 
     @Override
-    public void erase(String user, Duration within) {
+    public void erase(String user, Instant at, Duration within) {
       throw failure;
     }
+
+    @Override
+    public UserKeys keys() {
+      throw failure;
+    }
+
+    @Override
+    public void onErasure(Consumer<String> forget) {}
 
     @Override
     public void close() {}

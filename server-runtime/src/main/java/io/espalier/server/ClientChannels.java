@@ -5,37 +5,77 @@ import io.grpc.Channel;
 import io.grpc.ClientCall;
 import io.grpc.ClientInterceptor;
 import io.grpc.ForwardingClientCall.SimpleForwardingClientCall;
+import io.grpc.LoadBalancerRegistry;
 import io.grpc.ManagedChannel;
 import io.grpc.ManagedChannelBuilder;
 import io.grpc.Metadata;
 import io.grpc.MethodDescriptor;
+import io.grpc.NameResolverRegistry;
 import io.grpc.inprocess.InProcessChannelBuilder;
 import io.grpc.netty.shaded.io.grpc.netty.NettyChannelBuilder;
+import io.grpc.netty.shaded.io.netty.channel.ChannelOption;
 import io.opentelemetry.api.OpenTelemetry;
+import java.security.Security;
+import java.util.List;
+import java.util.Map;
 import java.util.concurrent.TimeUnit;
 
 /** Channels to the servers of a cluster. */
 public final class ClientChannels {
   private static final String IN_PROCESS = "in-process:";
+  private static final String DNS = "dns:///";
+  // A host that is gone without a word refuses nothing.
+  private static final int CONNECT_MILLIS = 2_000;
+  // The servers take one ping in ten seconds.
+  private static final long KEEP_ALIVE_SECONDS = 20;
+  private static final long KEEP_ALIVE_TIMEOUT_SECONDS = 5;
+  private static final long KEEP_UP_MILLIS = 1_000;
+  private static final String NAME_CACHE_SECONDS = "networkaddress.cache.ttl";
+
+  static {
+    LoadBalancerRegistry.getDefaultRegistry().register(new ReplicaBalancer.Provider());
+    NameResolverRegistry.getDefaultRegistry().register(new ReplicaResolver.Provider());
+    // Java remembers a name for 30 s, longer than a replica may go without calls.
+    if (Security.getProperty(NAME_CACHE_SECONDS) == null) {
+      Security.setProperty(NAME_CACHE_SECONDS, "3");
+    }
+  }
 
   private ClientChannels() {}
 
+  /** How calls are spread over the replicas behind a target. */
+  public enum Spread {
+    /** To the one with the fewest calls under way. */
+    LEAST_CALLS,
+    /** Those with {@link Affinity} to the one that their key belongs to, others as above. */
+    BY_KEY
+  }
+
   /**
-   * Opens a channel to {@code in-process:NAME} or to a gRPC target such as {@code 127.0.0.1:9000}
-   * or {@code dns:///retrieval:9000} (every address behind a name, in turn).
+   * Opens a channel to {@code in-process:NAME}, to {@code host:port[,host:port…]}, where every
+   * address behind each name is a replica ({@code dns:///} before it says the same), or to another
+   * of gRPC's targets.
+   *
+   * <p>A replica that is added gets calls as soon as it is known, one that is gone none; while all
+   * are away calls fail at once, unless they say {@code withWaitForReady}.
    *
    * @param token the cluster's shared token; empty for none
    * @param telemetry traces the calls
+   * @throws ConfigException when the target is none
    */
   public static ManagedChannel open(
-      String target, String token, int maxMessageBytes, OpenTelemetry telemetry) {
+      String target, String token, int maxMessageBytes, OpenTelemetry telemetry, Spread spread) {
+    boolean inProcess = target.startsWith(IN_PROCESS);
     ManagedChannelBuilder<?> builder =
-        target.startsWith(IN_PROCESS)
+        inProcess
             ? InProcessChannelBuilder.forName(target.substring(IN_PROCESS.length()))
-            : NettyChannelBuilder.forTarget(target)
+            : NettyChannelBuilder.forTarget(replicas(target))
                 .usePlaintext()
-                .keepAliveTime(60, TimeUnit.SECONDS)
-                .defaultLoadBalancingPolicy("round_robin")
+                .withOption(ChannelOption.CONNECT_TIMEOUT_MILLIS, CONNECT_MILLIS)
+                .keepAliveTime(KEEP_ALIVE_SECONDS, TimeUnit.SECONDS)
+                .keepAliveTimeout(KEEP_ALIVE_TIMEOUT_SECONDS, TimeUnit.SECONDS)
+                .keepAliveWithoutCalls(true)
+                .defaultServiceConfig(balancing(spread))
                 .disableServiceConfigLookUp();
     builder.intercept(new CallOrigin.Sender());
     if (!token.isEmpty()) {
@@ -44,7 +84,17 @@ public final class ClientChannels {
     if (Telemetry.traces(telemetry)) {
       builder.intercept(new TraceSender(telemetry));
     }
-    return builder.maxInboundMessageSize(maxMessageBytes).build();
+    ManagedChannel channel = builder.maxInboundMessageSize(maxMessageBytes).build();
+    if (!inProcess) {
+      Thread.ofVirtual().name("keep-up").start(() -> keepUp(channel));
+    }
+    return channel;
+  }
+
+  /** As {@link #open(String, String, int, OpenTelemetry, Spread)} to the least busy replica. */
+  public static ManagedChannel open(
+      String target, String token, int maxMessageBytes, OpenTelemetry telemetry) {
+    return open(target, token, maxMessageBytes, telemetry, Spread.LEAST_CALLS);
   }
 
   /** As {@link #open(String, String, int, OpenTelemetry)} without traces. */
@@ -55,6 +105,43 @@ public final class ClientChannels {
   /** As {@link #open(String, String, int)} without a token, for messages up to 4 MiB. */
   public static ManagedChannel open(String target) {
     return open(target, "", 4 << 20);
+  }
+
+  private static String replicas(String target) {
+    String list = target.startsWith(DNS) ? target.substring(DNS.length()) : target;
+    if (list.contains(":/") || list.startsWith("unix:")) {
+      return target;
+    }
+    ReplicaResolver.parse(list);
+    // The brackets of IPv6 have no place in a path.
+    return ReplicaResolver.SCHEME
+        + ":///"
+        + list.replaceAll("\\s", "").replace("[", "%5B").replace("]", "%5D");
+  }
+
+  private static Map<String, ?> balancing(Spread spread) {
+    return Map.of(
+        "loadBalancingConfig",
+        List.of(
+            Map.of(
+                ReplicaBalancer.POLICY, Map.of(ReplicaBalancer.BY_KEY, spread == Spread.BY_KEY))));
+  }
+
+  /**
+   * Looks names up again and tries lost replicas every second. gRPC does the first when a
+   * connection breaks, and waits longer for the second after each failure, up to two minutes: a
+   * replica that starts again would be without calls while its neighbour stops.
+   */
+  private static void keepUp(ManagedChannel channel) {
+    try {
+      while (!channel.isShutdown()) {
+        Thread.sleep(KEEP_UP_MILLIS);
+        // Asks the resolver to refresh, too.
+        channel.resetConnectBackoff();
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
   }
 
   /** Sends the cluster's shared token with every call of a channel that is opened elsewhere. */

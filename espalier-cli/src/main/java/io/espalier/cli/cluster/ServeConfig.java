@@ -3,6 +3,8 @@ package io.espalier.cli.cluster;
 import io.espalier.catalog.SnapshotSettings;
 import io.espalier.oip.InferenceSettings;
 import io.espalier.retrieval.Decoder;
+import io.espalier.server.ClientChannels;
+import io.espalier.router.RecordingConfig;
 import io.espalier.server.ConfigFile;
 import io.espalier.server.ServerConfig;
 import io.espalier.server.TelemetryConfig;
@@ -23,6 +25,8 @@ import org.jspecify.annotations.Nullable;
  * @param state where a router remembers users' events across restarts: a folder, or {@code
  *     redis[s]://[[user]:password@]host:port[/db][?password_file=FILE][&ca=FILE]}, which routers
  *     share; empty for memory alone
+ * @param events where a router logs what it shows and what users do
+ * @param features where a ranking server looks up the features of items
  * @param catalogLog where a catalogue's writer keeps its log: a folder, or {@code
  *     kafka://host:port/topic}
  * @param snapshots where a catalogue's snapshots are published and fetched
@@ -32,6 +36,7 @@ import org.jspecify.annotations.Nullable;
  *     {@code fused}; {@code bundle} leaves it to each
  * @param engine where the models of a stage run
  * @param peers where a router finds the stages
+ * @param recording what a router records of its requests
  * @param inference which models an inference server loads
  * @param telemetry what it tells of itself, and where
  */
@@ -40,6 +45,8 @@ public record ServeConfig(
     String modelRepo,
     String data,
     String state,
+    EventSettings events,
+    FeatureSettings features,
     String catalogLog,
     Snapshots snapshots,
     String rewriteTables,
@@ -47,6 +54,7 @@ public record ServeConfig(
     String decode,
     EngineSettings engine,
     Peers peers,
+    RecordingConfig recording,
     InferenceSettings inference,
     TelemetryConfig telemetry) {
 
@@ -54,15 +62,33 @@ public record ServeConfig(
   public static final Duration REWRITE_MODEL_BUDGET = Duration.ofMillis(50);
 
   /**
-   * gRPC targets such as {@code 127.0.0.1:7701} or {@code dns:///retrieval:7701}.
+   * Targets such as {@code 10.0.0.7:7701,10.0.0.8:7701}, a replica each, or {@code
+   * dns:///retrieval:7701}, one behind each of the name's addresses.
    *
    * @param catalog the catalogue's writer, for retrieval; empty where the catalogue never changes
+   * @param byUser the stages, retrieval or ranking, of which one replica answers all requests of a
+   *     user, for as long as it does
    */
-  public record Peers(String rewrite, String retrieval, String ranking, String catalog) {
+  public record Peers(
+      String rewrite, String retrieval, String ranking, String catalog, List<Stage> byUser) {
     public Peers {
       notEmpty("rewrite", rewrite);
       notEmpty("retrieval", retrieval);
       notEmpty("ranking", ranking);
+      byUser = List.copyOf(byUser);
+      for (Stage stage : byUser) {
+        if (stage != Stage.RETRIEVAL && stage != Stage.RANKING) {
+          throw new IllegalArgumentException(
+              "by_user: " + stage + " (expected: retrieval, ranking or both)");
+        }
+      }
+    }
+
+    /** How calls are spread over a stage's replicas. */
+    public ClientChannels.Spread spread(Stage stage) {
+      return byUser.contains(stage)
+          ? ClientChannels.Spread.BY_KEY
+          : ClientChannels.Spread.LEAST_CALLS;
     }
   }
 
@@ -83,6 +109,7 @@ public record ServeConfig(
       throw new IllegalArgumentException(
           "decode: " + decode + " (expected: bundle, stepwise or fused)");
     }
+    events.check(state);
   }
 
   /** All of it for people to read, without secrets. */
@@ -93,6 +120,8 @@ public record ServeConfig(
             modelRepo,
             data,
             RedisAddress.withoutSecrets(state),
+            events,
+            features.withoutSecrets(),
             catalogLog,
             snapshots,
             rewriteTables,
@@ -100,6 +129,7 @@ public record ServeConfig(
             decode,
             engine,
             peers,
+            recording,
             inference,
             telemetry);
     String token = server.authToken();
@@ -119,6 +149,8 @@ public record ServeConfig(
         modelRepo.toString(),
         data.toString(),
         "",
+        EventSettings.defaults(),
+        FeatureSettings.defaults(),
         "catalog-log",
         new Snapshots("", "", SnapshotSettings.defaults()),
         rewriteTables.toString(),
@@ -129,7 +161,9 @@ public record ServeConfig(
             "127.0.0.1:" + Stage.REWRITE.port(),
             "127.0.0.1:" + Stage.RETRIEVAL.port(),
             "127.0.0.1:" + Stage.RANKING.port(),
-            ""),
+            "",
+            List.of()),
+        RecordingConfig.none(),
         InferenceSettings.defaults(),
         TelemetryConfig.defaults());
   }

@@ -8,20 +8,25 @@ import io.espalier.catalog.CatalogComponent;
 import io.espalier.catalog.SnapshotStore;
 import io.espalier.inference.ModelRunner;
 import io.espalier.inference.TracedModelRunner;
+import io.espalier.ranking.FeatureStores;
 import io.espalier.ranking.RankingComponent;
 import io.espalier.ranking.RankingSettings;
 import io.espalier.retrieval.Decoder;
 import io.espalier.retrieval.RetrievalComponent;
 import io.espalier.rewrite.RewriteComponent;
 import io.espalier.rewrite.RewriteSettings;
+import io.espalier.router.RecordingConfig;
 import io.espalier.router.RouterComponent;
 import io.espalier.router.StageChannels;
+import io.espalier.router.StageReplicas;
+import io.espalier.router.events.EventJournal;
 import io.espalier.server.ClientChannels;
 import io.espalier.server.ConfigException;
 import io.espalier.server.EspalierServer;
 import io.espalier.server.ServerConfig;
 import io.espalier.stores.catalog.CatalogItem;
 import io.espalier.stores.log.RecordLog;
+import io.espalier.stores.redis.RedisFeatureTables;
 import io.espalier.stores.users.EmbeddedUserStates;
 import io.espalier.stores.users.UserStateStore;
 import io.grpc.Channel;
@@ -51,11 +56,16 @@ import org.slf4j.LoggerFactory;
 public final class StageServers {
   private static final Logger log = LoggerFactory.getLogger(StageServers.class);
 
+  /** How long a router that stops waits for its event log. */
+  private static final Duration EVENTS_DRAIN = Duration.ofSeconds(5);
+
   private final Deployment deployment;
   private final RewriteSettings rewriteSettings;
   private final @Nullable SnapshotFolders snapshotFolders;
   private final @Nullable Decoder decoder;
   private final EngineSettings engine;
+  private final EventSettings events;
+  private final FeatureSettings features;
   private final OpenTelemetry telemetry;
 
   /**
@@ -73,6 +83,8 @@ public final class StageServers {
         null,
         null,
         EngineSettings.defaults(),
+        EventSettings.defaults(),
+        FeatureSettings.defaults(),
         OpenTelemetry.noop());
   }
 
@@ -82,34 +94,41 @@ public final class StageServers {
       @Nullable SnapshotFolders snapshotFolders,
       @Nullable Decoder decoder,
       EngineSettings engine,
+      EventSettings events,
+      FeatureSettings features,
       OpenTelemetry telemetry) {
     this.deployment = deployment;
     this.rewriteSettings = rewriteSettings;
     this.snapshotFolders = snapshotFolders;
     this.decoder = decoder;
     this.engine = engine;
+    this.events = events;
+    this.features = features;
     this.telemetry = telemetry;
   }
 
   /** The same servers, which tell of what they do. */
   public StageServers withTelemetry(OpenTelemetry told) {
-    return new StageServers(deployment, rewriteSettings, snapshotFolders, decoder, engine, told);
+    return new StageServers(
+        deployment, rewriteSettings, snapshotFolders, decoder, engine, events, features, told);
   }
 
   /** The same servers, where snapshots of the catalogue are published and followed. */
   public StageServers withSnapshots(SnapshotFolders folders) {
-    return new StageServers(deployment, rewriteSettings, folders, decoder, engine, telemetry);
+    return new StageServers(
+        deployment, rewriteSettings, folders, decoder, engine, events, features, telemetry);
   }
 
   /** The same servers, whose generative sources decode in this way where they can. */
   public StageServers withDecoder(@Nullable Decoder way) {
-    return new StageServers(deployment, rewriteSettings, snapshotFolders, way, engine, telemetry);
+    return new StageServers(
+        deployment, rewriteSettings, snapshotFolders, way, engine, events, features, telemetry);
   }
 
   /** The same servers, whose models run there. */
   public StageServers withEngine(EngineSettings where) {
     return new StageServers(
-        deployment, rewriteSettings, snapshotFolders, decoder, where, telemetry);
+        deployment, rewriteSettings, snapshotFolders, decoder, where, events, features, telemetry);
   }
 
   /** The same servers, whose rewrite model is waited for this long. */
@@ -132,6 +151,27 @@ public final class StageServers {
         snapshotFolders,
         decoder,
         engine,
+        events,
+        features,
+        telemetry);
+  }
+
+  /** The same servers, whose rankers look features up there. */
+  public StageServers withFeatures(FeatureSettings settings) {
+    return new StageServers(
+        deployment, rewriteSettings, snapshotFolders, decoder, engine, events, settings, telemetry);
+  }
+
+  /** The same servers, whose router logs what it shows and what users do. */
+  public StageServers withEvents(EventSettings settings) {
+    return new StageServers(
+        deployment,
+        rewriteSettings,
+        snapshotFolders,
+        decoder,
+        engine,
+        settings,
+        features,
         telemetry);
   }
 
@@ -172,13 +212,35 @@ public final class StageServers {
 
   /** A channel to another server of the cluster, which goes on with the trace of a request. */
   public ManagedChannel open(String target, String token, int maxMessageBytes) {
-    return ClientChannels.open(target, token, maxMessageBytes, telemetry);
+    return open(target, token, maxMessageBytes, ClientChannels.Spread.LEAST_CALLS);
+  }
+
+  /** The same, to the replicas of a server. */
+  public ManagedChannel open(
+      String target, String token, int maxMessageBytes, ClientChannels.Spread spread) {
+    return ClientChannels.open(target, token, maxMessageBytes, telemetry, spread);
   }
 
   /** The rewrite server on the deployment's models alone. */
   public EspalierServer.Builder rewrite(ServerConfig config) {
-    ModelRunner runner = runner(deployment.rewriters(), config.authToken());
-    return rewrite(config, runner, runner);
+    LoadedModels models = engine(runner(deployment.rewriters(), config.authToken()));
+    return alone(admin -> rewrite(config, models, models, admin));
+  }
+
+  /** An engine and its models, which the stages that share it use. */
+  LoadedModels engine(ModelRunner runner) {
+    return new LoadedModels(deployment.repository(), runner, engine);
+  }
+
+  /** What brings bundle versions to the stages of this process. */
+  BundleAdmin bundleAdmin() {
+    return new BundleAdmin(deployment.repository());
+  }
+
+  /** A stage by itself, with what brings bundle versions to it. */
+  private EspalierServer.Builder alone(Function<BundleAdmin, EspalierServer.Builder> stage) {
+    BundleAdmin admin = bundleAdmin();
+    return stage.apply(admin).adminService(new BundleAdminService(admin));
   }
 
   /**
@@ -187,8 +249,8 @@ public final class StageServers {
    * @param catalog to the catalogue's writer, whose changes are followed; null where there is none
    */
   public EspalierServer.Builder retrieval(ServerConfig config, @Nullable Channel catalog) {
-    ModelRunner runner = runner(deployment.sources(), config.authToken());
-    return retrieval(config, runner, runner, catalog);
+    LoadedModels models = engine(runner(deployment.sources(), config.authToken()));
+    return alone(admin -> retrieval(config, models, models, catalog, admin));
   }
 
   /**
@@ -197,25 +259,30 @@ public final class StageServers {
    * @param where its log is: a folder, or an address of Kafka's
    */
   public EspalierServer.Builder catalog(ServerConfig config, String where) {
-    ModelRunner runner =
-        runner(
-            deployment.sources(),
-            CatalogComponent.models(deployment.repository(), deployment.sources()),
-            config.authToken());
+    LoadedModels models =
+        engine(
+            runner(
+                deployment.sources(),
+                CatalogComponent.models(deployment.repository(), deployment.sources()),
+                config.authToken()));
     try {
-      return catalog(config, where, runner, runner);
+      return alone(admin -> catalog(config, where, models, models, admin));
     } catch (RuntimeException e) {
-      runner.close();
+      models.close();
       throw e;
     }
   }
 
   EspalierServer.Builder catalog(
-      ServerConfig config, String where, ModelRunner runner, AutoCloseable owned) {
+      ServerConfig config,
+      String where,
+      LoadedModels models,
+      AutoCloseable owned,
+      BundleAdmin admin) {
     long first = deployment.data().items().size() + 1L;
     // First, since it holds nothing: whatever fails once the log is this process's lets go of it.
     SnapshotStore snapshots = snapshots("catalog");
-    RecordLog log = CatalogLogs.open(where, first);
+    RecordLog log = RecordLogs.open("catalog_log", where, first);
     if (snapshots == null && log.start() != first) {
       log.close();
       throw new ConfigException(
@@ -224,31 +291,34 @@ public final class StageServers {
     }
     CatalogComponent component;
     try {
-      component = component(log, runner, snapshots);
+      component = component(log, models, snapshots);
     } catch (RuntimeException e) {
       log.close();
       throw e;
     }
     return component
         .install(builder("catalog", config))
+        .announcing(
+            admin.add(Stage.CATALOG, bundle -> bundle.hasFile("semantic_ids"), component.bundles()))
         .closing(owned)
         .closing(log)
         .closing(component);
   }
 
   private CatalogComponent component(
-      RecordLog log, ModelRunner runner, @Nullable SnapshotStore snapshots) {
+      RecordLog log, LoadedModels models, @Nullable SnapshotStore snapshots) {
     Meter meter = telemetry.getMeter("io.espalier.catalog");
     if (snapshots == null || snapshotFolders == null) {
       return CatalogComponent.start(
-          deployment.repository(), deployment.sources(), log, runner, meter);
+          deployment.repository(), deployment.sources(), log, models.runner(), models, meter);
     }
     try {
       return CatalogComponent.start(
           deployment.repository(),
           deployment.sources(),
           log,
-          runner,
+          models.runner(),
+          models,
           new CatalogComponent.Publishing(
               snapshots, snapshotFolders.settings(), deployment.data().items()),
           meter);
@@ -268,34 +338,46 @@ public final class StageServers {
 
   /** The ranking server on the deployment's models alone. */
   public EspalierServer.Builder ranking(ServerConfig config) {
-    ModelRunner runner = runner(deployment.rankers(), config.authToken());
-    return ranking(config, runner, runner);
+    LoadedModels models = engine(runner(deployment.rankers(), config.authToken()));
+    return alone(admin -> ranking(config, models, models, admin));
   }
 
-  EspalierServer.Builder rewrite(ServerConfig config, ModelRunner runner, AutoCloseable owned) {
+  EspalierServer.Builder rewrite(
+      ServerConfig config, LoadedModels models, AutoCloseable owned, BundleAdmin admin) {
     RewriteComponent component =
         RewriteComponent.start(
             deployment.repository(),
             deployment.rewriters(),
-            traced(runner),
+            traced(models.runner()),
+            models,
             rewriteSettings,
             telemetry);
     return builder("rewrite", config)
         .service(component.service())
+        .announcing(
+            admin.add(
+                Stage.REWRITE,
+                bundle -> RewriteComponent.SYSTEMS.contains(bundle.system()),
+                component.bundles()))
         .readiness("rewrite models", component::isReady)
         .closing(owned)
         .closing(component);
   }
 
   EspalierServer.Builder retrieval(
-      ServerConfig config, ModelRunner runner, AutoCloseable owned, @Nullable Channel catalog) {
+      ServerConfig config,
+      LoadedModels models,
+      AutoCloseable owned,
+      @Nullable Channel catalog,
+      BundleAdmin admin) {
     tellOfStepwise();
     RetrievalComponent component =
         RetrievalComponent.open(
             deployment.repository(),
             deployment.sources(),
             deployment.data(),
-            traced(runner),
+            traced(models.runner()),
+            models,
             catalog == null ? null : snapshots("retrieval"),
             decoding(),
             telemetry);
@@ -304,6 +386,11 @@ public final class StageServers {
     }
     return builder("retrieval", config)
         .service(component.service())
+        .announcing(
+            admin.add(
+                Stage.RETRIEVAL,
+                bundle -> RetrievalComponent.SYSTEMS.contains(bundle.system()),
+                component.bundles()))
         .readiness("retrieval models", component::isReady)
         .readiness("the catalogue's log", component::isUpToDate)
         .closing(owned)
@@ -327,16 +414,51 @@ public final class StageServers {
     }
   }
 
-  EspalierServer.Builder ranking(ServerConfig config, ModelRunner runner, AutoCloseable owned) {
+  EspalierServer.Builder ranking(
+      ServerConfig config, LoadedModels models, AutoCloseable owned, BundleAdmin admin) {
+    if (features.store().isEmpty()) {
+      return ranking(config, models, FeatureStores.embedded(), owned, admin);
+    }
+    RedisFeatureTables tables = FeatureSettings.tables("features.store", features.store());
+    try {
+      return ranking(
+          config,
+          models,
+          (bundle, table) ->
+              tables.store(bundle.toString(), table, features.budget(), features.cacheBytes()),
+          () -> {
+            tables.close();
+            owned.close();
+          },
+          admin);
+    } catch (RuntimeException e) {
+      tables.close();
+      throw e;
+    }
+  }
+
+  private EspalierServer.Builder ranking(
+      ServerConfig config,
+      LoadedModels models,
+      FeatureStores stores,
+      AutoCloseable owned,
+      BundleAdmin admin) {
     RankingComponent component =
         RankingComponent.start(
             deployment.repository(),
             deployment.rankers(),
-            traced(runner),
+            traced(models.runner()),
+            models,
+            stores,
             RankingSettings.defaults(),
             telemetry);
     return builder("ranking", config)
         .service(component.service())
+        .announcing(
+            admin.add(
+                Stage.RANKING,
+                bundle -> RankingComponent.SYSTEMS.contains(bundle.system()),
+                component.bundles()))
         .readiness("ranking models", component::isReady)
         .closing(owned)
         .closing(component);
@@ -352,8 +474,55 @@ public final class StageServers {
       StageChannels channels,
       UserStateStore users,
       @Nullable Channel catalog) {
+    return router(config, channels, users, catalog, Live.NONE);
+  }
+
+  /**
+   * The router of a cluster: its routes change only to bundles that every replica of its peers has.
+   *
+   * @param catalog to the catalogue's writer, whose changes are followed; null where there is none
+   */
+  public EspalierServer.Builder router(
+      ServeConfig config, StageChannels channels, UserStateStore users, @Nullable Channel catalog) {
+    ReplicaChannels rewrite = replicas(config, config.peers().rewrite());
+    ReplicaChannels retrieval = replicas(config, config.peers().retrieval());
+    ReplicaChannels ranking = replicas(config, config.peers().ranking());
+    return router(
+            config.server(),
+            channels,
+            users,
+            catalog,
+            new Live(
+                new StageReplicas(rewrite::get, retrieval::get, ranking::get), config.recording()))
+        .closing(rewrite)
+        .closing(retrieval)
+        .closing(ranking);
+  }
+
+  private ReplicaChannels replicas(ServeConfig config, String target) {
+    return new ReplicaChannels(
+        target,
+        address -> open(address, config.server().authToken(), config.server().maxMessageBytes()));
+  }
+
+  /**
+   * What a router that is operated needs beside.
+   *
+   * @param replicas where each replica of the stages is; null where each stage is one
+   * @param recording what is recorded of its requests
+   */
+  private record Live(@Nullable StageReplicas replicas, RecordingConfig recording) {
+    static final Live NONE = new Live(null, RecordingConfig.none());
+  }
+
+  private EspalierServer.Builder router(
+      ServerConfig config,
+      StageChannels channels,
+      UserStateStore users,
+      @Nullable Channel catalog,
+      Live live) {
     if (catalog == null) {
-      return routerOver(config, channels, users, id -> deployment.data().item(id));
+      return routerOver(config, channels, users, id -> deployment.data().item(id), live);
     }
     FollowedItems items =
         new FollowedItems(
@@ -361,18 +530,48 @@ public final class StageServers {
             catalog,
             snapshots("router"),
             telemetry.getMeter("io.espalier.catalog"));
-    return routerOver(config, channels, users, items::item).closing(items);
+    return routerOver(config, channels, users, items::item, live).closing(items);
   }
 
   private EspalierServer.Builder routerOver(
       ServerConfig config,
       StageChannels channels,
       UserStateStore users,
-      Function<String, Optional<CatalogItem>> items) {
+      Function<String, Optional<CatalogItem>> items,
+      Live live) {
     RouterComponent.Builder router =
-        RouterComponent.builder(channels, users).catalogue(items::apply).openTelemetry(telemetry);
+        RouterComponent.builder(channels, users)
+            .catalogue(items::apply)
+            .recording(live.recording())
+            .openTelemetry(telemetry);
+    if (live.replicas() != null) {
+      router.replicas(live.replicas());
+    }
     deployment.routes().forEach(route -> router.route(route.yaml(), route.source()));
-    return router.build().install(builder("router", config)).closing(users);
+    if (!events.isOn()) {
+      return installed(router, config).closing(users);
+    }
+    EventJournal journal =
+        EventJournal.start(
+            RecordLogs.later("events.log", events.place(), 1),
+            users.keys(),
+            events.queue(),
+            EVENTS_DRAIN,
+            telemetry.getMeter("io.espalier.router"));
+    try {
+      // The journal first: what it has still to write is sealed with the users' keys.
+      return installed(router.journal(journal), config).closing(users).closing(journal);
+    } catch (RuntimeException e) {
+      journal.close();
+      throw e;
+    }
+  }
+
+  private EspalierServer.Builder installed(RouterComponent.Builder router, ServerConfig config) {
+    RouterComponent component = router.build();
+    return component
+        .install(builder("router", config))
+        .adminService(component.adminService());
   }
 
   /**
@@ -380,7 +579,7 @@ public final class StageServers {
    * the router lets callers in. It goes through a router of its own: nothing is remembered of it.
    */
   public void warmUp(StageChannels channels) throws IOException {
-    StageServers untold = withTelemetry(OpenTelemetry.noop());
+    StageServers untold = withTelemetry(OpenTelemetry.noop()).withEvents(EventSettings.defaults());
     try (EspalierServer warming =
         untold
             .router(ServerConfig.defaults(), channels, EmbeddedUserStates.inMemory(1), null)

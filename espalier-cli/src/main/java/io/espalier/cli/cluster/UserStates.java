@@ -3,9 +3,12 @@ package io.espalier.cli.cluster;
 import io.espalier.server.ConfigException;
 import io.espalier.stores.catalog.DataFolder;
 import io.espalier.stores.redis.RedisAddress;
+import io.espalier.stores.redis.RedisUserKeys;
 import io.espalier.stores.redis.RedisUserStates;
 import io.espalier.stores.users.Durability;
+import io.espalier.stores.users.EmbeddedUserKeys;
 import io.espalier.stores.users.EmbeddedUserStates;
+import io.espalier.stores.users.UserKeys;
 import io.espalier.stores.users.UserStateStore;
 import java.io.UncheckedIOException;
 import java.nio.file.Path;
@@ -39,6 +42,24 @@ public final class UserStates {
             ? EmbeddedUserStates.inMemory(EVENTS)
             : EmbeddedUserStates.open(Path.of(where), EVENTS, Durability.WRITTEN),
         data);
+  }
+
+  /**
+   * The keys of a store as they are now, whoever has it, to read what was sealed with them.
+   *
+   * @param where as for {@link #open}
+   * @throws ConfigException when it is neither a folder nor such an address
+   */
+  public static UserKeys keys(String where) {
+    if (RedisAddress.isOne(where)) {
+      return RedisUserKeys.open(address(where));
+    }
+    if (where.isEmpty() || where.contains("://")) {
+      throw new ConfigException(
+          "state: \"%s\" (expected: a folder, or redis://host:port/db)"
+              .formatted(RedisAddress.withoutSecrets(where)));
+    }
+    return EmbeddedUserKeys.read(Path.of(where));
   }
 
   private static RedisAddress address(String where) {

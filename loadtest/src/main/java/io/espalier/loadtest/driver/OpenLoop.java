@@ -4,6 +4,7 @@ import java.time.Duration;
 import java.util.Arrays;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.BooleanSupplier;
 
 /**
  * Sends requests when they are due, however late the answers to others are. Time counts from when a
@@ -28,10 +29,21 @@ public final class OpenLoop {
 
   /** Sends at a rate for a time, and waits for what is still on its way then. */
   public Requests run(double rate, Duration length) throws InterruptedException {
-    return run(Arrivals.poisson(rate, length, seed + runs++), MOST_IN_FLIGHT);
+    return run(rate, length, () -> false);
+  }
+
+  /** Sends at a rate until it is over, or for a time at most. */
+  public Requests run(double rate, Duration most, BooleanSupplier over)
+      throws InterruptedException {
+    return run(Arrivals.poisson(rate, most, seed + runs++), MOST_IN_FLIGHT, over);
   }
 
   Requests run(long[] arrivals, int mostInFlight) throws InterruptedException {
+    return run(arrivals, mostInFlight, () -> false);
+  }
+
+  private Requests run(long[] arrivals, int mostInFlight, BooleanSupplier over)
+      throws InterruptedException {
     Outcome[] outcomes = new Outcome[arrivals.length];
     long[] planned = new long[arrivals.length];
     long[] sent = new long[arrivals.length];
@@ -41,6 +53,9 @@ public final class OpenLoop {
     int dropped = 0;
     long start = System.nanoTime();
     for (long arrival : arrivals) {
+      if (over.getAsBoolean()) {
+        break;
+      }
       long due = start + arrival;
       for (long left = due - System.nanoTime(); left > 0; left = due - System.nanoTime()) {
         // Sleeping, not spinning: the answers are read on the same core.

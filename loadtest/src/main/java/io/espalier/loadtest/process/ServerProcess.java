@@ -59,6 +59,12 @@ public final class ServerProcess implements AutoCloseable {
     command.addAll(jvmFlags);
     command.addAll(List.of("-cp", System.getProperty("java.class.path"), main));
     command.addAll(arguments);
+    return start(command, lines);
+  }
+
+  /** Starts any program. */
+  public static ServerProcess start(List<String> command, Consumer<String> lines)
+      throws IOException {
     return new ServerProcess(new ProcessBuilder(command).redirectErrorStream(true).start(), lines);
   }
 
@@ -101,6 +107,25 @@ public final class ServerProcess implements AutoCloseable {
     } catch (ExecutionException | TimeoutException e) {
       throw new IOException("process " + process.pid() + " does not serve:\n" + output(), e);
     }
+  }
+
+  /** Its process id. */
+  public long pid() {
+    return process.pid();
+  }
+
+  /** Whether it runs. */
+  public boolean isAlive() {
+    return process.isAlive();
+  }
+
+  /**
+   * Ends it by {@code SIGTERM}, and returns once it is gone, which may take as long as it likes.
+   */
+  public void terminate() throws InterruptedException {
+    process.destroy();
+    process.waitFor();
+    forgetAtExit();
   }
 
   /** Ends it by {@code SIGKILL}, and returns once it is gone. */

@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.ConcurrentLinkedDeque;
 import java.util.concurrent.Semaphore;
+import java.util.function.Consumer;
 import java.util.function.Function;
 import org.apache.kafka.clients.consumer.OffsetOutOfRangeException;
 import org.apache.kafka.common.KafkaException;
@@ -72,6 +73,35 @@ public final class KafkaLog implements RecordLog {
    */
   public static KafkaLog open(KafkaAddress address, long first) {
     return open(address, first, PATIENCE);
+  }
+
+  /**
+   * Reads every record that is committed now, in order, and leaves the writer in peace.
+   *
+   * @throws LogException when it cannot be read
+   */
+  public static void readAll(KafkaAddress address, Consumer<LogRecord> each) {
+    try (TopicReader reader = new TopicReader(address, PATIENCE)) {
+      long end = reader.end();
+      reader.seek(reader.begin());
+      long until = System.nanoTime() + PATIENCE.toNanos();
+      while (reader.position() < end) {
+        List<TopicReader.Placed> records = reader.poll(PATIENCE);
+        for (TopicReader.Placed record : records) {
+          if (record.at() < end) {
+            each.accept(new LogRecord(record.offset(), record.payload()));
+          }
+        }
+        if (!records.isEmpty()) {
+          until = System.nanoTime() + PATIENCE.toNanos();
+        } else if (System.nanoTime() > until) {
+          throw new LogException(
+              "%s: nothing came within %d ms".formatted(address, PATIENCE.toMillis()));
+        }
+      }
+    } catch (KafkaException e) {
+      throw KafkaFailures.of(address, "cannot be read", PATIENCE, e);
+    }
   }
 
   static KafkaLog open(KafkaAddress address, long first, Duration patience) {

@@ -50,6 +50,8 @@ final class TopicReader implements AutoCloseable {
     properties.put(ConsumerConfig.ISOLATION_LEVEL_CONFIG, "read_committed");
     properties.put(ConsumerConfig.ENABLE_AUTO_COMMIT_CONFIG, false);
     properties.put(ConsumerConfig.AUTO_OFFSET_RESET_CONFIG, "none");
+    // A topic that a reader has made by asking for it would forget.
+    properties.put(ConsumerConfig.ALLOW_AUTO_CREATE_TOPICS_CONFIG, false);
     properties.put(ConsumerConfig.DEFAULT_API_TIMEOUT_MS_CONFIG, millis);
     properties.put(ConsumerConfig.REQUEST_TIMEOUT_MS_CONFIG, millis);
     // A fetch at the end of the log, in progress when this reader is placed elsewhere, is in its

@@ -17,7 +17,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>It listens a second time for those who say who they are: {@code writer}, {@code secret}.
  */
-final class Broker implements AutoCloseable {
+public final class Broker implements AutoCloseable {
   private static final long START_SECONDS = 120;
 
   private final Path folder;
@@ -32,7 +32,7 @@ final class Broker implements AutoCloseable {
   }
 
   /** Starts a new broker whose files are in a folder. */
-  static Broker start(Path folder) throws IOException, InterruptedException {
+  public static Broker start(Path folder) throws IOException, InterruptedException {
     Broker broker = new Broker(folder, freePort(), freePort());
     int controller = freePort();
     Files.writeString(
@@ -77,7 +77,7 @@ final class Broker implements AutoCloseable {
   }
 
   /** Starts it again. */
-  void start() throws IOException, InterruptedException {
+  public void start() throws IOException, InterruptedException {
     Path log = folder.resolve("broker.log");
     Process started =
         new ProcessBuilder(
@@ -119,7 +119,7 @@ final class Broker implements AutoCloseable {
   }
 
   /** The log in a topic of this broker. */
-  KafkaAddress address(String topic) {
+  public KafkaAddress address(String topic) {
     return KafkaAddress.parse("kafka://127.0.0.1:" + port + "/" + topic);
   }
 
@@ -134,16 +134,17 @@ final class Broker implements AutoCloseable {
   }
 
   /** Ends it in the middle of whatever it does. */
-  void kill() throws InterruptedException {
+  public void kill() throws InterruptedException {
     running().destroyForcibly().waitFor();
   }
 
   /** Makes it stand still until {@link #thaw}. */
-  void freeze() throws IOException, InterruptedException {
+  public void freeze() throws IOException, InterruptedException {
     signal("-STOP");
   }
 
-  void thaw() throws IOException, InterruptedException {
+  /** Lets it go on. */
+  public void thaw() throws IOException, InterruptedException {
     signal("-CONT");
   }
 

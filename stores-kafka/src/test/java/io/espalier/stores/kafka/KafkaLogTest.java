@@ -56,6 +56,21 @@ class KafkaLogTest extends RecordLogContract {
   }
 
   @Test
+  void readAll_whileAnotherWrites_leavesItTheWriter() {
+    KafkaAddress topic = broker.address("read");
+    try (KafkaLog log = KafkaLog.open(topic, 1)) {
+      List<LogRecord> read = new ArrayList<>();
+      KafkaLog.readAll(topic, read::add);
+      assertThat(read).isEmpty();
+      log.append(List.of(bytes("a"), bytes("b")));
+      log.append(List.of(bytes("c")));
+      KafkaLog.readAll(topic, read::add);
+      assertThat(read).containsExactly(record(1, "a"), record(2, "b"), record(3, "c"));
+      assertThat(log.append(List.of(bytes("d")))).isEqualTo(4);
+    }
+  }
+
+  @Test
   void open_again_takesTheLogFromTheFirst() throws Exception {
     KafkaAddress topic = broker.address("taken");
     try (KafkaLog one = KafkaLog.open(topic, 1)) {

@@ -75,6 +75,9 @@ final class Connection implements AutoCloseable {
     client.setOptions(
         ClientOptions.builder()
             .disconnectedBehavior(DisconnectedBehavior.REJECT_COMMANDS)
+            // Else what was not answered is sent again over the next connection, when an erasure
+            // may have come between.
+            .replayFilter(command -> true)
             .requestQueueSize(MAX_OUTSTANDING)
             .socketOptions(SocketOptions.builder().connectTimeout(CONNECT_TIMEOUT).build())
             .sslOptions(ssl.build())
@@ -84,8 +87,13 @@ final class Connection implements AutoCloseable {
 
   /** Waits for the first connection, for a while: a server that is away comes later. */
   void awaitFirst() {
+    awaitFirst(CONNECT_TIMEOUT);
+  }
+
+  /** The same, for who can do nothing without it. */
+  void awaitFirst(Duration patience) {
     try {
-      if (!first.await(CONNECT_TIMEOUT.toMillis(), TimeUnit.MILLISECONDS)) {
+      if (!first.await(patience.toMillis(), TimeUnit.MILLISECONDS)) {
         log.warn("{}: not there yet, going on without it", address);
       }
     } catch (InterruptedException e) {

@@ -28,12 +28,7 @@ final class EventCodec {
 
   static byte[] encode(UserEvent event) {
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-    Instant time = event.time();
-    bytes.writeBytes(
-        ByteBuffer.allocate(TIME_BYTES)
-            .putLong(time.getEpochSecond() ^ Long.MIN_VALUE)
-            .putInt(time.getNano())
-            .array());
+    bytes.writeBytes(time(event.time()));
     text(bytes, event.itemId());
     text(bytes, event.eventId());
     text(bytes, event.kind().label());
@@ -79,6 +74,27 @@ final class EventCodec {
     } catch (IllegalArgumentException e) {
       throw new IOException(e.getMessage(), e);
     }
+  }
+
+  /** A time in the form that an event begins with. */
+  static byte[] time(Instant time) {
+    return ByteBuffer.allocate(TIME_BYTES)
+        .putLong(time.getEpochSecond() ^ Long.MIN_VALUE)
+        .putInt(time.getNano())
+        .array();
+  }
+
+  /**
+   * The time that bytes begin with.
+   *
+   * @throws IOException when there are too few
+   */
+  static Instant time(byte[] bytes) throws IOException {
+    if (bytes.length < TIME_BYTES) {
+      throw new IOException(bytes.length + " bytes (expected: a time)");
+    }
+    ByteBuffer in = ByteBuffer.wrap(bytes);
+    return Instant.ofEpochSecond(in.getLong() ^ Long.MIN_VALUE, in.getInt());
   }
 
   /** A text in the form that it has within an event. */

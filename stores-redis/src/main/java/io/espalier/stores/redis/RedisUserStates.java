@@ -3,26 +3,30 @@ package io.espalier.stores.redis;
 import io.espalier.stores.users.EmbeddedUserStates;
 import io.espalier.stores.users.EventKind;
 import io.espalier.stores.users.UserEvent;
+import io.espalier.stores.users.UserHash;
+import io.espalier.stores.users.UserKeys;
 import io.espalier.stores.users.UserStateException;
 import io.espalier.stores.users.UserStateStore;
-import io.lettuce.core.RedisException;
+import io.lettuce.core.Range;
+import io.lettuce.core.Range.Boundary;
+import io.lettuce.core.ScoredValue;
 import io.lettuce.core.ScriptOutputType;
-import io.lettuce.core.api.async.RedisAsyncCommands;
 import java.io.IOException;
-import java.io.InputStream;
-import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
-import java.util.Locale;
+import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.ExecutionException;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.Future;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.TimeoutException;
-import java.util.function.Function;
+import java.util.function.Consumer;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Users' events on a server that routers share, over what this process knows of the users from a
@@ -33,19 +37,27 @@ import java.util.function.Function;
  * said; a server that is away is looked for until it is back.
  */
 public final class RedisUserStates implements UserStateStore {
-  private static final String PREFIX = "espalier:1:{";
-  private static final String RECORD = script();
+  private static final Logger log = LoggerFactory.getLogger(RedisUserStates.class);
+  private static final String RECORD = Call.script("record.lua");
+  private static final Duration LOOK = Duration.ofSeconds(1);
+  // A look and the clock of the server may meet in the middle of a millisecond.
+  private static final int OVERLAP_MILLIS = 1000;
 
   private final EmbeddedUserStates known;
   private final RedisAddress address;
   private final Connection connection;
+  private final RedisUserKeys keys;
   private final byte[] limit;
+  private final List<Consumer<String>> listeners = new CopyOnWriteArrayList<>();
+  private final Thread looking;
 
   private RedisUserStates(RedisAddress address, EmbeddedUserStates known, int limit) {
     this.known = known;
     this.address = address;
     this.limit = bytes(limit);
     this.connection = new Connection(address);
+    this.keys = new RedisUserKeys(address, connection);
+    this.looking = Thread.ofVirtual().name("redis-erasures").start(this::lookForErasures);
   }
 
   /**
@@ -60,36 +72,8 @@ public final class RedisUserStates implements UserStateStore {
     return opened;
   }
 
-  private static String script() {
-    try (InputStream in = RedisUserStates.class.getResourceAsStream("record.lua")) {
-      return new String(in.readAllBytes(), StandardCharsets.UTF_8);
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
-  }
-
-  /** A user's keys. Their braces keep them together where keys are spread over servers. */
-  private enum Key {
-    INTERACTIONS,
-    IMPRESSIONS,
-    INTERACTION_IDS,
-    IMPRESSION_IDS,
-    /** There where the user was erased: a data folder must not bring him back. */
-    ERASED;
-
-    String of(String user) {
-      return PREFIX + user + "}:" + name().toLowerCase(Locale.ROOT);
-    }
-
-    /** In the order in which the script takes them. */
-    static String[] ofEvents(String user) {
-      return new String[] {
-        INTERACTIONS.of(user),
-        IMPRESSIONS.of(user),
-        INTERACTION_IDS.of(user),
-        IMPRESSION_IDS.of(user)
-      };
-    }
+  private Call call(Duration within) {
+    return new Call(address, connection, within);
   }
 
   @Override
@@ -102,17 +86,19 @@ public final class RedisUserStates implements UserStateStore {
       arguments.add(EventCodec.text(event.eventId()));
       arguments.add(EventCodec.encode(event));
     }
-    try (Call call = new Call(within)) {
-      Future<Long> asked =
+    try (Call call = call(within)) {
+      Future<List<Long>> asked =
           call.start(
               commands ->
                   commands.eval(
                       RECORD,
-                      ScriptOutputType.INTEGER,
-                      Key.ofEvents(user),
+                      ScriptOutputType.MULTI,
+                      UserPlaces.ofEvents(user),
                       arguments.toArray(byte[][]::new)));
-      int fresh = Math.toIntExact(call.get(asked));
-      return new Recorded(fresh, events.size() - fresh);
+      List<Long> counts = call.get(asked);
+      int fresh = Math.toIntExact(counts.getFirst());
+      int erased = Math.toIntExact(counts.getLast());
+      return new Recorded(fresh, events.size() - fresh - erased, erased);
     }
   }
 
@@ -122,19 +108,20 @@ public final class RedisUserStates implements UserStateStore {
       return List.of();
     }
     boolean all = kinds.containsAll(INTERACTIONS);
-    try (Call call = new Call(within)) {
+    try (Call call = call(within)) {
       // All are on their way before the first is waited for: one round trip.
       List<Future<List<byte[]>>> asked = new ArrayList<>();
       if (all || kinds.stream().anyMatch(INTERACTIONS::contains)) {
         // Which of them are of the kinds shows here.
-        asked.add(call.start(newest(Key.INTERACTIONS.of(user), all ? max : Integer.MAX_VALUE)));
+        asked.add(
+            call.start(newest(UserPlaces.INTERACTIONS.of(user), all ? max : Integer.MAX_VALUE)));
       }
       if (kinds.contains(EventKind.IMPRESSION)) {
-        asked.add(call.start(newest(Key.IMPRESSIONS.of(user), max)));
+        asked.add(call.start(newest(UserPlaces.IMPRESSIONS.of(user), max)));
       }
       Future<Long> erased =
           known.knows(user)
-              ? call.start(commands -> commands.exists(Key.ERASED.of(user)))
+              ? call.start(commands -> commands.exists(UserPlaces.ERASED.of(user)))
               : CompletableFuture.completedFuture(1L);
       List<UserEvent> found = new ArrayList<>();
       for (Future<List<byte[]>> answer : asked) {
@@ -153,7 +140,7 @@ public final class RedisUserStates implements UserStateStore {
     }
   }
 
-  private static Command<List<byte[]>> newest(String key, int max) {
+  private static Call.Command<List<byte[]>> newest(String key, int max) {
     return commands -> commands.zrange(key, -(long) max, -1);
   }
 
@@ -166,19 +153,73 @@ public final class RedisUserStates implements UserStateStore {
   }
 
   @Override
-  public void erase(String user, Duration within) {
+  public UserKeys keys() {
+    return keys;
+  }
+
+  /** {@inheritDoc} */
+  @Override
+  public void erase(String user, Instant at, Duration within) {
     UserEvent.checkUser(user);
-    try (Call call = new Call(within)) {
-      // The mark first: should the rest fail, he may be erased again.
-      Future<String> marked =
-          known.knows(user)
-              ? call.start(commands -> commands.set(Key.ERASED.of(user), new byte[0]))
-              : CompletableFuture.completedFuture("");
-      Future<Long> removed = call.start(commands -> commands.unlink(Key.ofEvents(user)));
-      call.get(marked);
-      call.get(removed);
+    try (Call call = call(within)) {
+      Erasure.run(call, user, at);
     }
-    known.erase(user, within);
+    known.erase(user, at, within);
+    forget(UserHash.of(user));
+  }
+
+  /** {@inheritDoc} Of erasures by other processes it hears within a second or so. */
+  @Override
+  public void onErasure(Consumer<String> forget) {
+    listeners.add(forget);
+  }
+
+  private void forget(String hash) {
+    listeners.forEach(listener -> listener.accept(hash));
+  }
+
+  /**
+   * Looks every second who was erased since. A router that was cut off for less than a day hears of
+   * all of it later.
+   */
+  private void lookForErasures() {
+    // By the server's clock; before the first look nothing is kept of anyone.
+    double since = Double.NaN;
+    Map<String, Double> told = new HashMap<>();
+    String problem = "";
+    try {
+      while (true) {
+        try (Call call = call(LOOK)) {
+          if (Double.isNaN(since)) {
+            since = 1000 * Double.parseDouble(text(call.get(call.start(c -> c.time())).getFirst()));
+          }
+          double from = since - OVERLAP_MILLIS;
+          told.values().removeIf(score -> score < from);
+          Range<Double> range = Range.from(Boundary.including(from), Boundary.unbounded());
+          for (ScoredValue<byte[]> erased :
+              call.get(call.start(c -> c.zrangebyscoreWithScores(UserPlaces.ERASURES, range)))) {
+            String hash = text(erased.getValue());
+            if (!Objects.equals(told.put(hash, erased.getScore()), erased.getScore())) {
+              forget(hash);
+            }
+            since = Math.max(since, erased.getScore());
+          }
+          problem = "";
+        } catch (UserStateException e) {
+          if (!e.toString().equals(problem)) {
+            problem = e.toString();
+            log.warn("who is erased elsewhere is not known at present: {}", e.getMessage());
+          }
+        }
+        Thread.sleep(LOOK);
+      }
+    } catch (InterruptedException e) {
+      // Closed.
+    }
+  }
+
+  private static String text(byte[] bytes) {
+    return new String(bytes, StandardCharsets.US_ASCII);
   }
 
   private static byte[] bytes(int number) {
@@ -188,54 +229,8 @@ public final class RedisUserStates implements UserStateStore {
   /** Lets go of the server, and closes what was known besides. */
   @Override
   public void close() {
+    looking.interrupt();
     connection.close();
     known.close();
-  }
-
-  private interface Command<T> extends Function<RedisAsyncCommands<String, byte[]>, Future<T>> {}
-
-  /** A call of this store: when it ends, and what it has under way, which ends with it. */
-  private final class Call implements AutoCloseable {
-    private final Duration within;
-    private final long end;
-    private final List<Future<?>> started = new ArrayList<>();
-
-    Call(Duration within) {
-      this.within = within;
-      this.end = System.nanoTime() + within.toNanos();
-    }
-
-    <T> Future<T> start(Command<T> command) {
-      try {
-        Future<T> future = command.apply(connection.commands());
-        started.add(future);
-        return future;
-      } catch (RedisException e) {
-        throw failed(e);
-      }
-    }
-
-    <T> T get(Future<T> future) {
-      try {
-        return future.get(Math.max(0, end - System.nanoTime()), TimeUnit.NANOSECONDS);
-      } catch (TimeoutException e) {
-        throw UserStateException.late(
-            "%s: no answer (expected: one within %d ms)".formatted(address, within.toMillis()), e);
-      } catch (ExecutionException e) {
-        throw failed(e);
-      } catch (InterruptedException e) {
-        Thread.currentThread().interrupt();
-        throw failed(e);
-      }
-    }
-
-    private UserStateException failed(Exception e) {
-      return UserStateException.failed(address + ": " + Connection.reason(e), e);
-    }
-
-    @Override
-    public void close() {
-      started.forEach(future -> future.cancel(true));
-    }
   }
 }

@@ -1,6 +1,7 @@
--- Stores those events of one user whose ids are not known; answers how many they are.
--- KEYS: the interactions, the impressions, the ids of each. Events are members of equal score: their bytes are their
--- order. Ids are scored by arrival.
+-- Stores those events of one user whose ids are not known; answers how many they are, and how many are of before his
+-- erasure and so not stored.
+-- KEYS: the interactions, the impressions, the ids of each, until when he is forgotten. Events are members of equal
+-- score: their bytes are their order. Ids are scored by arrival.
 -- ARGV: how many events are kept; then for each event 1 (interaction) or 2 (impression), its id or nothing, its bytes.
 local limit = tonumber(ARGV[1])
 -- Ids outlive events, so that a second delivery is known although the first has fallen out.
@@ -33,11 +34,28 @@ local function is_known(id)
   return false
 end
 
+local forgotten = redis.call('GET', KEYS[5])
+-- Twelve bytes of time, compared one by one: Lua compares texts as the server's language orders them.
+local function is_forgotten(event)
+  if not forgotten then
+    return false
+  end
+  for i = 1, 12 do
+    local a, b = string.byte(event, i), string.byte(forgotten, i)
+    if a ~= b then
+      return a < b
+    end
+  end
+  return true
+end
+
 -- All are looked at before the first is stored.
-local fresh, seen = {}, {}
+local fresh, seen, erased = {}, {}, 0
 for i = 2, #ARGV, 3 do
   local id = ARGV[i + 1]
-  if id == '' or not (seen[id] or is_known(id)) then
+  if is_forgotten(ARGV[i + 2]) then
+    erased = erased + 1
+  elseif id == '' or not (seen[id] or is_known(id)) then
     fresh[#fresh + 1] = i
   end
   seen[id] = true
@@ -57,4 +75,4 @@ for group = 1, 2 do
   redis.call('ZREMRANGEBYRANK', KEYS[group], 0, -limit - 1)
   redis.call('ZREMRANGEBYRANK', KEYS[group + 2], 0, -remembered - 1)
 end
-return #fresh
+return {#fresh, erased}

@@ -72,7 +72,7 @@ class RedisOutageTest {
     server.freeze();
     assertThat(failure(() -> items(SHORT)).isLate()).isTrue();
     assertThat(failure(() -> record("late", SHORT)).isLate()).isTrue();
-    assertThat(failure(() -> store.erase("v", SHORT)).isLate()).isTrue();
+    assertThat(failure(() -> store.erase("v", Instant.EPOCH, SHORT)).isLate()).isTrue();
     server.thaw();
 
     // The change that was given up may have been made: a second delivery tells, and does no harm.
@@ -165,6 +165,31 @@ class RedisOutageTest {
           .atMost(WITHIN)
           .ignoreExceptions()
           .until(() -> ping(connection), answer -> answer.equals("PONG"));
+    }
+  }
+
+  @Test
+  void record_connectionLostBeforeTheAnswer_isNotSentAgain() throws Exception {
+    try (Relay relay = new Relay(server.port());
+        RedisUserStates cut = open(relay.address());
+        ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
+      UserEvent event = new UserEvent("e", "e", EventKind.CLICK, Instant.ofEpochSecond(9));
+      cut.recent("u", INTERACTIONS, 1, WITHIN);
+      relay.hold();
+      Future<UserStateException> asked =
+          threads.submit(() -> failure(() -> cut.record("u", List.of(event), WITHIN)));
+      await().atMost(WITHIN).until(relay::held, held -> held.contains(":interactions"));
+      // Neither the server nor the caller knows of it; another router erases the user meanwhile.
+      store.erase("u", Instant.ofEpochSecond(1), WITHIN);
+      relay.drop();
+
+      assertThat(asked.get().isLate()).isFalse();
+      await()
+          .atMost(WITHIN)
+          .ignoreExceptions()
+          .until(() -> cut.recent("nobody", INTERACTIONS, 1, SHORT).isEmpty());
+      assertThat(items(WITHIN)).isEmpty();
+      assertThat(cut.record("u", List.of(event), WITHIN)).isEqualTo(new Recorded(1, 0));
     }
   }
 

@@ -9,6 +9,7 @@ import io.espalier.stores.catalog.DataFolder;
 import io.espalier.stores.users.EmbeddedUserStates;
 import io.espalier.stores.users.EventKind;
 import io.espalier.stores.users.UserEvent;
+import io.espalier.stores.users.UserHash;
 import io.espalier.stores.users.UserStateContract;
 import io.espalier.stores.users.UserStateException;
 import io.espalier.stores.users.UserStateStore;
@@ -17,11 +18,13 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Random;
 import java.util.Set;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -72,8 +75,9 @@ class RedisUserStatesTest extends UserStateContract {
         for (int step = 0; step < 600; step++) {
           String user = "u" + random.nextInt(5);
           if (random.nextInt(60) == 0) {
-            store.erase(user, WITHIN);
-            embedded.erase(user, WITHIN);
+            Instant at = Instant.ofEpochSecond(random.nextInt(8) - 6);
+            store.erase(user, at, WITHIN);
+            embedded.erase(user, at, WITHIN);
           }
           List<UserEvent> events = events(random);
           assertThat(store.record(user, events, WITHIN))
@@ -121,8 +125,12 @@ class RedisUserStatesTest extends UserStateContract {
       assertThat(other.record("u", List.of(click("1", "a", 1)), WITHIN))
           .isEqualTo(new Recorded(0, 1));
       assertThat(items(other, "u")).containsExactly("a");
-      other.erase("u", WITHIN);
+      List<String> told = new CopyOnWriteArrayList<>();
+      one.onErasure(told::add);
+      other.erase("u", Instant.ofEpochSecond(1), WITHIN);
       assertThat(items(one, "u")).isEmpty();
+      assertThat(one.record("u", List.of(click("2", "b", 1)), WITHIN).erased()).isEqualTo(1);
+      await().atMost(WITHIN).untilAsserted(() -> assertThat(told).contains(UserHash.of("u")));
     }
   }
 
@@ -140,7 +148,7 @@ class RedisUserStatesTest extends UserStateContract {
       assertThat(store.recent("u", INTERACTIONS, 2, WITHIN))
           .extracting(UserEvent::itemId)
           .containsExactly("b", "c");
-      store.erase("u", WITHIN);
+      store.erase("u", Instant.ofEpochSecond(1_500), WITHIN);
       store.record("u", List.of(click("2", "d", 2_000)), WITHIN);
       assertThat(items(store, "u")).containsExactly("d");
     }
@@ -186,24 +194,29 @@ class RedisUserStatesTest extends UserStateContract {
   }
 
   @Test
-  void erase_user_leavesNoKeyOfHis() throws IOException {
-    try (UserStateStore store = open(10)) {
+  void erase_user_leavesNothingOfHisButAMark() throws IOException {
+    try (UserStateStore store = open(10);
+        RedisUserKeys keys = RedisUserKeys.open(server.address())) {
       store.record(
           "u", List.of(click("1", "a", 1), event("2", "b", EventKind.IMPRESSION, 2)), WITHIN);
-      assertThat(server.say("DBSIZE")).isEqualTo(":4");
-      store.erase("u", WITHIN);
-      assertThat(server.say("DBSIZE")).isEqualTo(":0");
+      keys.keys(Set.of("u"), WITHIN);
+      assertThat(server.say("DBSIZE")).isEqualTo(":6");
+      store.erase("u", Instant.ofEpochSecond(2), WITHIN);
+      // Until when he is forgotten, and that routers are to forget him.
+      assertThat(server.say("DBSIZE")).isEqualTo(":2");
+      assertThat(server.say("EXISTS " + UserPlaces.ERASED.of("u"))).isEqualTo(":1");
+      assertThat(server.say("STRLEN " + UserPlaces.ERASED.of("u"))).isEqualTo(":12");
     }
   }
 
   @Test
   void recent_foreignBytes_saysWhere() throws IOException {
     try (UserStateStore store = open(10)) {
-      server.say("ZADD espalier:1:{u}:interactions 0 nonsense");
+      server.say("ZADD " + UserPlaces.INTERACTIONS.of("u") + " 0 nonsense");
       assertThatThrownBy(() -> items(store, "u"))
           .isInstanceOf(UserStateException.class)
           .hasMessage(server.address() + ": an event cannot be read: 8 bytes (expected: an event)");
-      server.say("SET espalier:1:{v}:interactions 1");
+      server.say("SET " + UserPlaces.INTERACTIONS.of("v") + " 1");
       assertThatThrownBy(() -> items(store, "v"))
           .isInstanceOf(UserStateException.class)
           .hasMessageContaining("WRONGTYPE");

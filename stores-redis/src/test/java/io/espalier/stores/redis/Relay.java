@@ -8,6 +8,8 @@ import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /** Stands between clients and a server, and can keep what they say to itself. */
@@ -16,6 +18,7 @@ final class Relay implements AutoCloseable {
   private final int server;
   // Guarded by this.
   private final ByteArrayOutputStream kept = new ByteArrayOutputStream();
+  private final List<Socket> clients = new ArrayList<>();
   private @Nullable OutputStream to;
   private int connections;
   private int held;
@@ -34,7 +37,7 @@ final class Relay implements AutoCloseable {
     try {
       while (true) {
         Socket client = socket.accept();
-        int number = next();
+        int number = next(client);
         Thread.ofVirtual().start(() -> serve(client, number));
       }
     } catch (IOException e) {
@@ -42,7 +45,8 @@ final class Relay implements AutoCloseable {
     }
   }
 
-  private synchronized int next() {
+  private synchronized int next(Socket client) {
+    clients.add(client);
     return ++connections;
   }
 
@@ -89,6 +93,16 @@ final class Relay implements AutoCloseable {
     if (to != null) {
       kept.writeTo(to);
     }
+    kept.reset();
+  }
+
+  /** Ends the connections there are, and forgets what was held. */
+  synchronized void drop() throws IOException {
+    for (Socket client : clients) {
+      client.close();
+    }
+    clients.clear();
+    to = null;
     kept.reset();
   }
 

@@ -30,8 +30,22 @@ public final class CategoryFeature {
   /** The item's value, or the default. */
   public int read(String itemId) {
     int row = index.row(itemId);
-    counter.count(row >= 0);
-    return row < 0 ? fallback : values[row];
+    if (row < 0) {
+      return readDefault();
+    }
+    counter.count(true);
+    return values[row];
+  }
+
+  /** The default, a miss. */
+  public int readDefault() {
+    counter.count(false);
+    return fallback;
+  }
+
+  /** The same feature of no item. */
+  CategoryFeature withoutRows() {
+    return new CategoryFeature(name, unused -> -1, new int[0], fallback);
   }
 
   public HitCounter counter() {

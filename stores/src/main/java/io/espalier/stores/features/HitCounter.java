@@ -9,7 +9,8 @@ public final class HitCounter {
 
   HitCounter() {}
 
-  void count(boolean hit) {
+  /** Counts a look-up. */
+  public void count(boolean hit) {
     (hit ? hits : misses).increment();
   }
 

@@ -49,13 +49,24 @@ public final class VectorFeature {
    */
   public boolean read(String itemId, float[] out, int at) {
     int row = index.row(itemId);
-    counter.count(row >= 0);
     if (row < 0) {
-      System.arraycopy(fallback, 0, out, at, fallback.length);
+      readDefault(out, at);
       return false;
     }
+    counter.count(true);
     System.arraycopy(values, row * fallback.length, out, at, fallback.length);
     return true;
+  }
+
+  /** Copies the default into {@code out} at {@code at}, a miss. */
+  public void readDefault(float[] out, int at) {
+    counter.count(false);
+    System.arraycopy(fallback, 0, out, at, fallback.length);
+  }
+
+  /** The same feature of no item. */
+  VectorFeature withoutRows() {
+    return new VectorFeature(name, unused -> -1, new float[0], fallback);
   }
 
   public HitCounter counter() {

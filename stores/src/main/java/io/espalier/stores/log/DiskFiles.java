@@ -19,9 +19,10 @@ final class DiskFiles implements LogFiles, AutoCloseable {
   private static final String LOCK = "lock";
 
   private final Path folder;
-  private final FileChannel lock;
+  // Null for who only reads.
+  private final @Nullable FileChannel lock;
 
-  private DiskFiles(Path folder, FileChannel lock) {
+  private DiskFiles(Path folder, @Nullable FileChannel lock) {
     this.folder = folder;
     this.lock = lock;
   }
@@ -46,6 +47,11 @@ final class DiskFiles implements LogFiles, AutoCloseable {
     }
   }
 
+  /** The files of a folder for who only reads, whoever has it. */
+  static DiskFiles toRead(Path folder) {
+    return new DiskFiles(folder, null);
+  }
+
   // The lock belongs to the channel and goes with it.
   @SuppressWarnings("resource")
   private static @Nullable FileLock tryLock(FileChannel channel) throws IOException {
@@ -68,7 +74,8 @@ final class DiskFiles implements LogFiles, AutoCloseable {
 
   @Override
   public LogFile open(String name) throws IOException {
-    return new DiskFile(new RandomAccessFile(folder.resolve(name).toFile(), "rw"));
+    return new DiskFile(
+        new RandomAccessFile(folder.resolve(name).toFile(), lock == null ? "r" : "rw"));
   }
 
   @Override
@@ -83,7 +90,9 @@ final class DiskFiles implements LogFiles, AutoCloseable {
 
   @Override
   public void close() throws IOException {
-    lock.close();
+    if (lock != null) {
+      lock.close();
+    }
   }
 
   @Override

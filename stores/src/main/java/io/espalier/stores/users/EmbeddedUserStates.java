@@ -18,29 +18,54 @@ import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Consumer;
 import java.util.function.ToLongFunction;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Users' events in the memory of this process, with an append-only log behind them that is replayed
- * at start. Each user has a lock of his own.
+ * at start. Each user has a lock of his own, and a key of his own that his events in the log are
+ * sealed with: erasing him destroys it.
  */
 public final class EmbeddedUserStates implements UserStateStore {
   private final int limit;
+  // By the user's hash.
   private final ConcurrentMap<String, UserState> users = new ConcurrentHashMap<>();
-  // Whom a data folder must not bring back.
-  private final Set<String> erased = ConcurrentHashMap.newKeySet();
+  // Whom a data folder must not bring back, though no key of theirs says so: erased by a log of
+  // before there were keys.
+  private final Set<String> forgotten = ConcurrentHashMap.newKeySet();
+  private final List<Consumer<String>> listeners = new CopyOnWriteArrayList<>();
+  private final EmbeddedUserKeys keys;
   private final @Nullable EventLog log;
 
   private EmbeddedUserStates(int limit) {
     this.limit = checkLimit(limit);
+    this.keys = EmbeddedUserKeys.inMemory();
     this.log = null;
   }
 
-  private EmbeddedUserStates(int limit, Path directory, Durability durability) {
+  private EmbeddedUserStates(
+      int limit, Path directory, Durability durability, EmbeddedUserKeys keys) {
     this.limit = checkLimit(limit);
-    this.log =
-        EventLog.open(directory, durability, (user, event) -> state(user).add(event), this::forget);
+    this.keys = keys;
+    this.log = EventLog.open(directory, durability, keys, this::replay, this::replayErasure);
+  }
+
+  private void replay(String user, UserEvent event) {
+    if (!isErased(user, event)) {
+      state(UserHash.of(user)).add(event);
+    }
+  }
+
+  private void replayErasure(String user) {
+    forgotten.add(UserHash.of(user));
+    users.remove(UserHash.of(user));
+  }
+
+  private boolean isErased(String user, UserEvent event) {
+    return keys.erased(user).filter(until -> !event.time().isAfter(until)).isPresent();
   }
 
   private static int checkLimit(int limit) {
@@ -68,7 +93,19 @@ public final class EmbeddedUserStates implements UserStateStore {
     } catch (IOException e) {
       throw new UncheckedIOException(directory + ": cannot be made", e);
     }
-    return new EmbeddedUserStates(limit, directory, durability);
+    checkLimit(limit);
+    EmbeddedUserKeys keys = EmbeddedUserKeys.open(directory);
+    try {
+      return new EmbeddedUserStates(limit, directory, durability, keys);
+    } catch (RuntimeException e) {
+      keys.close();
+      throw e;
+    }
+  }
+
+  @Override
+  public UserKeys keys() {
+    return keys;
   }
 
   /**
@@ -81,13 +118,16 @@ public final class EmbeddedUserStates implements UserStateStore {
   public Recorded record(String user, List<UserEvent> events, Duration within) {
     UserEvent.checkUser(user);
     List<UserEvent> fresh = new ArrayList<>(events.size());
+    AtomicInteger late = new AtomicInteger();
     locked(
         user,
         state -> {
           Set<String> ids = new HashSet<>();
           for (UserEvent event : events) {
             boolean twice = !event.eventId().isEmpty() && !ids.add(event.eventId());
-            if (!twice && !state.knows(event.eventId())) {
+            if (isErased(user, event)) {
+              late.incrementAndGet();
+            } else if (!twice && !state.knows(event.eventId())) {
               fresh.add(event);
             }
           }
@@ -96,41 +136,47 @@ public final class EmbeddedUserStates implements UserStateStore {
           fresh.forEach(state::add);
           return end;
         });
-    return new Recorded(fresh.size(), events.size() - fresh.size());
+    int erased = late.get();
+    return new Recorded(fresh.size(), events.size() - fresh.size() - erased, erased);
   }
 
   /**
    * {@inheritDoc}
    *
-   * <p>Said by the log from then on; the events that stand in it before that are not cut out of it.
+   * <p>What the log has of him cannot be read from then on, since its key is destroyed. A log of
+   * before there were keys keeps its bytes.
    */
   @Override
-  public void erase(String user, Duration within) {
+  public void erase(String user, Instant at, Duration within) {
     UserEvent.checkUser(user);
+    String hash = UserHash.of(user);
     locked(
         user,
         state -> {
-          long end = log == null ? 0 : log.appendErasure(user);
-          forget(user);
-          return end;
+          keys.destroy(user, at, within);
+          users.remove(hash);
+          return 0;
         });
+    listeners.forEach(listener -> listener.accept(hash));
   }
 
-  private void forget(String user) {
-    erased.add(user);
-    users.remove(user);
+  /** {@inheritDoc} Here nobody else has it: called before {@link #erase} returns. */
+  @Override
+  public void onErasure(Consumer<String> forget) {
+    listeners.add(forget);
   }
 
   /** Does something with a user's state, and waits until the log is safe up to where that says. */
   private void locked(String user, ToLongFunction<UserState> work) {
     try {
+      String hash = UserHash.of(user);
       long end;
       UserState state;
       do {
-        state = state(user);
+        state = state(hash);
         synchronized (state) {
           // Another one has taken its place where the user was erased meanwhile.
-          end = users.get(user) == state ? work.applyAsLong(state) : -1;
+          end = users.get(hash) == state ? work.applyAsLong(state) : -1;
         }
       } while (end < 0);
       if (log != null) {
@@ -143,7 +189,7 @@ public final class EmbeddedUserStates implements UserStateStore {
 
   @Override
   public List<UserEvent> recent(String user, Set<EventKind> kinds, int max, Duration within) {
-    UserState state = users.get(user);
+    UserState state = users.get(UserHash.of(user));
     if (state == null || max <= 0) {
       return List.of();
     }
@@ -154,7 +200,7 @@ public final class EmbeddedUserStates implements UserStateStore {
 
   /** Whether anything is known of the user. */
   public boolean knows(String user) {
-    UserState state = users.get(user);
+    UserState state = users.get(UserHash.of(user));
     if (state == null) {
       return false;
     }
@@ -208,24 +254,27 @@ public final class EmbeddedUserStates implements UserStateStore {
   }
 
   private void add(String user, UserEvent event) {
-    if (erased.contains(user)) {
+    String hash = UserHash.of(user);
+    if (forgotten.contains(hash) || keys.erased(user).isPresent()) {
       return;
     }
-    UserState state = state(user);
+    UserState state = state(hash);
     synchronized (state) {
       state.add(event);
     }
   }
 
-  private UserState state(String user) {
-    return users.computeIfAbsent(user, unused -> new UserState(limit));
+  private UserState state(String hash) {
+    return users.computeIfAbsent(hash, unused -> new UserState(limit));
   }
 
-  /** Forces the log and lets go of it. */
+  /** Forces the log and lets go of it and of the keys. */
   @Override
   public void close() {
-    if (log != null) {
-      log.close();
+    try (keys) {
+      if (log != null) {
+        log.close();
+      }
     }
   }
 }

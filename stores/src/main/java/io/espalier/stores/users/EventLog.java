@@ -10,50 +10,66 @@ import java.io.DataOutputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
+import java.security.GeneralSecurityException;
+import java.time.Duration;
 import java.time.Instant;
+import java.util.HexFormat;
 import java.util.List;
+import java.util.Objects;
 import java.util.OptionalInt;
+import java.util.Set;
 import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 
 /**
- * The log of user events, a record each. It is never cut short: it is also the record that models
- * learn from.
+ * The log of user events, a record each, sealed with the key of its user. It is never cut short;
+ * what it says of a user can be read for as long as his key is there.
  */
 final class EventLog implements AutoCloseable {
   private static final String FOLDER = "user-events";
-  // Stands where an event has its kind.
+  // Before what is sealed; a record of before there were keys begins with the length of a user's
+  // id, which is less.
+  private static final int SEALED = 0xFFFF;
+  // Stands where an event has its kind, in records of before there were keys.
   private static final String ERASURE = "erasure";
   private static final int READ_BYTES = 1 << 20;
 
   private final FileLog log;
   private final Durability durability;
+  private final UserKeys keys;
 
-  private EventLog(FileLog log, Durability durability) {
+  private EventLog(FileLog log, Durability durability, UserKeys keys) {
     this.log = log;
     this.durability = durability;
+    this.keys = keys;
   }
 
   /**
-   * Opens or creates the log of a directory and hands every event in it to {@code replay} and every
-   * user who was erased to {@code erasure}, in order.
+   * Opens or creates the log of a directory and hands every event in it that can be read to {@code
+   * replay} and every user whom it says to be erased to {@code erasure}, in order.
    *
    * @throws LogException when it cannot be read, does not verify, or another store holds it
    */
   static EventLog open(
       Path directory,
       Durability durability,
+      UserKeys keys,
       BiConsumer<String, UserEvent> replay,
       Consumer<String> erasure) {
     FileLog log = FileLog.open(directory.resolve(FOLDER), 1);
     try {
       for (long next = log.start(); next <= log.end(); ) {
         for (LogRecord record : log.read(next, READ_BYTES)) {
-          decode(record.payload(), replay, erasure);
+          byte[] payload = new byte[record.payload().remaining()];
+          record.payload().get(payload);
+          byte[] opened = opened(payload, keys);
+          if (opened.length > 0) {
+            decode(opened, replay, erasure);
+          }
           next = record.offset() + 1;
         }
       }
-      return new EventLog(log, durability);
+      return new EventLog(log, durability, keys);
     } catch (IOException e) {
       log.close();
       throw new LogException(directory + ": an event cannot be read", e);
@@ -70,25 +86,39 @@ final class EventLog implements AutoCloseable {
    * @throws LogException when they could not be written; none of them is in the log then
    */
   long append(String user, List<UserEvent> events) {
-    return log.write(events.stream().map(event -> encode(user, event)).toList());
+    UserKey key = Objects.requireNonNull(keys.keys(Set.of(user), Duration.ZERO).get(user), "key");
+    return log.write(events.stream().map(event -> sealed(encode(user, event), key)).toList());
   }
 
-  /**
-   * Writes that nothing before it is known of a user any more.
-   *
-   * @return where the log ends then
-   * @throws LogException when it could not be written; it is not in the log then
-   */
-  long appendErasure(String user) {
-    return log.write(
-        List.of(
-            bytes(
-                out -> {
-                  out.writeUTF(user);
-                  out.writeUTF("");
-                  out.writeUTF("");
-                  out.writeUTF(ERASURE);
-                })));
+  private static byte[] sealed(byte[] event, UserKey key) {
+    return bytes(
+        out -> {
+          out.writeShort(SEALED);
+          out.write(key.idBytes());
+          out.write(key.seal(event));
+        });
+  }
+
+  /** What a record says; nothing where its key was destroyed. */
+  private static byte[] opened(byte[] record, UserKeys keys) throws IOException {
+    ByteBuffer in = ByteBuffer.wrap(record);
+    if (record.length < Short.BYTES + UserKey.ID_BYTES || (in.getShort() & 0xFFFF) != SEALED) {
+      return record;
+    }
+    byte[] id = new byte[UserKey.ID_BYTES];
+    in.get(id);
+    String name = HexFormat.of().formatHex(id);
+    UserKey key = keys.find(Set.of(name), Duration.ZERO).get(name);
+    if (key == null) {
+      return new byte[0];
+    }
+    byte[] sealed = new byte[in.remaining()];
+    in.get(sealed);
+    try {
+      return key.open(sealed);
+    } catch (GeneralSecurityException e) {
+      throw new IOException("an event does not verify", e);
+    }
   }
 
   /** Where the log ends now. */
@@ -142,10 +172,8 @@ final class EventLog implements AutoCloseable {
   }
 
   private static void decode(
-      ByteBuffer payload, BiConsumer<String, UserEvent> replay, Consumer<String> erasure)
+      byte[] bytes, BiConsumer<String, UserEvent> replay, Consumer<String> erasure)
       throws IOException {
-    byte[] bytes = new byte[payload.remaining()];
-    payload.get(bytes);
     try (DataInputStream in = new DataInputStream(new ByteArrayInputStream(bytes))) {
       String user = in.readUTF();
       String eventId = in.readUTF();

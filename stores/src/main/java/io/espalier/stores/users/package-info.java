@@ -1,4 +1,4 @@
-/** What users did, by user id. */
+/** What users did, by user id, and the keys that it is sealed with. */
 @NullMarked
 package io.espalier.stores.users;
 

@@ -230,4 +230,21 @@ class FileLogTest extends RecordLogContract {
   private static byte[] payload(long offset) {
     return ("record " + offset + " ").repeat((int) (offset % 7)).getBytes(StandardCharsets.UTF_8);
   }
+
+  @Test
+  void readAll_whileAnotherWrites_givesEveryRecordOnce(@TempDir Path place) {
+    try (FileLog log = FileLog.open(place, 5)) {
+      List<LogRecord> read = new ArrayList<>();
+      FileLog.readAll(place, read::add);
+      assertThat(read).isEmpty();
+      for (int i = 0; i < 100; i++) {
+        log.append(List.of(new byte[] {(byte) i}, new byte[1 << 17]));
+      }
+      FileLog.readAll(place, read::add);
+      assertThat(read).hasSize(200).isEqualTo(log.read(5, Integer.MAX_VALUE));
+      assertThat(log.append(List.of(new byte[1]))).isEqualTo(205);
+    }
+    assertThatThrownBy(() -> FileLog.readAll(place.resolve("none"), unused -> {}))
+        .isInstanceOf(LogException.class);
+  }
 }

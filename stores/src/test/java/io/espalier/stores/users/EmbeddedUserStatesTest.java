@@ -10,6 +10,7 @@ import io.espalier.stores.users.UserStateStore.Recorded;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
@@ -110,7 +111,7 @@ class EmbeddedUserStatesTest extends UserStateContract {
       assertThat(store.size()).isZero();
       assertThatThrownBy(() -> EmbeddedUserStates.open(directory, 100, Durability.WRITTEN))
           .isInstanceOf(LogException.class)
-          .hasMessageContaining("held by another log");
+          .hasMessageContaining("held by another");
     }
   }
 
@@ -204,7 +205,7 @@ class EmbeddedUserStatesTest extends UserStateContract {
     try (EmbeddedUserStates store = EmbeddedUserStates.open(directory, 10, Durability.WRITTEN)) {
       store.load(DataFolder.open(data), 0);
       store.record("u", List.of(click("e1", "a", 1)), WITHIN);
-      store.erase("u", WITHIN);
+      store.erase("u", Instant.ofEpochSecond(1), WITHIN);
       assertThat(store.knows("u")).isFalse();
       store.record("u", List.of(click("e2", "new", 2)), WITHIN);
     }
@@ -235,7 +236,7 @@ class EmbeddedUserStatesTest extends UserStateContract {
           pool.submit(
               () -> {
                 for (int i = 0; i < 50; i++) {
-                  store.erase("u", WITHIN);
+                  store.erase("u", Instant.EPOCH.minusSeconds(1), WITHIN);
                 }
               }));
       for (Future<?> future : done) {
@@ -247,6 +248,44 @@ class EmbeddedUserStatesTest extends UserStateContract {
           EmbeddedUserStates.open(directory, 10_000, Durability.WRITTEN)) {
         assertThat(replayed.recent("u", INTERACTIONS, 10_000, WITHIN)).isEqualTo(kept);
       }
+    }
+  }
+
+  @Test
+  void erase_user_leavesNothingOnTheDiskThatCanBeRead() throws IOException {
+    byte[] keysBefore;
+    try (EmbeddedUserStates store = EmbeddedUserStates.open(directory, 10, Durability.WRITTEN)) {
+      UserEvent event =
+          new UserEvent(
+              "e1",
+              "item-of-the-erased",
+              EventKind.CLICK,
+              Instant.ofEpochSecond(1),
+              "request-of-the-erased",
+              OptionalInt.empty());
+      store.record("user-to-be-erased", List.of(event), WITHIN);
+      store.record("user-who-stays", List.of(click("e1", "b", 1)), WITHIN);
+      keysBefore = Files.readAllBytes(directory.resolve("user-keys"));
+      store.erase("user-to-be-erased", Instant.ofEpochSecond(1), WITHIN);
+    }
+    byte[] keysAfter = Files.readAllBytes(directory.resolve("user-keys"));
+    // Of the first slot nothing of key and id is left but zeros.
+    assertThat(Arrays.copyOfRange(keysBefore, 20, 68)).isNotEqualTo(new byte[48]);
+    assertThat(Arrays.copyOfRange(keysAfter, 20, 68)).isEqualTo(new byte[48]);
+    assertThat(Arrays.copyOfRange(keysAfter, 128, 256))
+        .isEqualTo(Arrays.copyOfRange(keysBefore, 128, 256));
+    try (Stream<Path> files = Files.walk(directory)) {
+      for (Path file : files.filter(Files::isRegularFile).toList()) {
+        assertThat(Files.readString(file, StandardCharsets.ISO_8859_1))
+            .as(file.toString())
+            .doesNotContain("of-the-erased", "user-to-be-erased", "user-who-stays");
+      }
+    }
+    try (EmbeddedUserStates store = EmbeddedUserStates.open(directory, 10, Durability.WRITTEN)) {
+      assertThat(items(store, "user-to-be-erased")).isEmpty();
+      assertThat(items(store, "user-who-stays")).containsExactly("b");
+      assertThat(store.record("user-to-be-erased", List.of(click("late", "a", 1)), WITHIN).erased())
+          .isEqualTo(1);
     }
   }
 

@@ -3,6 +3,7 @@ package io.espalier.stores.users;
 import static io.espalier.stores.users.UserStateStore.INTERACTIONS;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.awaitility.Awaitility.await;
 
 import io.espalier.stores.users.UserStateStore.Recorded;
 import java.time.Duration;
@@ -13,6 +14,7 @@ import java.util.EnumSet;
 import java.util.List;
 import java.util.OptionalInt;
 import java.util.Random;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -132,7 +134,7 @@ public abstract class UserStateContract {
     try (UserStateStore store = open(10)) {
       assertThatThrownBy(() -> store.record("", List.of(), WITHIN))
           .hasMessage("user: empty (expected: a user's id)");
-      assertThatThrownBy(() -> store.erase("", WITHIN))
+      assertThatThrownBy(() -> store.erase("", Instant.EPOCH, WITHIN))
           .hasMessage("user: empty (expected: a user's id)");
       assertThatThrownBy(() -> click("e", "", 1)).hasMessageContaining("itemId: empty");
       assertThatThrownBy(() -> click("x".repeat(1025), "a", 1))
@@ -209,12 +211,54 @@ public abstract class UserStateContract {
           List.of(click("1", "a", 1), event("2", "b", EventKind.IMPRESSION, 2));
       store.record("u", events, WITHIN);
       store.record("v", events, WITHIN);
-      store.erase("u", WITHIN);
-      store.erase("nobody", WITHIN);
+      store.erase("u", Instant.ofEpochSecond(2), WITHIN);
+      store.erase("nobody", Instant.ofEpochSecond(2), WITHIN);
 
       assertThat(store.recent("u", EnumSet.allOf(EventKind.class), 10, WITHIN)).isEmpty();
       assertThat(items(store, "v")).containsExactly("a");
-      assertThat(store.record("u", events, WITHIN)).isEqualTo(new Recorded(2, 0));
+      assertThat(store.record("u", List.of(click("1", "a", 3), click("2", "b", 4)), WITHIN))
+          .isEqualTo(new Recorded(2, 0));
+      assertThat(items(store, "u")).containsExactly("a", "b");
+    }
+  }
+
+  @Test
+  void record_eventOfBeforeTheErasure_isNotStoredHoweverLate() {
+    try (UserStateStore store = open(10)) {
+      store.record("u", List.of(click("1", "a", 1)), WITHIN);
+      for (String user : List.of("u", "nobody")) {
+        store.erase(user, Instant.ofEpochSecond(100, 500), WITHIN);
+        UserEvent lastMoment =
+            new UserEvent("3", "c", EventKind.CLICK, Instant.ofEpochSecond(100, 500));
+        UserEvent after = new UserEvent("4", "d", EventKind.CLICK, Instant.ofEpochSecond(100, 501));
+        assertThat(
+                store.record(
+                    user,
+                    List.of(
+                        click("1", "a", 1),
+                        event("2", "b", EventKind.IMPRESSION, -5),
+                        lastMoment,
+                        after,
+                        after),
+                    WITHIN))
+            .isEqualTo(new Recorded(1, 1, 3));
+        assertThat(store.recent(user, EnumSet.allOf(EventKind.class), 10, WITHIN))
+            .containsExactly(after);
+        // An earlier erasure that arrives later takes nothing back of what is forgotten.
+        store.erase(user, Instant.ofEpochSecond(50), WITHIN);
+        assertThat(store.record(user, List.of(click("5", "e", 60)), WITHIN))
+            .isEqualTo(new Recorded(0, 0, 1));
+      }
+    }
+  }
+
+  @Test
+  void onErasure_user_isTold() {
+    try (UserStateStore store = open(10)) {
+      List<String> told = new CopyOnWriteArrayList<>();
+      store.onErasure(told::add);
+      store.erase("u", Instant.EPOCH, WITHIN);
+      await().atMost(WITHIN).untilAsserted(() -> assertThat(told).contains(UserHash.of("u")));
     }
   }
 

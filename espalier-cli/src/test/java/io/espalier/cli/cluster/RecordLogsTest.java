@@ -12,10 +12,10 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-class CatalogLogsTest {
+class RecordLogsTest {
   @Test
   void open_folder_isALogOfFiles(@TempDir Path folder) {
-    try (RecordLog log = CatalogLogs.open(folder.resolve("log").toString(), 7)) {
+    try (RecordLog log = RecordLogs.open("catalog_log", folder.resolve("log").toString(), 7)) {
       assertThat(log.append(List.of(new byte[1]))).isEqualTo(7);
     }
     assertThat(folder.resolve("log")).isNotEmptyDirectory();
@@ -33,7 +33,7 @@ class CatalogLogsTest {
         "kafka://host:9092/t?property=x"
       })
   void open_badAddressOfKafka_namesTheForm(String where) {
-    assertThatThrownBy(() -> CatalogLogs.open(where, 1))
+    assertThatThrownBy(() -> RecordLogs.open("catalog_log", where, 1))
         .isInstanceOf(ConfigException.class)
         .hasMessageStartingWith(
             "catalog_log: \"" + where + "\" (expected: kafka://host:port[,host:port...]/topic");
@@ -42,7 +42,7 @@ class CatalogLogsTest {
   @ParameterizedTest
   @ValueSource(strings = {"", " ", "kafak://host:9092/topic", "redis://host"})
   void open_unknown_namesWhatIsExpected(String where) {
-    assertThatThrownBy(() -> CatalogLogs.open(where, 1))
+    assertThatThrownBy(() -> RecordLogs.open("catalog_log", where, 1))
         .isInstanceOf(ConfigException.class)
         .hasMessage(
             "catalog_log: \"" + where + "\" (expected: a folder, or kafka://host:port/topic)");
