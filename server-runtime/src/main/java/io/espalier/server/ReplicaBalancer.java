@@ -1,6 +1,7 @@
 package io.espalier.server;
 
 import static io.grpc.ConnectivityState.CONNECTING;
+import static io.grpc.ConnectivityState.IDLE;
 import static io.grpc.ConnectivityState.READY;
 import static io.grpc.ConnectivityState.TRANSIENT_FAILURE;
 
@@ -94,6 +95,20 @@ final class ReplicaBalancer extends MultiChildLoadBalancer {
       super(key, pickFirstLbProvider);
       this.place =
           Hashing.murmur3_128().hashString(key.toString(), StandardCharsets.UTF_8).asLong();
+    }
+
+    @Override
+    protected ChildLbStateHelper createChildHelper() {
+      return new ChildLbStateHelper() {
+        @Override
+        public void updateBalancingState(ConnectivityState state, SubchannelPicker picker) {
+          super.updateBalancingState(state, picker);
+          // Left to itself, one whose connection ended waits for a call before it makes another.
+          if (state == IDLE && !resolvingAddresses) {
+            getLb().requestConnection();
+          }
+        }
+      };
     }
   }
 
