@@ -56,6 +56,7 @@ import picocli.CommandLine.Parameters;
           + " server.max_concurrent_calls=200",
       "  ./espalier serve router --set state=redis://127.0.0.1:6379/0   users' events on a server"
           + " that routers share",
+      "  ./espalier serve ranking --engine dns:///triton:8001   its models run on those Tritons",
       "  ./espalier serve ranking --config /etc/espalier/server.yaml",
       "",
       "A file may hold any of these keys; --set takes the same keys, and wins:",
@@ -65,6 +66,7 @@ import picocli.CommandLine.Parameters;
       "  model_repo, data, state, catalog_log, rewrite_tables, rewrite_model_budget,",
       "  snapshots: {store, cache, publish: {keep, changes, max_age, busy_share}},",
       "  decode (bundle, stepwise or fused),",
+      "  engine: {targets, models (named or sent), keep_alive, patience},",
       "  peers: {rewrite, retrieval, ranking, catalog},",
       "  inference: {control (none or explicit), load ([*] or names)},",
       "  telemetry: {metrics: {host, port}, otlp: {endpoint, interval, trace_ratio},",
@@ -152,6 +154,7 @@ final class ServeCommand implements Callable<Integer> {
         new StageServers(deployment, Path.of(read.rewriteTables()))
             .withTelemetry(telemetry)
             .withRewriteModelBudget(read.rewriteModelBudget())
+            .withEngine(read.engine())
             .withDecoder(read.decoder());
     if (!read.snapshots().store().isEmpty()) {
       servers = servers.withSnapshots(folders(read.snapshots()));
@@ -240,6 +243,10 @@ final class ServeCommand implements Callable<Integer> {
     }
     if (options.repository.directory != null) {
       overrides.put("model_repo", repository.toString());
+    }
+    if (!options.engine.isEmpty()) {
+      overrides.put(
+          "engine.targets", options.engine.stream().map(t -> '"' + t + '"').toList().toString());
     }
     if (catalogLog != null) {
       overrides.put("catalog_log", "\"" + catalogLog + "\"");

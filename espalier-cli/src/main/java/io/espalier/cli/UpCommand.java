@@ -47,8 +47,8 @@ import picocli.CommandLine.Option;
 @Command(
     name = "up",
     description = {
-      "Runs the whole cluster in one process on the embedded engine: router, rewrite, retrieval,"
-          + " ranking.",
+      "Runs the whole cluster in one process: router, rewrite, retrieval, ranking, catalogue, and"
+          + " the models unless --engine says where else.",
       "Without --data it serves the built-in shop."
     },
     footerHeading = "%nExamples:%n",
@@ -57,6 +57,7 @@ import picocli.CommandLine.Option;
       "  ./espalier up                                 until Ctrl-C; ask it with ./espalier search,"
           + " recommend, why-not",
       "  ./espalier up --data my-catalogue --model-repo out/mine",
+      "  ./espalier up --engine 127.0.0.1:8001,127.0.0.1:8002   with the models on two Tritons",
       "  ./espalier up --host 0.0.0.0 --port 9000 --state /var/lib/espalier"
     })
 final class UpCommand implements Callable<Integer> {
@@ -163,6 +164,7 @@ final class UpCommand implements Callable<Integer> {
         new StageServers(deployment, home.rewriteTables())
             .withTelemetry(telemetry.openTelemetry())
             .withRewriteModelBudget(rewriteModelBudget)
+            .withEngine(options.engine())
             .withSnapshots(
                 new SnapshotFolders(
                     FolderBlobs.open(kept.resolve("snapshots")),

@@ -2,6 +2,7 @@ package io.espalier.loadtest;
 
 import io.espalier.loadtest.crash.KillWriterCommand;
 import io.espalier.loadtest.driver.Report;
+import io.espalier.loadtest.hangup.HangUpCommand;
 import io.espalier.loadtest.live.LiveCatalogueCommand;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
@@ -23,6 +24,7 @@ public final class Main {
             .addSubcommand(new RunCommand(report))
             .addSubcommand(new KillWriterCommand(report))
             .addSubcommand(new LiveCatalogueCommand(report))
+            .addSubcommand(new HangUpCommand(report))
             .setCaseInsensitiveEnumValuesAllowed(true)
             .setExecutionExceptionHandler(Main::fail);
     program

@@ -56,6 +56,11 @@ public final class ClientChannels {
     return open(target, "", 4 << 20);
   }
 
+  /** Sends the cluster's shared token with every call of a channel that is opened elsewhere. */
+  public static ClientInterceptor sending(String token) {
+    return new TokenSender(token);
+  }
+
   private record TokenSender(String token) implements ClientInterceptor {
     @Override
     public <Q, R> ClientCall<Q, R> interceptCall(

@@ -1,7 +1,7 @@
 package io.espalier.cli.cluster;
 
 import io.espalier.catalog.CatalogComponent;
-import io.espalier.inference.embedded.EmbeddedModelRunner;
+import io.espalier.inference.ModelRunner;
 import io.espalier.router.StageChannels;
 import io.espalier.server.EspalierServer;
 import io.espalier.server.ServerConfig;
@@ -15,8 +15,8 @@ import java.util.concurrent.atomic.AtomicLong;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The servers in this process on one embedded engine. Stages and router talk over the in-process
- * transport, the same services and channels as between processes.
+ * The servers in this process on one engine. Stages and router talk over the in-process transport,
+ * the same services and channels as between processes.
  */
 public final class Cluster implements AutoCloseable {
   private static final AtomicLong NUMBERS = new AtomicLong();
@@ -34,7 +34,7 @@ public final class Cluster implements AutoCloseable {
     String name = "espalier-" + ProcessHandle.current().pid() + "-" + NUMBERS.incrementAndGet();
     this.servers = servers;
     try {
-      EmbeddedModelRunner runner = servers.runner();
+      ModelRunner runner = servers.runner("");
       parts.push(runner);
       // The runner is shared: it closes after all stages.
       AutoCloseable nothing = () -> {};

@@ -30,6 +30,7 @@ import org.jspecify.annotations.Nullable;
  * @param rewriteModelBudget how long a rewrite model is waited for
  * @param decode how retrieval's generative sources decode where they can: {@code stepwise} or
  *     {@code fused}; {@code bundle} leaves it to each
+ * @param engine where the models of a stage run
  * @param peers where a router finds the stages
  * @param inference which models an inference server loads
  * @param telemetry what it tells of itself, and where
@@ -44,6 +45,7 @@ public record ServeConfig(
     String rewriteTables,
     Duration rewriteModelBudget,
     String decode,
+    EngineSettings engine,
     Peers peers,
     InferenceSettings inference,
     TelemetryConfig telemetry) {
@@ -96,6 +98,7 @@ public record ServeConfig(
             rewriteTables,
             rewriteModelBudget,
             decode,
+            engine,
             peers,
             inference,
             telemetry);
@@ -121,6 +124,7 @@ public record ServeConfig(
         rewriteTables.toString(),
         REWRITE_MODEL_BUDGET,
         "bundle",
+        EngineSettings.defaults(),
         new Peers(
             "127.0.0.1:" + Stage.REWRITE.port(),
             "127.0.0.1:" + Stage.RETRIEVAL.port(),

@@ -6,6 +6,7 @@ import ai.onnxruntime.OrtSession;
 import io.espalier.inference.ModelCall;
 import io.espalier.inference.ModelException;
 import io.espalier.inference.ModelException.Reason;
+import io.espalier.inference.ModelMetrics;
 import io.espalier.inference.ModelSpec;
 import io.espalier.inference.Tensor;
 import io.espalier.inference.repository.ModelSettings;
@@ -255,7 +256,7 @@ final class EmbeddedModel {
     long start = System.nanoTime();
     int rows = 0;
     for (QueuedCall call : calls) {
-      metrics.started(call, start);
+      metrics.started(call.trace(), start - call.enqueuedNanos());
       rows += call.rows();
     }
     List<Map<String, Tensor>> outputs;
@@ -265,7 +266,7 @@ final class EmbeddedModel {
       failed(instance, calls, e);
       return;
     }
-    metrics.ran(calls, rows, System.nanoTime() - start);
+    metrics.ran(calls.stream().map(QueuedCall::trace).toList(), rows, System.nanoTime() - start);
     statistics.ran(calls, rows, start, instance.lastRun());
     running.addAndGet(-calls.size());
     for (int i = 0; i < calls.size(); i++) {
