@@ -26,7 +26,6 @@ import io.espalier.stores.catalog.CatalogItem;
 import io.espalier.stores.catalog.DataFolder;
 import io.espalier.stores.catalog.Judgment;
 import io.espalier.stores.catalog.LoggedQuery;
-import io.espalier.stores.users.UserStateStore;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
@@ -155,10 +154,7 @@ final class UpCommand implements Callable<Integer> {
     Examples examples = Examples.of(deployment);
     Path given = state;
     String remembered = userState;
-    UserStateStore users =
-        UserStates.open(
-            remembered != null ? remembered : given == null ? "" : given.toString(),
-            deployment.data());
+    String states = remembered != null ? remembered : given == null ? "" : given.toString();
     Path kept = given == null ? TemporaryFolder.create() : given;
     StageServers servers =
         new StageServers(deployment, home.rewriteTables())
@@ -173,7 +169,7 @@ final class UpCommand implements Callable<Integer> {
     Cluster cluster =
         Cluster.listening(
             servers,
-            users,
+            () -> UserStates.open(states, deployment.data()),
             new Cluster.Listening(
                 config,
                 catalog,

@@ -11,7 +11,10 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -29,7 +32,7 @@ public final class Cluster implements AutoCloseable {
   private final ManagedChannel routerChannel;
   private String catalogTarget = "";
 
-  private Cluster(StageServers servers, UserStateStore users, @Nullable Listening tcp)
+  private Cluster(StageServers servers, Supplier<UserStateStore> users, @Nullable Listening tcp)
       throws IOException {
     String name = "espalier-" + ProcessHandle.current().pid() + "-" + NUMBERS.incrementAndGet();
     this.servers = servers;
@@ -38,10 +41,6 @@ public final class Cluster implements AutoCloseable {
       parts.push(runner);
       // The runner is shared: it closes after all stages.
       AutoCloseable nothing = () -> {};
-      start(
-          servers
-              .rewrite(Stage.REWRITE.config(), runner, nothing)
-              .buildInProcess(name + "-rewrite"));
       ManagedChannel catalog = null;
       if (tcp != null) {
         EspalierServer writer =
@@ -50,14 +49,28 @@ public final class Cluster implements AutoCloseable {
         this.catalogTarget = writer.target();
         catalog = open(writer.target(), CatalogComponent.MAX_MESSAGE_BYTES);
       }
-      start(
-          servers
-              .retrieval(Stage.RETRIEVAL.config(), runner, nothing, catalog)
-              .buildInProcess(name + "-retrieval"));
-      start(
-          servers
-              .ranking(Stage.RANKING.config(), runner, nothing)
-              .buildInProcess(name + "-ranking"));
+      ManagedChannel changes = catalog;
+      AtomicReference<UserStateStore> opened = new AtomicReference<>();
+      SideBySide.forEach(
+          List.<Runnable>of(
+              () ->
+                  start(
+                      servers
+                          .retrieval(Stage.RETRIEVAL.config(), runner, nothing, changes)
+                          .buildInProcess(name + "-retrieval")),
+              () -> opened.set(users.get()),
+              () ->
+                  start(
+                      servers
+                          .ranking(Stage.RANKING.config(), runner, nothing)
+                          .buildInProcess(name + "-ranking")),
+              () ->
+                  start(
+                      servers
+                          .rewrite(Stage.REWRITE.config(), runner, nothing)
+                          .buildInProcess(name + "-rewrite"))),
+          Runnable::run);
+      UserStateStore store = opened.get();
       this.stages =
           new StageChannels(
               open("in-process:" + name + "-rewrite"),
@@ -66,11 +79,11 @@ public final class Cluster implements AutoCloseable {
       if (tcp == null) {
         this.router =
             servers
-                .router(Stage.ROUTER.config(), stages, users, null)
+                .router(Stage.ROUTER.config(), stages, store, null)
                 .buildInProcess(name + "-router");
       } else {
         servers.warmUp(stages);
-        this.router = servers.router(tcp.router(), stages, users, catalog).build();
+        this.router = servers.router(tcp.router(), stages, store, catalog).build();
       }
       start(router);
       this.routerChannel = open(router.target());
@@ -93,18 +106,23 @@ public final class Cluster implements AutoCloseable {
    */
   public record Listening(ServerConfig router, ServerConfig catalog, String catalogLog) {}
 
-  /** Starts the cluster with its router and the catalogue's writer on TCP addresses. */
-  public static Cluster listening(StageServers servers, UserStateStore users, Listening tcp) {
+  /**
+   * Starts the cluster with its router and the catalogue's writer on TCP addresses.
+   *
+   * @param users opens the users' events, while the stages start
+   */
+  public static Cluster listening(
+      StageServers servers, Supplier<UserStateStore> users, Listening tcp) {
     return start(servers, users, tcp);
   }
 
   /** Starts the cluster for this process alone, over the catalogue as the folder has it. */
   public static Cluster inProcess(StageServers servers, UserStateStore users) {
-    return start(servers, users, null);
+    return start(servers, () -> users, null);
   }
 
   private static Cluster start(
-      StageServers servers, UserStateStore users, @Nullable Listening tcp) {
+      StageServers servers, Supplier<UserStateStore> users, @Nullable Listening tcp) {
     try {
       return new Cluster(servers, users, tcp);
     } catch (IOException e) {
@@ -112,9 +130,15 @@ public final class Cluster implements AutoCloseable {
     }
   }
 
-  private void start(EspalierServer server) throws IOException {
-    parts.push(server);
-    server.start();
+  private void start(EspalierServer server) {
+    synchronized (parts) {
+      parts.push(server);
+    }
+    try {
+      server.start();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e.getMessage(), e);
+    }
   }
 
   private ManagedChannel open(String target) {
