@@ -1,6 +1,7 @@
-"""Turns the Kubernetes API's OpenAPI document into one strict JSON schema a kind, as kubeconform reads them.
+"""Turns the Kubernetes API's OpenAPI document, and definitions of further kinds, into one strict JSON schema a kind, as
+kubeconform reads them.
 
-usage: schemas.py SWAGGER_JSON OUT_FOLDER
+usage: schemas.py OUT_FOLDER SWAGGER_JSON [CUSTOM_RESOURCE_DEFINITION_YAML...]
 
 A kind's file is `<kind>-<group's first name>-<version>.json`, `<kind>-<version>.json` in the core group. References
 are written out; an object that has named properties accepts no others; a reference to a type that is being written
@@ -10,6 +11,8 @@ out already (only custom resource definitions have such) accepts anything.
 import json
 import pathlib
 import sys
+
+import yaml
 
 REF = "#/definitions/"
 QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
@@ -39,21 +42,35 @@ def resolve(node, definitions, open_refs):
         schema["properties"] = {
             name: resolve(value, definitions, open_refs) for name, value in node["properties"].items()
         }
-        schema.setdefault("additionalProperties", False)
+        if not node.get("x-kubernetes-preserve-unknown-fields"):
+            schema.setdefault("additionalProperties", False)
     return schema
 
 
-def main(swagger, folder):
+def custom(definition):
+    """(kind, group, version, schema) of each version of a custom resource definition."""
+    spec = definition["spec"]
+    for version in spec["versions"]:
+        yield spec["names"]["kind"], spec["group"], version["name"], version["schema"]["openAPIV3Schema"]
+
+
+def main(folder, swagger, *crds):
     definitions = json.loads(pathlib.Path(swagger).read_text())["definitions"]
     out = pathlib.Path(folder)
     out.mkdir(parents=True, exist_ok=True)
+
+    def write(kind, group, version, schema):
+        file = "-".join(part for part in (kind, group.split(".")[0], version) if part)
+        path = out / f"{file.lower()}.json"
+        if not path.exists():
+            path.write_text(json.dumps(schema))
+
     for name, definition in definitions.items():
         for kind in definition.get("x-kubernetes-group-version-kind", []):
-            group = kind["group"].split(".")[0]
-            file = "-".join(part for part in (kind["kind"], group, kind["version"]) if part)
-            path = out / f"{file.lower()}.json"
-            if not path.exists():
-                path.write_text(json.dumps(resolve(definition, definitions, {name})))
+            write(kind["kind"], kind["group"], kind["version"], resolve(definition, definitions, {name}))
+    for crd in crds:
+        for kind, group, version, schema in custom(yaml.safe_load(pathlib.Path(crd).read_text())):
+            write(kind, group, version, resolve(schema, {}, set()))
 
 
 main(*sys.argv[1:])

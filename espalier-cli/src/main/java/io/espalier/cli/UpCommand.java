@@ -121,6 +121,7 @@ final class UpCommand implements Callable<Integer> {
       description = "How long the rewrite model is waited for (default: 50ms).")
   Duration rewriteModelBudget = ServeConfig.REWRITE_MODEL_BUDGET;
 
+  @Mixin AdmissionOptions admission = new AdmissionOptions();
   @Mixin TelemetryOptions telemetryOptions = new TelemetryOptions();
 
   @Mixin ClusterOptions options = new ClusterOptions();
@@ -139,7 +140,8 @@ final class UpCommand implements Callable<Integer> {
     ServerConfig config =
         Stage.ROUTER
             .config()
-            .on(host, portGiven != null ? portGiven : once ? 0 : Stage.ROUTER.port());
+            .on(host, portGiven != null ? portGiven : once ? 0 : Stage.ROUTER.port())
+            .withAdmission(admission.config());
     Integer catalogPort = catalogGiven;
     ServerConfig catalog =
         Stage.CATALOG

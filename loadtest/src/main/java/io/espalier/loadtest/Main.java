@@ -22,6 +22,7 @@ public final class Main {
     CommandLine program =
         new CommandLine(new Main())
             .addSubcommand(new RunCommand(report))
+            .addSubcommand(new OverloadCommand(report))
             .addSubcommand(new KillWriterCommand(report))
             .addSubcommand(new LiveCatalogueCommand(report))
             .addSubcommand(new HangUpCommand(report))

@@ -37,6 +37,7 @@ public final class ClientChannels {
                 .keepAliveTime(60, TimeUnit.SECONDS)
                 .defaultLoadBalancingPolicy("round_robin")
                 .disableServiceConfigLookUp();
+    builder.intercept(new CallOrigin.Sender());
     if (!token.isEmpty()) {
       builder.intercept(new TokenSender(token));
     }

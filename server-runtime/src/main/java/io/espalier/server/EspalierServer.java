@@ -47,8 +47,9 @@ import org.slf4j.LoggerFactory;
  * readiness check holds, and follows the checks from then on. {@link #close} reports NOT_SERVING,
  * waits for load balancers to notice, drains, and then closes what was handed over, last first.
  *
- * <p>Every call runs on its own virtual thread, so that services may block; those that never do can
- * run on the transport's threads instead.
+ * <p>Every call that is let in runs on its own virtual thread, so that services may block; those
+ * that never do can run on the transport's threads instead. Whether it is let in is decided on the
+ * transport's thread.
  */
 public final class EspalierServer implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(EspalierServer.class);
@@ -66,6 +67,7 @@ public final class EspalierServer implements AutoCloseable {
   private final Map<String, BooleanSupplier> readiness;
   private final List<AutoCloseable> closeables;
   private final ExceptionMapper mapper;
+  private final ConcurrencyLimit limit;
   private final ObservableLongGauge servingGauge;
   private final ExecutorService callThreads;
   private final Thread readinessThread;
@@ -95,10 +97,12 @@ public final class EspalierServer implements AutoCloseable {
     this.mapper = new ExceptionMapper(builder.exceptionRules, meter);
     CallTelemetry telemetry = new CallTelemetry(meter);
 
+    this.limit = new ConcurrencyLimit(config.maxConcurrentCalls(), config.admission(), name, meter);
+
     ServerBuilder<?> transport = inProcessName == null ? tcp(config) : inProcess(inProcessName);
-    run(transport, callThreads, builder.neverBlocking);
     transport.maxInboundMessageSize(config.maxMessageBytes() * TRANSPORT_LIMIT_FACTOR);
-    List<ServerInterceptor> chain = chain(builder.openTelemetry, telemetry);
+    List<ServerInterceptor> chain =
+        chain(builder.openTelemetry, telemetry, new OwnThread(callThreads, builder.neverBlocking));
     List<String> names = new ArrayList<>(List.of(HealthStatusManager.SERVICE_NAME_ALL_SERVICES));
     for (BindableService service : builder.services) {
       ServerServiceDefinition raw =
@@ -108,6 +112,7 @@ public final class EspalierServer implements AutoCloseable {
       transport.addService(ServerInterceptors.intercept(raw, chain.reversed()));
     }
     this.serviceNames = List.copyOf(names);
+    run(transport, callThreads, Set.copyOf(names));
     names.forEach(service -> health.setStatus(service, ServingStatus.NOT_SERVING));
     transport.addService(
         ServerInterceptors.intercept(health.getHealthService(), mapper, telemetry));
@@ -125,39 +130,41 @@ public final class EspalierServer implements AutoCloseable {
     this.server = transport.build();
   }
 
-  /** The interceptors of every service, outermost first. There is no rate limit yet. */
-  private List<ServerInterceptor> chain(OpenTelemetry openTelemetry, CallTelemetry telemetry) {
+  /** The interceptors of every service, outermost first. */
+  private List<ServerInterceptor> chain(
+      OpenTelemetry openTelemetry, CallTelemetry telemetry, OwnThread ownThread) {
     List<ServerInterceptor> chain = new ArrayList<>();
     if (Telemetry.traces(openTelemetry)) {
       chain.add(new CallTracing(openTelemetry));
     }
     chain.add(telemetry);
+    chain.add(ownThread);
     chain.add(mapper);
     if (!config.authToken().isEmpty()) {
       chain.add(new TokenAuthentication(config.authToken()));
     }
-    if (config.maxConcurrentCalls() > 0) {
-      chain.add(new ConcurrencyLimit(config.maxConcurrentCalls()));
-    }
+    chain.add(new CallOrigin());
+    chain.add(limit);
     chain.add(new DeadlineFloor(config.deadlineFloor()));
     chain.add(new MessageSizeLimit(config.maxMessageBytes()));
     return chain;
   }
 
-  /** Says on which threads calls run. */
+  /**
+   * Calls of the services begin on the transport's threads and leave them when they have been let
+   * in; those of gRPC's own services have a thread from the start. That a caller hung up is told on
+   * the transport's thread: it must not wait for a processor behind the very calls that it would
+   * end.
+   */
   private static void run(
-      ServerBuilder<?> transport, Executor callThreads, Set<String> neverBlocking) {
-    if (neverBlocking.isEmpty()) {
-      transport.executor(callThreads);
-      return;
-    }
+      ServerBuilder<?> transport, Executor callThreads, Set<String> serviceNames) {
     transport
         .executor(Runnable::run)
         .callExecutor(
             new ServerCallExecutorSupplier() {
               @Override
               public <Q, R> Executor getExecutor(ServerCall<Q, R> call, Metadata metadata) {
-                return neverBlocking.contains(call.getMethodDescriptor().getFullMethodName())
+                return serviceNames.contains(call.getMethodDescriptor().getServiceName())
                     ? Runnable::run
                     : callThreads;
               }
@@ -295,6 +302,7 @@ public final class EspalierServer implements AutoCloseable {
       }
     }
     servingGauge.close();
+    limit.close();
     log.info("{} stopped", name);
   }
 

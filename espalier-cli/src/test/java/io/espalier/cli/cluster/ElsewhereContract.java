@@ -60,7 +60,7 @@ abstract class ElsewhereContract {
   private static final int CASES = 10;
   private static final int PAGE = 30;
   private static final double TOLERANCE = 1e-4;
-  private static final int HANGING_UP = 200;
+  private static final int HANGING_UP = 400;
   private static final int WAITING = 20;
   private static final Duration PATIENCE = Duration.ofMinutes(3);
   static final Path ROOT = Path.of(System.getProperty("espalier.root"));

@@ -16,7 +16,6 @@ import io.espalier.server.ClientChannels;
 import io.espalier.stores.catalog.DataFolder;
 import io.espalier.stores.catalog.LoggedQuery;
 import io.grpc.ManagedChannel;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashSet;
@@ -81,7 +80,7 @@ class SeparateProcessesIT {
             "--data",
             data.toString(),
             "--model-repo",
-            patientRepository().toString());
+            BuiltInShop.patientRepository(ROOT, directory).toString());
     for (String stage : List.of("rewrite", "retrieval", "ranking")) {
       List<String> arguments =
           new ArrayList<>(List.of("serve", stage, "--set", "rewrite_model_budget=60s"));
@@ -99,19 +98,6 @@ class SeparateProcessesIT {
     start("router", router);
     together = stub(process("up").target());
     apart = stub(process("router").target());
-  }
-
-  /** The project's models under routes without budgets: what is compared are answers, not times. */
-  private static Path patientRepository() throws Exception {
-    Path real = ROOT.resolve("model-repo");
-    Path routes = Files.createDirectories(directory.resolve("routes"));
-    for (String part : List.of("models", "bundles")) {
-      Files.createSymbolicLink(directory.resolve(part), real.resolve(part));
-    }
-    for (RouteText route : Deployment.routes(BundleRepository.open(real))) {
-      Files.writeString(routes.resolve(route.name() + ".yaml"), route.withoutBudgets().yaml());
-    }
-    return directory;
   }
 
   private static void start(String name, List<String> arguments) throws Exception {

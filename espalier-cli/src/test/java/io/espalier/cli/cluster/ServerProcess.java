@@ -18,10 +18,13 @@ import java.util.regex.Pattern;
 final class ServerProcess implements AutoCloseable {
   private static final Pattern ADDRESS =
       Pattern.compile("(?:is up|listens) at (127\\.0\\.0\\.1:[0-9]+)");
+  private static final Pattern METRICS =
+      Pattern.compile("metrics at http://(127\\.0\\.0\\.1:[0-9]+)/metrics");
   private static final Duration START = Duration.ofMinutes(5);
 
   private final Process process;
   private final CompletableFuture<String> target = new CompletableFuture<>();
+  private final CompletableFuture<String> metrics = new CompletableFuture<>();
   private final Queue<String> log = new ConcurrentLinkedQueue<>();
 
   private ServerProcess(Process process) {
@@ -53,21 +56,33 @@ final class ServerProcess implements AutoCloseable {
     try (BufferedReader lines = process.inputReader(StandardCharsets.UTF_8)) {
       for (String line = lines.readLine(); line != null; line = lines.readLine()) {
         log.add(line);
-        Matcher matcher = ADDRESS.matcher(line);
-        if (matcher.find()) {
-          target.complete(matcher.group(1));
-        }
+        complete(target, ADDRESS.matcher(line));
+        complete(metrics, METRICS.matcher(line));
       }
     } catch (IOException e) {
       log.add(e.toString());
     }
-    target.completeExceptionally(
-        new IllegalStateException("ended before it served:\n" + String.join("\n", log)));
+    var ended = new IllegalStateException("ended before it served:\n" + String.join("\n", log));
+    target.completeExceptionally(ended);
+    metrics.completeExceptionally(ended);
+  }
+
+  private static void complete(CompletableFuture<String> address, Matcher matcher) {
+    if (matcher.find()) {
+      address.complete(matcher.group(1));
+    }
   }
 
   /** Where it listens, once it does. */
   String target() throws Exception {
     return target.get(START.toSeconds(), TimeUnit.SECONDS);
+  }
+
+  /**
+   * Where its metrics are, host and port, once they are there; it must have been asked for them.
+   */
+  String metrics() throws Exception {
+    return metrics.get(START.toSeconds(), TimeUnit.SECONDS);
   }
 
   /** Ends it at once, as a crash would. */

@@ -59,7 +59,7 @@ final class EmbeddedModel {
     this.spec = spec;
     this.check = new InputCheck(spec);
     this.session = session;
-    this.queue = new CallQueue(spec.maxBatchSize(), settings.batching());
+    this.queue = new CallQueue(spec.maxBatchSize(), settings.batching(), settings.instances());
     this.metrics = new ModelMetrics(meter, spec.name(), queue::size);
     this.timers = timers;
   }
@@ -239,9 +239,15 @@ final class EmbeddedModel {
         batch.expired().forEach(this::expire);
         List<QueuedCall> calls =
             batch.calls().stream().filter(call -> !call.result().isDone()).toList();
-        if (!calls.isEmpty()) {
-          running.addAndGet(calls.size());
-          run(instance, calls);
+        try {
+          if (!calls.isEmpty()) {
+            running.addAndGet(calls.size());
+            run(instance, calls);
+          }
+        } finally {
+          if (!batch.calls().isEmpty()) {
+            queue.ended();
+          }
         }
       }
     } finally {
@@ -266,7 +272,9 @@ final class EmbeddedModel {
       failed(instance, calls, e);
       return;
     }
-    metrics.ran(calls.stream().map(QueuedCall::trace).toList(), rows, System.nanoTime() - start);
+    long took = System.nanoTime() - start;
+    queue.ran(rows, took);
+    metrics.ran(calls.stream().map(QueuedCall::trace).toList(), rows, took);
     statistics.ran(calls, rows, start, instance.lastRun());
     running.addAndGet(-calls.size());
     for (int i = 0; i < calls.size(); i++) {

@@ -199,7 +199,7 @@ public final class LiveCatalogueCommand implements Callable<Integer> {
     report.latencies("removal until seen", probe.removals());
     report.line(
         "%d failed, %d items returned, %d illegal, %d short lists",
-        requests.count(Outcome.FAILED), verdict.items(), verdict.illegal(), verdict.shortLists());
+        failed(requests), verdict.items(), verdict.illegal(), verdict.shortLists());
     HistogramFiles files = new HistogramFiles(out.resolve("histograms"));
     files.log("requests", requests);
     files.distribution("requests", requests.latencies());
@@ -209,10 +209,15 @@ public final class LiveCatalogueCommand implements Callable<Integer> {
     files.distribution("removals", probe.removals());
     Optional<String> reason = requests.voidReason();
     reason.ifPresent(text -> report.line("VOID: %s", text));
-    if (requests.count(Outcome.FAILED) > 0 || verdict.illegal() > 0) {
+    if (failed(requests) > 0 || verdict.illegal() > 0) {
       return UNSOUND;
     }
     return reason.isEmpty() ? 0 : VOID;
+  }
+
+  /** Those that the server refused count, too. */
+  private static int failed(Requests requests) {
+    return requests.count(Outcome.FAILED) + requests.count(Outcome.REFUSED);
   }
 
   private static double ratio(Latencies during, Latencies others) {
