@@ -27,7 +27,6 @@ import io.espalier.stores.catalog.CatalogItem;
 import io.espalier.stores.catalog.DataFolder;
 import io.espalier.stores.catalog.Judgment;
 import io.espalier.stores.catalog.LoggedQuery;
-import io.espalier.stores.users.UserStateStore;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
@@ -170,7 +169,6 @@ final class UpCommand implements Callable<Integer> {
     String logged = eventLog;
     EventSettings events = logged == null ? EventSettings.defaults() : EventSettings.at(logged);
     events.check(usersAt);
-    UserStateStore users = UserStates.open(usersAt, deployment.data());
     Path kept = given == null ? TemporaryFolder.create() : given;
     StageServers servers =
         new StageServers(deployment, home.rewriteTables())
@@ -186,7 +184,7 @@ final class UpCommand implements Callable<Integer> {
     Cluster cluster =
         Cluster.listening(
             servers,
-            users,
+            () -> UserStates.open(usersAt, deployment.data()),
             new Cluster.Listening(
                 config,
                 catalog,

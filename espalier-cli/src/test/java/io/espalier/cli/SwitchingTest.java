@@ -396,7 +396,7 @@ class SwitchingTest {
     Cluster cluster =
         Cluster.listening(
             servers,
-            EmbeddedUserStates.inMemory(10),
+            () -> EmbeddedUserStates.inMemory(10),
             new Cluster.Listening(
                 ServerConfig.defaults(), ServerConfig.defaults(), dir.resolve("log").toString()));
     open.add(cluster);

@@ -73,8 +73,7 @@ public final class RouterComponent {
     Executor lookups = task -> Thread.ofVirtual().name("user-state").start(task);
     RouteRunner runner = runner(builder, metrics, lookups);
     // Second tries of copies have a budget of their own.
-    Shadows shadows =
-        new Shadows(runner(builder, metrics, lookups), new ShadowMetrics(meter));
+    Shadows shadows = new Shadows(runner(builder, metrics, lookups), new ShadowMetrics(meter));
     RequestValidator validator = new RequestValidator();
     PinnedLists lists = new PinnedLists(builder.config.pinnedItems(), builder.clock);
     this.service =

@@ -10,7 +10,10 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -28,36 +31,23 @@ public final class Cluster implements AutoCloseable {
   private final ManagedChannel routerChannel;
   private String catalogTarget = "";
 
-  private Cluster(StageServers servers, UserStateStore users, @Nullable Listening tcp)
+  private Cluster(StageServers servers, Supplier<UserStateStore> users, @Nullable Listening tcp)
       throws IOException {
     String name = "espalier-" + ProcessHandle.current().pid() + "-" + NUMBERS.incrementAndGet();
     this.servers = servers;
     try {
       LoadedModels models = servers.engine(servers.runner(""));
       parts.push(models);
-      // The engine is shared: it closes after all stages.
-      AutoCloseable nothing = () -> {};
       BundleAdmin admin = servers.bundleAdmin();
-      start(
-          servers
-              .rewrite(Stage.REWRITE.config(), models, nothing, admin)
-              .buildInProcess(name + "-rewrite"));
-      ManagedChannel catalog = null;
-      if (tcp != null) {
-        EspalierServer writer =
-            servers.catalog(tcp.catalog(), tcp.catalogLog(), models, nothing, admin).build();
-        start(writer);
-        this.catalogTarget = writer.target();
-        catalog = open(writer.target(), CatalogComponent.MAX_MESSAGE_BYTES);
-      }
-      start(
-          servers
-              .retrieval(Stage.RETRIEVAL.config(), models, nothing, catalog, admin)
-              .buildInProcess(name + "-retrieval"));
-      start(
-          servers
-              .ranking(Stage.RANKING.config(), models, nothing, admin)
-              .buildInProcess(name + "-ranking"));
+      AtomicReference<UserStateStore> opened = new AtomicReference<>();
+      AtomicReference<@Nullable ManagedChannel> changes = new AtomicReference<>();
+      SideBySide.forEach(
+          List.<Runnable>of(
+              () -> changes.set(startStages(name, tcp, models, admin)),
+              () -> opened.set(users.get())),
+          Runnable::run);
+      UserStateStore store = opened.get();
+      ManagedChannel catalog = changes.get();
       this.stages =
           new StageChannels(
               open("in-process:" + name + "-rewrite"),
@@ -66,14 +56,14 @@ public final class Cluster implements AutoCloseable {
       if (tcp == null) {
         this.router =
             servers
-                .router(Stage.ROUTER.config(), stages, users, null)
+                .router(Stage.ROUTER.config(), stages, store, null)
                 .adminService(new BundleAdminService(admin))
                 .buildInProcess(name + "-router");
       } else {
         servers.warmUp(stages);
         this.router =
             servers
-                .router(tcp.router(), stages, users, catalog)
+                .router(tcp.router(), stages, store, catalog)
                 .adminService(new BundleAdminService(admin))
                 .build();
       }
@@ -89,6 +79,34 @@ public final class Cluster implements AutoCloseable {
     }
   }
 
+  /** The stages, and before them the catalogue's writer, to which it returns a channel. */
+  private @Nullable ManagedChannel startStages(
+      String name, @Nullable Listening tcp, LoadedModels models, BundleAdmin admin) {
+    // The engine is shared: it closes after all stages.
+    AutoCloseable nothing = () -> {};
+    start(
+        servers
+            .rewrite(Stage.REWRITE.config(), models, nothing, admin)
+            .buildInProcess(name + "-rewrite"));
+    ManagedChannel catalog = null;
+    if (tcp != null) {
+      EspalierServer writer =
+          servers.catalog(tcp.catalog(), tcp.catalogLog(), models, nothing, admin).build();
+      start(writer);
+      this.catalogTarget = writer.target();
+      catalog = open(writer.target(), CatalogComponent.MAX_MESSAGE_BYTES);
+    }
+    start(
+        servers
+            .retrieval(Stage.RETRIEVAL.config(), models, nothing, catalog, admin)
+            .buildInProcess(name + "-retrieval"));
+    start(
+        servers
+            .ranking(Stage.RANKING.config(), models, nothing, admin)
+            .buildInProcess(name + "-ranking"));
+    return catalog;
+  }
+
   /**
    * How a cluster can be reached.
    *
@@ -98,18 +116,23 @@ public final class Cluster implements AutoCloseable {
    */
   public record Listening(ServerConfig router, ServerConfig catalog, String catalogLog) {}
 
-  /** Starts the cluster with its router and the catalogue's writer on TCP addresses. */
-  public static Cluster listening(StageServers servers, UserStateStore users, Listening tcp) {
+  /**
+   * Starts the cluster with its router and the catalogue's writer on TCP addresses.
+   *
+   * @param users opens the users' events, while the stages start
+   */
+  public static Cluster listening(
+      StageServers servers, Supplier<UserStateStore> users, Listening tcp) {
     return start(servers, users, tcp);
   }
 
   /** Starts the cluster for this process alone, over the catalogue as the folder has it. */
   public static Cluster inProcess(StageServers servers, UserStateStore users) {
-    return start(servers, users, null);
+    return start(servers, () -> users, null);
   }
 
   private static Cluster start(
-      StageServers servers, UserStateStore users, @Nullable Listening tcp) {
+      StageServers servers, Supplier<UserStateStore> users, @Nullable Listening tcp) {
     try {
       return new Cluster(servers, users, tcp);
     } catch (IOException e) {
@@ -117,9 +140,15 @@ public final class Cluster implements AutoCloseable {
     }
   }
 
-  private void start(EspalierServer server) throws IOException {
-    parts.push(server);
-    server.start();
+  private void start(EspalierServer server) {
+    synchronized (parts) {
+      parts.push(server);
+    }
+    try {
+      server.start();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e.getMessage(), e);
+    }
   }
 
   private ManagedChannel open(String target) {

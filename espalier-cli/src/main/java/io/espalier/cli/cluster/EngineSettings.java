@@ -90,7 +90,7 @@ public record EngineSettings(
   private static ModelRunner embedded(BundleRepository repository, Set<String> names, Meter meter) {
     EmbeddedModelRunner runner = new EmbeddedModelRunner(repository.models(), meter);
     try {
-      names.forEach(runner::load);
+      SideBySide.forEach(names, runner::load);
       return runner;
     } catch (RuntimeException e) {
       runner.close();

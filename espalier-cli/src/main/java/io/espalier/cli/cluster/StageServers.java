@@ -194,7 +194,7 @@ public final class StageServers {
   private ModelRunner runner(Collection<BundleId> bundles, Set<String> models, String token) {
     BundleRepository repository = deployment.repository();
     // No byte of a model reaches an engine's native code before its checksum has been looked at.
-    bundles.forEach(id -> repository.get(id).verify());
+    SideBySide.forEach(bundles, id -> repository.get(id).verify());
     return engine.open(repository, models, token, telemetry.getMeter("io.espalier.inference"));
   }
 
@@ -569,9 +569,7 @@ public final class StageServers {
 
   private EspalierServer.Builder installed(RouterComponent.Builder router, ServerConfig config) {
     RouterComponent component = router.build();
-    return component
-        .install(builder("router", config))
-        .adminService(component.adminService());
+    return component.install(builder("router", config)).adminService(component.adminService());
   }
 
   /**

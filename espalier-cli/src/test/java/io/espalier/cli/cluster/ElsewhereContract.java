@@ -192,7 +192,7 @@ abstract class ElsewhereContract {
                         FolderBlobs.open(directory.resolve("store")),
                         directory.resolve("cache"),
                         new SnapshotSettings(2, 40, Duration.ofMinutes(10), 1))),
-            states(),
+            this::states,
             new Cluster.Listening(
                 Stage.ROUTER.config().on("127.0.0.1", 0),
                 Stage.CATALOG.config().on("127.0.0.1", 0),

@@ -15,6 +15,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -26,6 +27,10 @@ import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.Lock;
+import java.util.concurrent.locks.ReadWriteLock;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.stream.Stream;
 
 /**
@@ -54,6 +59,10 @@ public final class EmbeddedModelRunner implements ModelRunner {
           new LinkedBlockingQueue<>(),
           Thread.ofPlatform().daemon().name("model-starter").factory());
   private final Map<String, EmbeddedModel> loaded = new ConcurrentHashMap<>();
+  // Models are loaded and freed side by side, one name by one thread at a time (by its hash, since
+  // names come and go), and none while the runner closes.
+  private final ReadWriteLock closing = new ReentrantReadWriteLock();
+  private final Lock[] changing = new Lock[64];
   private volatile boolean closed;
 
   /** A runner without metrics. */
@@ -69,6 +78,7 @@ public final class EmbeddedModelRunner implements ModelRunner {
     this.models = Objects.requireNonNull(models, "models");
     this.meter = Objects.requireNonNull(meter, "meter");
     this.environment = OnnxRuntime.environment();
+    Arrays.setAll(changing, i -> new ReentrantLock());
     this.timers =
         new ScheduledThreadPoolExecutor(
             1, Thread.ofPlatform().daemon().name("model-timeouts").factory());
@@ -83,7 +93,7 @@ public final class EmbeddedModelRunner implements ModelRunner {
    * @throws ModelException when the repository has no such model, its configuration or graph is
    *     wrong, or it does not run
    */
-  public synchronized void load(String model) {
+  public void load(String model) {
     if (!closed && !loaded.containsKey(model) && !exists(model)) {
       throw unknown(model);
     }
@@ -92,27 +102,49 @@ public final class EmbeddedModelRunner implements ModelRunner {
 
   /** As {@link #load(String)}; nothing is asked of the repository. */
   @Override
-  public synchronized void load(Path folder) {
-    if (closed || !loaded.containsKey(folder.getFileName().toString())) {
-      reload(folder);
-    }
+  public void load(Path folder) {
+    String model = folder.getFileName().toString();
+    changing(
+        model,
+        () -> {
+          if (closed || !loaded.containsKey(model)) {
+            reload(folder);
+          }
+        });
   }
 
   /**
    * As {@link #load(Path)}; a model of that name that is loaded already is replaced, and freed when
    * its calls have ended.
    */
-  public synchronized void reload(Path folder) {
+  public void reload(Path folder) {
     String model = folder.getFileName().toString();
-    if (closed) {
-      throw new ModelException(Reason.NOT_READY, model + ": the runner is closed");
-    }
-    EmbeddedModel old =
-        loaded.put(
-            model,
-            EmbeddedModel.load(ModelFolder.read(folder), environment, meter, timers, starter));
-    if (old != null) {
-      old.close(true);
+    changing(
+        model,
+        () -> {
+          if (closed) {
+            throw new ModelException(Reason.NOT_READY, model + ": the runner is closed");
+          }
+          EmbeddedModel old =
+              loaded.put(
+                  model,
+                  EmbeddedModel.load(
+                      ModelFolder.read(folder), environment, meter, timers, starter));
+          if (old != null) {
+            old.close(true);
+          }
+        });
+  }
+
+  private void changing(String model, Runnable change) {
+    Lock one = changing[Math.floorMod(model.hashCode(), changing.length)];
+    closing.readLock().lock();
+    one.lock();
+    try {
+      change.run();
+    } finally {
+      one.unlock();
+      closing.readLock().unlock();
     }
   }
 
@@ -125,11 +157,15 @@ public final class EmbeddedModelRunner implements ModelRunner {
 
   /** Takes a model out: further calls are refused, those that wait or run end, then it is freed. */
   @Override
-  public synchronized void unload(String model) {
-    EmbeddedModel old = loaded.remove(model);
-    if (old != null) {
-      old.close(true);
-    }
+  public void unload(String model) {
+    changing(
+        model,
+        () -> {
+          EmbeddedModel old = loaded.remove(model);
+          if (old != null) {
+            old.close(true);
+          }
+        });
   }
 
   /** The models that are loaded. */
@@ -197,16 +233,21 @@ public final class EmbeddedModelRunner implements ModelRunner {
 
   /** Refuses further and waiting calls, lets running ones end, and frees the models. */
   @Override
-  public synchronized void close() {
-    closed = true;
-    for (String model : List.copyOf(loaded.keySet())) {
-      EmbeddedModel old = loaded.remove(model);
-      if (old != null) {
-        old.close(false);
+  public void close() {
+    closing.writeLock().lock();
+    try {
+      closed = true;
+      for (String model : List.copyOf(loaded.keySet())) {
+        EmbeddedModel old = loaded.remove(model);
+        if (old != null) {
+          old.close(false);
+        }
       }
+      timers.shutdownNow();
+      starter.shutdown();
+    } finally {
+      closing.writeLock().unlock();
     }
-    timers.shutdownNow();
-    starter.shutdown();
   }
 
   /** Number of calls that wait or run, over all models. */

@@ -107,7 +107,7 @@ public final class HangUpCommand implements Callable<Integer> {
         Cluster cluster =
             Cluster.listening(
                 servers,
-                users,
+                () -> users,
                 new Cluster.Listening(
                     Stage.ROUTER.config().on("127.0.0.1", 0),
                     Stage.CATALOG.config().on("127.0.0.1", 0),

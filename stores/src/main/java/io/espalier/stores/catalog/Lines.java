@@ -43,7 +43,7 @@ final class Lines {
   /** The fields of a line of tab-separated values. */
   static String[] fields(Path file, long line, String text, String names) {
     String[] fields = text.split("\t", -1);
-    int expected = names.split(" ", -1).length;
+    int expected = 1 + Math.toIntExact(names.chars().filter(c -> c == ' ').count());
     if (fields.length != expected) {
       throw new InvalidDataException(
           file, line, fields.length + " fields (expected: " + expected + ", " + names + ")");

@@ -1,7 +1,10 @@
 package io.espalier.stores.users;
 
+import java.util.Arrays;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Collectors;
 
 /** What a user did with an item. */
 public enum EventKind {
@@ -10,15 +13,16 @@ public enum EventKind {
   ADD_TO_CART,
   PURCHASE;
 
+  private static final Map<String, EventKind> BY_LABEL =
+      Arrays.stream(values()).collect(Collectors.toMap(EventKind::label, kind -> kind));
+
   /** The kind of this name in any case, with {@code _} or {@code -}; empty when there is none. */
   public static Optional<EventKind> parse(String name) {
-    String wanted = name.toUpperCase(Locale.ROOT).replace('-', '_');
-    for (EventKind kind : values()) {
-      if (kind.name().equals(wanted)) {
-        return Optional.of(kind);
-      }
+    EventKind asFilesWriteIt = BY_LABEL.get(name);
+    if (asFilesWriteIt != null) {
+      return Optional.of(asFilesWriteIt);
     }
-    return Optional.empty();
+    return Optional.ofNullable(BY_LABEL.get(name.toLowerCase(Locale.ROOT).replace('-', '_')));
   }
 
   /** The name as files write it, in lower case. */
