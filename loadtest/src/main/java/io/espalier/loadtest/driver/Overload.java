@@ -59,7 +59,7 @@ public record Overload(Requests requests, IntPredicate modest, Duration slo, dou
   /** What is not as it should be; empty when all is. */
   public List<String> shortcomings() {
     List<String> found = new ArrayList<>();
-    if (goodputShare() < LEAST_GOODPUT) {
+    if (!(goodputShare() >= LEAST_GOODPUT)) {
       found.add(
           "goodput %.3f of the knee's (expected: >= %.2f)"
               .formatted(goodputShare(), LEAST_GOODPUT));
@@ -76,7 +76,7 @@ public record Overload(Requests requests, IntPredicate modest, Duration slo, dou
           "p99 of refusals %s (expected: < %d ms)"
               .formatted(Report.millis(refused().quantile(.99)), REFUSAL.toMillis()));
     }
-    if (modestServed() < LEAST_MODEST) {
+    if (!(modestServed() >= LEAST_MODEST)) {
       found.add(
           "the modest tenant had %.3f of what it asked for (expected: >= %.2f)"
               .formatted(modestServed(), LEAST_MODEST));
