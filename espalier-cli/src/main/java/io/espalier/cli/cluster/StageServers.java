@@ -569,9 +569,7 @@ public final class StageServers {
 
   private EspalierServer.Builder installed(RouterComponent.Builder router, ServerConfig config) {
     RouterComponent component = router.build();
-    return component
-        .install(builder("router", config))
-        .adminService(component.adminService());
+    return component.install(builder("router", config)).adminService(component.adminService());
   }
 
   /**
