@@ -5,10 +5,12 @@ import json
 import os
 import pathlib
 import subprocess
+import sys
 import time
 
 NAME = "espalier-trial"
 ZONES = ["a", "b", "c"]
+PLAIN_LISTS = {"name": "KUBE_FEATURE_WatchListClient", "value": "false"}
 
 
 class Cluster:
@@ -28,7 +30,7 @@ class Cluster:
 
     def __enter__(self):
         config = self.work / "kwokctl.yaml"
-        config.write_text("---\n".join([json.dumps(self._configuration())] + [p.read_text() for p in self.stages]))
+        config.write_text("\n---\n".join([json.dumps(self._configuration())] + [p.read_text() for p in self.stages]))
         with open(self.work / "kwokctl.log", "w") as log:
             subprocess.run(
                 [self.binaries / "kwokctl", "create", "cluster", "--name", NAME, "--config", config, "--wait", "120s"],
@@ -36,6 +38,8 @@ class Cluster:
         try:
             self._nodes()
         except BaseException:
+            for log in sorted(self.work.glob(f"kwok/clusters/{NAME}/logs/*.log")):
+                print(f"{log.name}:", *log.read_text().splitlines()[-8:], sep="\n  ", file=sys.stderr)
             self.__exit__()
             raise
         return self
@@ -59,10 +63,13 @@ class Cluster:
             "metadata": {"name": NAME},
             "options": {"runtime": "binary", "bindAddress": "127.0.0.1", "kubeVersion": "v1.37.2", "securePort": True, **binary},
             "componentsPatches": [
-                # Lists that come as watches want a newer etcd than Debian's.
-                {"name": "kube-apiserver", "extraArgs": [{"key": "feature-gates", "value": "WatchList=false"}]},
+                # Lists that come as watches want a newer etcd than Debian's: the server offers none, its clients ask for none.
+                {"name": "kube-apiserver", "extraArgs": [{"key": "feature-gates", "value": "WatchList=false"}],
+                 "extraEnvs": [PLAIN_LISTS]},
+                {"name": "kwok-controller", "extraEnvs": [PLAIN_LISTS]},
+                {"name": "kube-scheduler", "extraEnvs": [PLAIN_LISTS]},
                 # Autoscalers look every 5 s instead of every 15, as kwok's pods start sooner than real ones.
-                {"name": "kube-controller-manager",
+                {"name": "kube-controller-manager", "extraEnvs": [PLAIN_LISTS],
                  "extraArgs": [{"key": "horizontal-pod-autoscaler-sync-period", "value": "5s"}]},
             ],
         }

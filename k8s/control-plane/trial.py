@@ -109,12 +109,12 @@ def up(cluster, history, yaml, wanted, report, title):
                     f"{time.monotonic() - start:.0f}")
 
 
-def watched(history, names, since, promise, report, *extra):
+def watched(history, names, since, promise, report, *extra, judged=("available", "ready")):
     for name in names:
-        wanted, available, ready = (history.lowest(k, name, since) for k in ("wanted", "available", "ready"))
-        promised = promise(wanted)
-        report.line(available >= promised and ready >= promised, name, wanted, promised, available, ready,
-                    history.highest("available", name, since), *extra)
+        lowest = {kind: history.lowest(kind, name, since) for kind in ("wanted", "available", "ready")}
+        promised = promise(lowest["wanted"])
+        report.line(all(lowest[kind] >= promised for kind in judged), name, lowest["wanted"], promised, lowest["available"],
+                    lowest["ready"], history.highest("available", name, since), *extra)
 
 
 COLUMNS = (("server", 14), ("replicas", 10), ("promised", 10), ("lowest available", 18), ("lowest ready endpoints", 24),
@@ -168,7 +168,8 @@ def drain(cluster, history, names, nodes, report):
     settle(history, names)
     report.head(f"{len(nodes)} of 6 nodes drained at once, {refused} evictions put off by budgets ({time.monotonic() - since:.0f} s)",
                 *COLUMNS)
-    watched(history, names, since, lambda wanted: max(0, wanted - 1), report)
+    # A budget counts pods that are ready, not those that have been so for minReadySeconds.
+    watched(history, names, since, lambda wanted: max(0, wanted - 1), report, judged=("ready",))
     left = [p for p in cluster.get("pods", "-n", NAMESPACE)["items"] if p["spec"].get("nodeName") in nodes]
     report.good &= not left
     for node in nodes:

@@ -4,6 +4,7 @@ import io.espalier.bundles.BundleId;
 import io.espalier.catalog.CatalogChange;
 import io.espalier.catalog.CatalogState;
 import io.espalier.catalog.LoggedChange;
+import io.espalier.index.ItemIds;
 import io.espalier.index.trie.SemanticIdTrie;
 import io.espalier.stores.catalog.CatalogItem;
 import java.util.ArrayList;
@@ -45,9 +46,7 @@ public class CatalogueBenchmark {
     List<CatalogItem> items = IntStream.range(0, ITEMS).mapToObj(this::item).toList();
     // Never compacted by itself.
     catalogue = new Catalogue(CatalogState.of(items), null, rebuild -> {});
-    catalogue.add(
-        BUNDLE,
-        () -> SemanticIdTrie.build(LEVELS, random.ints((long) ITEMS * LEVELS, 0, 256).toArray()));
+    catalogue.add(BUNDLE, new RandomIds(random));
     offset = ITEMS;
     List<LoggedChange> all = new ArrayList<>();
     for (int n = 0; n < changes; n++) {
@@ -88,5 +87,18 @@ public class CatalogueBenchmark {
         Map.of(),
         "",
         OptionalLong.empty());
+  }
+
+  private record RandomIds(Random random) implements Catalogue.OwnIds {
+    @Override
+    public SemanticIdTrie trie(ItemIds items) {
+      return SemanticIdTrie.build(
+          LEVELS, random.ints((long) items.size() * LEVELS, 0, 256).toArray());
+    }
+
+    @Override
+    public List<Integer> of(String id) {
+      return List.of();
+    }
   }
 }

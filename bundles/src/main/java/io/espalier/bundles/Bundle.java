@@ -1,6 +1,7 @@
 package io.espalier.bundles;
 
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 
 /** One version of a bundle on disk: its manifest, and where its files and models lie. */
@@ -101,7 +102,13 @@ public final class Bundle {
   }
 
   Path resolve(String key, Path parent, String name) {
-    Path path = parent.resolve(name).normalize();
+    Path path;
+    try {
+      path = parent.resolve(name).normalize();
+    } catch (InvalidPathException e) {
+      throw new BundleException(
+          "bundle " + id() + ": " + key + ": " + e.getMessage() + " (expected: a path)", e);
+    }
     if (!path.startsWith(parent) || path.equals(parent)) {
       throw new BundleException(
           "bundle " + id() + ": " + key + ": " + name + " (expected: a path within its folder)");

@@ -59,10 +59,18 @@ public final class BundleRepository {
     return List.copyOf(ids);
   }
 
+  /** Whether there is a manifest of a bundle; whether it is sound is not looked at. */
+  public boolean has(BundleId id) {
+    return Files.isRegularFile(directory(id).resolve("bundle.yaml"));
+  }
+
+  private Path directory(BundleId id) {
+    return root.resolve("bundles").resolve(id.name()).resolve(Integer.toString(id.version()));
+  }
+
   /** Reads a bundle's manifest; checks neither files nor models, see {@link Bundle#verify()}. */
   public Bundle get(BundleId id) {
-    Path directory =
-        root.resolve("bundles").resolve(id.name()).resolve(Integer.toString(id.version()));
+    Path directory = directory(id);
     Path manifest = directory.resolve("bundle.yaml");
     if (!Files.isRegularFile(manifest)) {
       throw new BundleException("bundle " + id + ": unknown (expected: " + manifest + ")");

@@ -2,10 +2,12 @@ package io.espalier.bundles;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.tuple;
 
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -132,6 +134,105 @@ class BundleSwitchTest {
       switching.get();
     }
     assertThat(bundles.acquireCurrent("lamp").orElseThrow().id()).isEqualTo(V2);
+  }
+
+  @Test
+  void switchTo_resources_areClosedAfterTheBundleAndWhenItFails() {
+    List<String> log = new ArrayList<>();
+    BundleLoader<AutoCloseable> logging =
+        new BundleLoader<>() {
+          @Override
+          public AutoCloseable load(Bundle bundle) {
+            if (bundle.version() == 3) {
+              throw new IllegalStateException("no");
+            }
+            return () -> log.add("bundle " + bundle.version());
+          }
+
+          @Override
+          public void warm(AutoCloseable loaded) {}
+        };
+    BundleResources resources =
+        bundle -> {
+          if (bundle.version() == 4) {
+            throw new IllegalStateException("no model");
+          }
+          return () -> log.add("models " + bundle.version());
+        };
+    BundleSwitch<AutoCloseable> served =
+        new BundleSwitch<>(BundleRepository.open(root), logging, resources);
+    served.switchTo(V1);
+
+    assertThatThrownBy(() -> served.switchTo(new BundleId("lamp", 3)))
+        .isInstanceOf(BundleException.class)
+        .hasMessage("bundle lamp@3: cannot be loaded: no");
+    assertThatThrownBy(() -> served.switchTo(new BundleId("lamp", 4)))
+        .isInstanceOf(BundleException.class)
+        .hasMessage("bundle lamp@4: its models cannot be loaded: no model");
+    served.close();
+
+    assertThat(log).containsExactly("models 3", "bundle 1", "models 1");
+  }
+
+  @Test
+  void status_tellsOfEachState() throws Exception {
+    bundles.switchTo(V1);
+    Files.delete(files.directory(3).resolve("items.tsv"));
+    assertThatThrownBy(() -> bundles.switchTo(new BundleId("lamp", 3)))
+        .isInstanceOf(BundleException.class);
+    loader.gate = new CountDownLatch(1);
+    try (ExecutorService pool = Executors.newSingleThreadExecutor();
+        Lease<Loaded> used = bundles.acquire(V1).orElseThrow()) {
+      Future<?> switching = pool.submit(() -> bundles.switchTo(V2));
+      assertThat(loader.atGate.await(30, TimeUnit.SECONDS)).isTrue();
+
+      assertThat(bundles.status())
+          .extracting(ServedBundle::id, ServedBundle::state, ServedBundle::users)
+          .containsExactly(
+              tuple(V1, ServedBundle.State.SERVING, 1),
+              tuple(V2, ServedBundle.State.LOADING, 0),
+              tuple(new BundleId("lamp", 3), ServedBundle.State.FAILED, 0));
+      loader.gate.countDown();
+      switching.get();
+      CompletableFuture<Void> drained = bundles.retire(V1);
+      assertThat(bundles.status().getFirst().state()).isEqualTo(ServedBundle.State.DRAINING);
+      assertThat(bundles.status().getFirst().users()).isEqualTo(1);
+      assertThat(drained).isNotDone();
+      assertThat(used.get().use()).isEqualTo(1);
+    }
+    assertThat(bundles.status())
+        .extracting(ServedBundle::id, ServedBundle::state, ServedBundle::current)
+        .containsExactly(
+            tuple(V2, ServedBundle.State.SERVING, true),
+            tuple(new BundleId("lamp", 3), ServedBundle.State.FAILED, false));
+  }
+
+  @Test
+  void awaitQuiet_leasedOrAskedFor_saysNo() throws InterruptedException {
+    bundles.switchTo(V1);
+    Duration moment = Duration.ofMillis(1);
+    try (Lease<Loaded> lease = bundles.acquire(V1).orElseThrow()) {
+      assertThat(bundles.awaitQuiet(V1, moment, moment)).isFalse();
+      assertThat(lease.get().use()).isEqualTo(1);
+    }
+    assertThat(bundles.awaitQuiet(V1, Duration.ofHours(1), moment)).isFalse();
+    assertThat(bundles.awaitQuiet(V1, moment, Duration.ofMinutes(1))).isTrue();
+    assertThat(bundles.awaitQuiet(V2, moment, moment)).isTrue();
+  }
+
+  @Test
+  void switchTo_whileTheSameVersionDrains_waitsForItsEnd() throws Exception {
+    bundles.switchTo(V1);
+    Lease<Loaded> last = bundles.acquire(V1).orElseThrow();
+    CompletableFuture<Void> drained = bundles.retire(V1);
+    try (ExecutorService pool = Executors.newSingleThreadExecutor()) {
+      Future<?> again = pool.submit(() -> bundles.switchTo(V1));
+      assertThat(loader.loaded).hasSize(1);
+      last.close();
+      again.get(30, TimeUnit.SECONDS);
+    }
+    assertThat(drained).isDone();
+    assertThat(loader.loaded).extracting(l -> l.closes.get()).containsExactly(1, 0);
   }
 
   @Test

@@ -4,6 +4,8 @@ import io.espalier.bundles.Bundle;
 import io.espalier.bundles.BundleException;
 import io.espalier.bundles.BundleId;
 import io.espalier.bundles.BundleRepository;
+import io.espalier.bundles.BundleResources;
+import io.espalier.bundles.BundleSwitch;
 import io.espalier.index.ItemIds;
 import io.espalier.index.trie.SemanticIds;
 import io.espalier.inference.ModelRunner;
@@ -47,6 +49,7 @@ public final class CatalogComponent implements AutoCloseable {
   private static final String ASSIGN = "assign";
   private static final AttributeKey<String> BUNDLE = AttributeKey.stringKey("bundle");
 
+  private final BundleSwitch<?> bundles;
   private final CatalogWriter writer;
   private final @Nullable SnapshotPublisher snapshots;
   private final CatalogService service;
@@ -54,7 +57,12 @@ public final class CatalogComponent implements AutoCloseable {
   private final ObservableDoubleGauge driftGauge;
 
   private CatalogComponent(
-      CatalogWriter writer, RecordLog records, @Nullable SnapshotPublisher snapshots, Meter meter) {
+      BundleSwitch<?> bundles,
+      CatalogWriter writer,
+      RecordLog records,
+      @Nullable SnapshotPublisher snapshots,
+      Meter meter) {
+    this.bundles = bundles;
     this.writer = writer;
     this.snapshots = snapshots;
     this.service = new CatalogService(writer, records, snapshots);
@@ -97,7 +105,23 @@ public final class CatalogComponent implements AutoCloseable {
       RecordLog records,
       ModelRunner runner,
       Meter meter) {
-    return start(repository, codes(repository, bundles), records, runner, null, meter);
+    return start(repository, bundles, records, runner, BundleResources.none(), meter);
+  }
+
+  /**
+   * As above.
+   *
+   * @param models loads a bundle's models into the runner, those that it gives ids of later among
+   *     them
+   */
+  public static CatalogComponent start(
+      BundleRepository repository,
+      Collection<BundleId> bundles,
+      RecordLog records,
+      ModelRunner runner,
+      BundleResources models,
+      Meter meter) {
+    return start(repository, codes(repository, bundles), records, runner, models, null, meter);
   }
 
   /**
@@ -118,12 +142,30 @@ public final class CatalogComponent implements AutoCloseable {
       Publishing publishing,
       Meter meter)
       throws IOException {
+    return start(repository, bundles, records, runner, BundleResources.none(), publishing, meter);
+  }
+
+  /**
+   * As above.
+   *
+   * @param models loads a bundle's models into the runner, those that it gives ids of later among
+   *     them
+   */
+  public static CatalogComponent start(
+      BundleRepository repository,
+      Collection<BundleId> bundles,
+      RecordLog records,
+      ModelRunner runner,
+      BundleResources models,
+      Publishing publishing,
+      Meter meter)
+      throws IOException {
     Map<BundleId, SnapshotPublisher.Codes> codes = codes(repository, bundles);
     SnapshotPublisher snapshots =
         SnapshotPublisher.start(
             records, publishing.store(), publishing.settings(), publishing.items(), codes);
     try {
-      return start(repository, codes, records, runner, snapshots, meter);
+      return start(repository, codes, records, runner, models, snapshots, meter);
     } catch (RuntimeException e) {
       snapshots.close();
       throw e;
@@ -135,6 +177,7 @@ public final class CatalogComponent implements AutoCloseable {
       Map<BundleId, SnapshotPublisher.Codes> codes,
       RecordLog records,
       ModelRunner runner,
+      BundleResources models,
       @Nullable SnapshotPublisher snapshots,
       Meter meter) {
     Map<BundleId, ItemCoder> coders = new LinkedHashMap<>();
@@ -147,7 +190,18 @@ public final class CatalogComponent implements AutoCloseable {
       CatalogWriter writer =
           CatalogWriter.start(
               records, coders, () -> Optional.ofNullable(snapshots).map(SnapshotPublisher::last));
-      return new CatalogComponent(writer, records, snapshots, meter);
+      try {
+        BundleSwitch<?> live =
+            BundleSwitch.serving(
+                repository,
+                new LiveCoders(writer, snapshots, runner, coders),
+                models,
+                List.copyOf(codes.keySet()));
+        return new CatalogComponent(live, writer, records, snapshots, meter);
+      } catch (RuntimeException e) {
+        writer.close();
+        throw e;
+      }
     } catch (RuntimeException e) {
       coders.values().forEach(ItemCoder::close);
       throw e;
@@ -160,11 +214,14 @@ public final class CatalogComponent implements AutoCloseable {
     for (BundleId id : bundles) {
       Bundle bundle = repository.get(id);
       if (bundle.hasFile("semantic_ids")) {
-        codes.put(
-            id, new SnapshotPublisher.Codes(bundle.parameters().size("levels"), table(bundle)));
+        codes.put(id, codes(bundle));
       }
     }
     return codes;
+  }
+
+  static SnapshotPublisher.Codes codes(Bundle bundle) {
+    return new SnapshotPublisher.Codes(bundle.parameters().size("levels"), table(bundle));
   }
 
   /** The models that give items ids which these bundles were not trained on. */
@@ -178,7 +235,7 @@ public final class CatalogComponent implements AutoCloseable {
     return models;
   }
 
-  private static ItemCoder.@Nullable NewItems newItems(
+  static ItemCoder.@Nullable NewItems newItems(
       Bundle bundle, Map<String, List<Integer>> table, ModelRunner runner) {
     if (!bundle.hasModel(ASSIGN)) {
       return null;
@@ -204,6 +261,16 @@ public final class CatalogComponent implements AutoCloseable {
       }
     }
     return table;
+  }
+
+  /** The versions that items are given ids of, and the way from one to the next. */
+  public BundleSwitch<?> bundles() {
+    return bundles;
+  }
+
+  /** The last change that is in the log. */
+  public long offset() {
+    return records.end();
   }
 
   /** The gRPC service. */
@@ -233,5 +300,6 @@ public final class CatalogComponent implements AutoCloseable {
     if (snapshots != null) {
       snapshots.close();
     }
+    bundles.close();
   }
 }

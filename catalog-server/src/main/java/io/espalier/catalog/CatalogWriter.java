@@ -12,18 +12,27 @@ import io.espalier.stores.log.LogRecord;
 import io.espalier.stores.log.LostLeaseException;
 import io.espalier.stores.log.RecordLog;
 import io.grpc.Context;
+import io.grpc.Status;
 import java.io.IOException;
 import java.time.Duration;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.function.Consumer;
 import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -42,6 +51,8 @@ final class CatalogWriter implements AutoCloseable {
   private static final long BATCH_BYTES = 4 << 20;
   private static final Duration POLL = Duration.ofMillis(50);
   private static final int READ_BYTES = 1 << 20;
+  // Others' changes wait no longer than for so many.
+  private static final int GIVEN_AT_ONCE = 64;
 
   private final RecordLog records;
   private final Map<BundleId, ItemCoder> coders;
@@ -54,6 +65,11 @@ final class CatalogWriter implements AutoCloseable {
   private volatile Map<BundleId, CodeDrift.Figures> drift = Map.of();
   // Whether the coders may know of changes that did not reach the log.
   private boolean stale;
+  // While items are given ids of a bundle: those that changed since, and whether all of them did.
+  private @Nullable Set<String> touched;
+  private boolean returned;
+  // How often the catalogue went back.
+  private long returns;
 
   /**
    * A change that is durable.
@@ -105,7 +121,11 @@ final class CatalogWriter implements AutoCloseable {
   private void replay() {
     coders.values().forEach(ItemCoder::clear);
     Optional<Snapshot> snapshot = newestSnapshot.get();
-    snapshot.ifPresent(this::learn);
+    snapshot.ifPresent(known -> read(known, this::learn));
+    readLog(snapshot, this::learn);
+  }
+
+  private void readLog(Optional<Snapshot> snapshot, Consumer<CatalogChange> reader) {
     long from = snapshot.map(known -> known.offset() + 1).orElseGet(records::start);
     while (from <= records.end()) {
       for (LogRecord record : records.read(from, READ_BYTES)) {
@@ -115,13 +135,14 @@ final class CatalogWriter implements AutoCloseable {
               "offset %d returns to the snapshot of offset %d, which is not published anew yet"
                   .formatted(record.offset(), change.getRolledBack().getSnapshotOffset()));
         }
-        learn(ChangeMessages.read(change));
+        reader.accept(ChangeMessages.read(change));
         from = record.offset() + 1;
       }
     }
   }
 
-  private void learn(Snapshot snapshot) {
+  /** Reads the items of a snapshot that some coder has to be told of. */
+  private void read(Snapshot snapshot, Consumer<CatalogChange> reader) {
     CatalogState state = snapshot.state();
     state
         .items()
@@ -130,9 +151,118 @@ final class CatalogWriter implements AutoCloseable {
             (int index) -> {
               String id = state.items().id(index);
               if (!coders.values().stream().allMatch(coder -> coder.isTrained(id))) {
-                learn(snapshot.upsert(index));
+                reader.accept(snapshot.upsert(index));
               }
             });
+  }
+
+  /** Gives items ids of one more bundle, from the next change on. */
+  synchronized void add(BundleId bundle, ItemCoder coder) {
+    coders.put(bundle, coder);
+    drift = figures();
+  }
+
+  /** How often the catalogue went back since this writer started. */
+  synchronized long returns() {
+    return returns;
+  }
+
+  /** The ids of a bundle that items have which it was not trained on, by external id. */
+  synchronized Map<String, List<Integer>> assigned(BundleId bundle) {
+    ItemCoder coder = coders.get(bundle);
+    return coder == null ? Map.of() : coder.assigned();
+  }
+
+  /** Gives items no more ids of a bundle; a second time does nothing. */
+  synchronized void remove(BundleId bundle) {
+    ItemCoder coder = coders.remove(bundle);
+    if (coder != null) {
+      coder.close();
+      drift = figures();
+    }
+  }
+
+  /**
+   * Writes the items anew that a bundle was not trained on, so that each has an id of it. Other
+   * changes are written in between.
+   *
+   * @return how many were written
+   * @throws RequestException UNAVAILABLE when they cannot be
+   */
+  int giveIds(BundleId bundle) {
+    int given = 0;
+    Deque<CatalogItem> left = new ArrayDeque<>();
+    boolean begun = false;
+    try {
+      while (true) {
+        List<Waiting> batch = new ArrayList<>();
+        synchronized (this) {
+          if (!begun || returned) {
+            left = new ArrayDeque<>(without(bundle).values());
+            touched = new HashSet<>();
+            returned = false;
+            begun = true;
+          }
+          Set<String> changed = Objects.requireNonNull(touched);
+          while (batch.size() < GIVEN_AT_ONCE && !left.isEmpty()) {
+            CatalogItem item = left.remove();
+            if (!changed.contains(item.id())) {
+              batch.add(
+                  new Waiting(
+                      new CatalogChange.Upsert(item, Map.of()), 0, new CompletableFuture<>()));
+            }
+          }
+          if (batch.isEmpty()) {
+            return given;
+          }
+          write(batch);
+        }
+        given += accepted(batch);
+      }
+    } finally {
+      synchronized (this) {
+        touched = null;
+      }
+    }
+  }
+
+  private static int accepted(List<Waiting> batch) {
+    int accepted = 0;
+    for (Waiting waiting : batch) {
+      try {
+        waiting.done().join();
+        accepted++;
+      } catch (CompletionException e) {
+        if (!(e.getCause() instanceof RequestException refusal)
+            || refusal.code() != Status.Code.INVALID_ARGUMENT) {
+          throw RequestException.unavailable(
+              "items cannot be given ids at present: " + String.valueOf(e.getCause()));
+        }
+        log.warn("{} is given no id: {}", waiting.change().id(), refusal.getMessage());
+      }
+    }
+    return accepted;
+  }
+
+  /** The items that a bundle was not trained on, as they are. */
+  private Map<String, CatalogItem> without(BundleId bundle) {
+    ItemCoder coder = coders.get(bundle);
+    Map<String, CatalogItem> items = new LinkedHashMap<>();
+    if (coder == null || !coder.codesNewItems()) {
+      return items;
+    }
+    Consumer<CatalogChange> reader =
+        change -> {
+          if (change instanceof CatalogChange.Upsert upsert && !coder.isTrained(change.id())) {
+            items.put(change.id(), upsert.item());
+          } else {
+            items.remove(change.id());
+          }
+        };
+    Optional<Snapshot> snapshot = newestSnapshot.get();
+    snapshot.ifPresent(known -> read(known, reader));
+    readLog(snapshot, reader);
+    return items;
   }
 
   /** A record as a message, with its offset. */
@@ -217,6 +347,8 @@ final class CatalogWriter implements AutoCloseable {
     }
     then.begin(records.end() + 1);
     stale = true;
+    returned = true;
+    returns++;
     long offset = records.append(List.of(payload(ChangeMessages.rolledBack(snapshot))));
     then.with(offset);
     return offset;
@@ -269,6 +401,10 @@ final class CatalogWriter implements AutoCloseable {
     long last = payloads.isEmpty() ? 0 : records.append(payloads);
     stale = false;
     drift = figures();
+    Set<String> changed = touched;
+    if (changed != null) {
+      changes.forEach(coded -> changed.add(coded.change().id()));
+    }
     for (int i = 0; i < changes.size(); i++) {
       long offset = last - changes.size() + 1 + i;
       Coded coded = changes.get(i);
@@ -357,6 +493,9 @@ final class CatalogWriter implements AutoCloseable {
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }
-    coders.values().forEach(ItemCoder::close);
+    synchronized (this) {
+      coders.values().forEach(ItemCoder::close);
+      coders.clear();
+    }
   }
 }

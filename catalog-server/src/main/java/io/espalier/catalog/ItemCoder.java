@@ -106,6 +106,18 @@ final class ItemCoder implements AutoCloseable {
         };
   }
 
+  /** The ids that items were given beside those that the bundle was trained on, by external id. */
+  Map<String, List<Integer>> assigned() {
+    Map<String, List<Integer>> ids = HashMap.newHashMap(assigned.size());
+    assigned.forEach((id, known) -> ids.put(id, known.codes()));
+    return ids;
+  }
+
+  /** Whether the bundle can tell the ids of items that it was not trained on. */
+  boolean codesNewItems() {
+    return newItems != null;
+  }
+
   /** Whether the bundle was trained on an item: nothing has to be known of it. */
   boolean isTrained(String id) {
     return table.containsKey(id);

@@ -10,11 +10,14 @@ import io.espalier.stores.log.RecordLog;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.TreeSet;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -36,7 +39,7 @@ final class SnapshotPublisher implements AutoCloseable {
   private final RecordLog records;
   private final SnapshotStore store;
   private final SnapshotSettings settings;
-  private final Set<BundleId> bundles;
+  private volatile Set<BundleId> bundles;
   private final Throttle throttle;
   private final Thread thread;
   private volatile boolean closed;
@@ -54,7 +57,7 @@ final class SnapshotPublisher implements AutoCloseable {
     this.records = records;
     this.store = store;
     this.settings = settings;
-    this.bundles = bundles;
+    this.bundles = Set.copyOf(bundles);
     this.throttle = Throttle.ofMachine(settings.busyShare());
     this.last = last;
     this.thread = Thread.ofPlatform().name("snapshot-publisher").unstarted(this::run);
@@ -143,6 +146,40 @@ final class SnapshotPublisher implements AutoCloseable {
       publish();
       publish(with(last.state(), codes), List.of());
     }
+  }
+
+  /**
+   * Publishes a snapshot that has the ids of a bundle, as those from here on do.
+   *
+   * @param codes those that it was trained on
+   * @param assigned those of other items, as they are by then or later
+   * @throws IOException when it cannot be published; the bundle is none of those that are live then
+   */
+  synchronized void add(BundleId bundle, Codes codes, Supplier<Map<String, List<Integer>>> assigned)
+      throws IOException {
+    publish();
+    Map<String, List<Integer>> table = new HashMap<>(assigned.get());
+    table.putAll(codes.table());
+    Set<BundleId> others = new TreeSet<>(bundles);
+    others.remove(bundle);
+    Set<BundleId> all = new TreeSet<>(others);
+    all.add(bundle);
+    bundles = all;
+    try {
+      publish(
+          with(last.state().only(others), Map.of(bundle, new Codes(codes.levels(), table))),
+          List.of());
+    } catch (IOException | RuntimeException | Error e) {
+      bundles = others;
+      throw e;
+    }
+  }
+
+  /** The snapshots from the next one on have no ids of a bundle. */
+  synchronized void remove(BundleId bundle) {
+    Set<BundleId> fewer = new TreeSet<>(bundles);
+    fewer.remove(bundle);
+    bundles = fewer;
   }
 
   /** What the log says since the last snapshot; a return to another snapshot is settled first. */

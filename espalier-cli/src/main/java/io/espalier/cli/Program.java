@@ -40,12 +40,6 @@ final class Program {
   private static final class Root {}
 
   @Command(
-      name = "bundle",
-      description = "Looks at bundles: models, tables and vectors that are deployed together.",
-      synopsisSubcommandLabel = "COMMAND")
-  private static final class BundleRoot {}
-
-  @Command(
       name = "events",
       description = "Looks at what routers logged: what was shown, and what users did.",
       synopsisSubcommandLabel = "COMMAND")
@@ -80,8 +74,10 @@ final class Program {
             .addSubcommand(new EvalCommand(terminal, home))
             .addSubcommand(new ValidateCommand(terminal, home))
             .addSubcommand(
-                new CommandLine(new BundleRoot())
+                new CommandLine(new BundleCommand(terminal))
                     .addSubcommand(new BundleListCommand(terminal, home)))
+            .addSubcommand(new RoutesCommand(terminal))
+            .addSubcommand(new ReplayCommand(terminal))
             .addSubcommand(new TrainCommand(terminal, home))
             .addSubcommand(new ShopCommand(terminal, home))
             .addSubcommand(new TextSearchCommand(terminal));

@@ -69,6 +69,7 @@ import picocli.CommandLine.Parameters;
       "  model_repo, data, state, events: {log, queue}, features: {store, budget, cache_mb},"
           + " catalog_log,",
       "  rewrite_tables, rewrite_model_budget,",
+      "  recording: {folder, share, max_bytes} (of a router),",
       "  snapshots: {store, cache, publish: {keep, changes, max_age, busy_share}},",
       "  decode (bundle, stepwise or fused),",
       "  engine: {targets, models (named or sent), keep_alive, patience},",
@@ -202,8 +203,7 @@ final class ServeCommand implements Callable<Integer> {
     String target = config.peers().catalog();
     ManagedChannel catalog = target.isEmpty() ? null : catalog(servers, target, config.server());
     return servers
-        .router(
-            config.server(), stages, UserStates.open(config.state(), deployment.data()), catalog)
+        .router(config, stages, UserStates.open(config.state(), deployment.data()), catalog)
         .closing(() -> close(catalog))
         .closing(rewrite::shutdownNow)
         .closing(retrieval::shutdownNow)

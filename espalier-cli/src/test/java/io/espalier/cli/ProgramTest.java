@@ -39,7 +39,10 @@ class ProgramTest {
         "validate",
         "train",
         "shop",
-        "text-search"
+        "text-search",
+        "bundle",
+        "routes",
+        "replay"
       })
   void help_ofEveryCommand_showsExamplesAndExitCodes(String command) {
     assertThat(run(command, "--help")).isZero();

@@ -3,12 +3,13 @@ package io.espalier.ranking;
 import io.espalier.bundles.BundleException;
 import io.espalier.bundles.BundleId;
 import io.espalier.bundles.BundleRepository;
+import io.espalier.bundles.BundleResources;
 import io.espalier.bundles.BundleSwitch;
 import io.espalier.inference.ModelRunner;
 import io.grpc.BindableService;
 import io.opentelemetry.api.OpenTelemetry;
 import java.util.List;
-import java.util.concurrent.CompletableFuture;
+import java.util.Set;
 
 /**
  * The ranking stage: rankers of bundles behind one gRPC service.
@@ -19,6 +20,9 @@ import java.util.concurrent.CompletableFuture;
  * caller's.
  */
 public final class RankingComponent implements AutoCloseable {
+  /** The systems whose bundles are served here. */
+  public static final Set<String> SYSTEMS = Set.of("E4SRec", "HeterRec", "Fusion", "SearchRanker");
+
   private final ModelRunner runner;
   private final BundleSwitch<Ranker> bundles;
   private final RankingService service;
@@ -30,11 +34,7 @@ public final class RankingComponent implements AutoCloseable {
     this.service = new RankingService(bundles, runner, settings);
   }
 
-  /**
-   * Loads, verifies and warms bundles; returns when all of them serve.
-   *
-   * @throws BundleException when one of them does not
-   */
+  /** As below, for bundles whose models the runner has already. */
   public static RankingComponent start(
       BundleRepository repository,
       List<BundleId> bundles,
@@ -44,15 +44,29 @@ public final class RankingComponent implements AutoCloseable {
     return start(repository, bundles, runner, FeatureStores.embedded(), settings, telemetry);
   }
 
+  /** The same, with features of items from elsewhere. */
+  public static RankingComponent start(
+      BundleRepository repository,
+      List<BundleId> bundles,
+      ModelRunner runner,
+      FeatureStores stores,
+      RankingSettings settings,
+      OpenTelemetry telemetry) {
+    return start(repository, bundles, runner, BundleResources.none(), stores, settings, telemetry);
+  }
+
   /**
-   * The same, with features of items from elsewhere.
+   * Loads, verifies and warms bundles; returns when all of them serve.
    *
+   * @param models loads a bundle's models into the runner, those that it serves later among them
    * @param stores where each bundle's features are looked up
+   * @throws BundleException when one of them does not
    */
   public static RankingComponent start(
       BundleRepository repository,
       List<BundleId> bundles,
       ModelRunner runner,
+      BundleResources models,
       FeatureStores stores,
       RankingSettings settings,
       OpenTelemetry telemetry) {
@@ -64,7 +78,7 @@ public final class RankingComponent implements AutoCloseable {
             telemetry.getMeter("io.espalier.ranking"),
             settings.warmUpLimit());
     return new RankingComponent(
-        runner, BundleSwitch.serving(repository, loader, bundles), settings);
+        runner, BundleSwitch.serving(repository, loader, models, bundles), settings);
   }
 
   /** The gRPC service. */
@@ -72,19 +86,9 @@ public final class RankingComponent implements AutoCloseable {
     return service;
   }
 
-  /** Serves one more version, which becomes its name's current one; the older go on serving. */
-  public void switchTo(BundleId id) {
-    bundles.switchTo(id);
-  }
-
-  /** Takes a version out of service; completes when the last call that uses it has ended. */
-  public CompletableFuture<Void> retire(BundleId id) {
-    return bundles.retire(id);
-  }
-
-  /** The versions that serve. */
-  public List<BundleId> serving() {
-    return bundles.serving();
+  /** The versions that it serves, and the way from one to the next. */
+  public BundleSwitch<?> bundles() {
+    return bundles;
   }
 
   /** Whether every model of every version that serves takes calls. */

@@ -108,7 +108,7 @@ class RankerParityTest {
               new RankingSettings(
                   Duration.ofMinutes(2), Duration.ofMillis(1), Duration.ofMinutes(2)),
               OpenTelemetry.noop())) {
-        assertThat(component.serving()).containsExactlyInAnyOrderElementsOf(rankers);
+        assertThat(component.bundles().serving()).containsExactlyInAnyOrderElementsOf(rankers);
         assertThat(component.isReady()).isTrue();
       }
     }

@@ -1,6 +1,7 @@
 package io.espalier.retrieval;
 
 import io.espalier.bundles.BundleId;
+import io.espalier.catalog.CatalogChange;
 import io.espalier.catalog.CatalogFollower;
 import io.espalier.catalog.CatalogState;
 import io.espalier.catalog.DeltaBounds;
@@ -9,19 +10,31 @@ import io.espalier.catalog.LoggedChange;
 import io.espalier.catalog.Snapshot;
 import io.espalier.catalog.SnapshotStore;
 import io.espalier.index.ItemIds;
+import io.espalier.index.filter.ItemAttributes;
 import io.espalier.index.filter.ItemFilter;
+import io.espalier.index.fm.LiveFm;
+import io.espalier.index.live.LiveItems;
 import io.espalier.index.trie.LiveTrie;
 import io.espalier.index.trie.SemanticIdTrie;
+import io.espalier.stores.catalog.CatalogItem;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -45,6 +58,8 @@ final class Catalogue implements CatalogFollower.Listener {
   // So many batches that come while others are put on top of a snapshot are awaited; what comes
   // then is put there while the follower waits.
   private static final int AWAITED = 5;
+  // A source that joins waits so long for the changes up to the newest snapshot.
+  private static final Duration FOLLOWED = Duration.ofSeconds(10);
   // So many of the filters that were asked for last are compiled before a snapshot is searched.
   private static final int FILTERS = 16;
 
@@ -62,6 +77,23 @@ final class Catalogue implements CatalogFollower.Listener {
   private boolean rebuilding;
   // What was begun before a restart comes to nothing.
   private int restarts;
+  // Whether a source joins; the snapshot stays the one that it is meanwhile.
+  private boolean joining;
+  private boolean restarting;
+  // What is taken out again when the source that joins leaves; null when none joins.
+  private @Nullable List<Runnable> undo;
+  // What sources have added.
+  private final Map<BundleId, OwnIds> owned = new HashMap<>();
+  private final Set<ItemIds> sources = new HashSet<>();
+  private final Set<KnownTexts> texts = new HashSet<>();
+  // Bundles that joined and that neither the log nor a snapshot has given ids of: none waits for
+  // one that does.
+  private final Set<BundleId> ungiven = new HashSet<>();
+  // Bundles that came when the first sources were there.
+  private final Set<BundleId> joinedLater = new HashSet<>();
+  private boolean started;
+  // Bundles that no source here has, and that the snapshot under the view would have ids of.
+  private final Set<BundleId> passed = new HashSet<>();
 
   /**
    * A catalogue.
@@ -82,15 +114,229 @@ final class Catalogue implements CatalogFollower.Listener {
     return view.items().snapshotIds();
   }
 
+  /** The semantic ids that a bundle was trained on. */
+  interface OwnIds {
+    /** Those of a snapshot's items; items that it was not trained on have none. */
+    SemanticIdTrie trie(ItemIds items);
+
+    /** That of an item; empty when it was not trained on it. */
+    List<Integer> of(String id);
+  }
+
+  /** The first sources are there; snapshots must have the ids of their bundles. */
+  synchronized void started() {
+    started = true;
+  }
+
+  /** Takes note of bundles that a snapshot has ids of, whether a source here has them or not. */
+  synchronized void knowOf(Set<BundleId> ofSnapshot) {
+    passed.addAll(ofSnapshot);
+  }
+
   /**
-   * Adds the semantic ids of a bundle, unless the snapshot has them; before changes are followed.
+   * A source that joined.
    *
-   * @param trie makes those of the snapshot's items
+   * @param leave takes out what it added; once, when no request uses it any more
    */
-  synchronized void add(BundleId bundle, Supplier<SemanticIdTrie> trie) {
-    if (!view.state().tries().containsKey(bundle)) {
-      view = view.with(bundle, LiveTrie.of(trie.get()));
+  record Joined<T>(T source, Runnable leave) {}
+
+  /**
+   * Lets a source add what it needs, also while changes are followed. Requests do not wait; a
+   * snapshot takes another's place before or after it.
+   *
+   * @param opener adds to this catalogue; when it fails all that it added is taken out
+   */
+  <T> Joined<T> join(Supplier<T> opener) {
+    List<Runnable> added = new ArrayList<>();
+    beginJoining();
+    undo = added;
+    try {
+      return new Joined<>(opener.get(), () -> added.reversed().forEach(Runnable::run));
+    } catch (RuntimeException | Error e) {
+      added.reversed().forEach(Runnable::run);
+      throw e;
+    } finally {
+      undo = null;
+      endJoining();
     }
+  }
+
+  private synchronized void beginJoining() {
+    awaitUnless(() -> joining || rebuilding || restarting);
+    joining = true;
+  }
+
+  private synchronized void endJoining() {
+    joining = false;
+    notifyAll();
+    rebuildIfDue();
+  }
+
+  private synchronized void awaitUnless(BooleanSupplier busy) {
+    try {
+      while (busy.getAsBoolean()) {
+        wait();
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IllegalStateException("the server is stopping", e);
+    }
+  }
+
+  private void added(Runnable takeOut) {
+    List<Runnable> all = undo;
+    if (all != null) {
+      all.add(takeOut);
+    }
+  }
+
+  /**
+   * Adds the semantic ids of a bundle: those that the snapshot has, or a published one, or the
+   * bundle's own.
+   */
+  void add(BundleId bundle, OwnIds own) {
+    synchronized (this) {
+      boolean logged = tail.stream().anyMatch(change -> idsOf(change).contains(bundle));
+      owned.put(bundle, own);
+      tail = new ArrayList<>(withOwnIds(tail));
+      if (started) {
+        joinedLater.add(bundle);
+        if (!logged) {
+          ungiven.add(bundle);
+        }
+      }
+    }
+    added(() -> remove(bundle));
+    if (has(bundle) || (isPassed(bundle) && isFetchedFor(bundle))) {
+      return;
+    }
+    ItemAttributes ofSnapshot = view.items().snapshot();
+    LiveTrie trie = LiveTrie.of(own.trie(ofSnapshot.ids()));
+    synchronized (this) {
+      CatalogState alone =
+          new CatalogState(snapshotOffset, LiveItems.of(ofSnapshot), Map.of(bundle, trie));
+      view = view.with(bundle, Objects.requireNonNull(alone.after(tail).tries().get(bundle)));
+      if (passed.contains(bundle)) {
+        log.warn(
+            "{}: items that came before offset {} may have ids of it that are not known here; they"
+                + " have none until they change, or the catalogue's writer loads it again",
+            bundle,
+            snapshotOffset);
+      }
+    }
+  }
+
+  private boolean has(BundleId bundle) {
+    return view.state().tries().containsKey(bundle);
+  }
+
+  private synchronized boolean isPassed(BundleId bundle) {
+    return passed.contains(bundle);
+  }
+
+  /** Exchanges the snapshot for a published one that has a bundle's ids, where there is one. */
+  private boolean isFetchedFor(BundleId bundle) {
+    SnapshotStore store = snapshots;
+    if (store == null) {
+      return false;
+    }
+    Set<BundleId> wanted = required();
+    wanted.add(bundle);
+    Optional<Snapshot> snapshot = newest(store, snapshotOffset, Long.MAX_VALUE, wanted);
+    if (snapshot.isEmpty()) {
+      return false;
+    }
+    awaitFollowed(snapshot.get().offset());
+    CatalogueView before = view;
+    if (before.offset() < snapshot.get().offset()) {
+      return false;
+    }
+    CatalogueView made = over(before, snapshot.get());
+    coming(made);
+    synchronized (this) {
+      List<LoggedChange> later = since(made);
+      view = made.after(later);
+      know(snapshot.get().state().tries().keySet());
+      tail = later;
+      snapshotOffset = made.offset();
+      countSwap();
+      notifyAll();
+    }
+    CatalogueView stands = view;
+    listeners.forEach(listener -> listener.replaced(stands));
+    return true;
+  }
+
+  private void awaitFollowed(long offset) {
+    try {
+      var unused = await(offset, FOLLOWED.toNanos());
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IllegalStateException("the server is stopping", e);
+    }
+  }
+
+  /** What is known of the bundles whose ids a snapshot has that takes the view's place. */
+  private synchronized void know(Set<BundleId> ofSnapshot) {
+    // What was followed before it is gone with its ids, also of bundles that it does not have.
+    tail.forEach(change -> passed.addAll(idsOf(change)));
+    passed.addAll(ofSnapshot);
+    ungiven.removeAll(ofSnapshot);
+  }
+
+  private synchronized void remove(BundleId bundle) {
+    owned.remove(bundle);
+    joinedLater.remove(bundle);
+    view = view.retaining(owned.keySet(), sources, texts);
+    if (!ungiven.remove(bundle)) {
+      // What others gave of its ids went with it.
+      passed.add(bundle);
+    }
+  }
+
+  private static Set<BundleId> idsOf(LoggedChange logged) {
+    return logged.change() instanceof CatalogChange.Upsert upsert
+        ? upsert.semanticIds().keySet()
+        : Set.of();
+  }
+
+  /** The same changes, whose items have the ids that bundles were trained on. */
+  private List<LoggedChange> withOwnIds(List<LoggedChange> changes) {
+    return changes.stream().map(this::withOwnIds).toList();
+  }
+
+  private LoggedChange withOwnIds(LoggedChange logged) {
+    if (!(logged.change() instanceof CatalogChange.Upsert upsert)) {
+      return logged;
+    }
+    Map<BundleId, List<Integer>> more = null;
+    for (Map.Entry<BundleId, OwnIds> bundle : owned.entrySet()) {
+      if (!upsert.semanticIds().containsKey(bundle.getKey())) {
+        // A writer that does not have the bundle, or did not yet, says nothing of it.
+        List<Integer> own = bundle.getValue().of(upsert.id());
+        if (!own.isEmpty()) {
+          more = more == null ? new HashMap<>(upsert.semanticIds()) : more;
+          more.put(bundle.getKey(), own);
+        }
+      }
+    }
+    return more == null
+        ? logged
+        : new LoggedChange(logged.offset(), new CatalogChange.Upsert(upsert.item(), more));
+  }
+
+  /** Bundles that are there since the start. */
+  private synchronized Set<BundleId> first() {
+    Set<BundleId> first = new TreeSet<>(view.state().tries().keySet());
+    first.removeAll(joinedLater);
+    return first;
+  }
+
+  /** Bundles whose ids a snapshot must have. */
+  private synchronized Set<BundleId> required() {
+    Set<BundleId> required = new TreeSet<>(view.state().tries().keySet());
+    required.removeAll(ungiven);
+    return required;
   }
 
   /** Hears of snapshots, on the thread that makes them. */
@@ -107,19 +353,68 @@ final class Catalogue implements CatalogFollower.Listener {
   }
 
   /** Adds a listener, and tells it of the snapshot that is there. */
-  synchronized void add(SnapshotListener listener) {
+  void add(SnapshotListener listener) {
     listener.coming(view, List.of());
     listeners.add(listener);
+    added(() -> listeners.remove(listener));
   }
 
-  /** Adds a source that numbers items in its own way; before changes are followed. */
-  synchronized void add(ItemIds source) {
-    view = view.with(source);
+  /** Adds a source that numbers items in its own way. */
+  void add(ItemIds source) {
+    SnapshotIndices indices = SnapshotIndices.of(source, view.items().snapshotIds());
+    synchronized (this) {
+      sources.add(source);
+      view = view.with(source, indices);
+    }
+    added(() -> remove(source));
   }
 
-  /** Adds a source that searches the items' texts; before changes are followed. */
-  synchronized void add(KnownTexts texts) {
-    view = view.with(texts);
+  private synchronized void remove(ItemIds source) {
+    sources.remove(source);
+    view = view.retaining(owned.keySet(), sources, texts);
+  }
+
+  /** Adds a source that searches the items' texts. */
+  void add(KnownTexts known) {
+    CatalogState snapshot = view.snapshotOnly(snapshotOffset);
+    LiveFm ofSnapshot = known.index(snapshot);
+    synchronized (this) {
+      texts.add(known);
+      known.learnOf(tail);
+      view =
+          view.with(
+              known,
+              tail.isEmpty()
+                  ? ofSnapshot
+                  : known.after(ofSnapshot, snapshot.items(), tail, view.state()));
+    }
+    added(() -> remove(known));
+  }
+
+  private synchronized void remove(KnownTexts known) {
+    texts.remove(known);
+    view = view.retaining(owned.keySet(), sources, texts);
+  }
+
+  /**
+   * Tells the texts of the snapshot's items, for a source that joins.
+   *
+   * @param first the items before any change
+   * @throws IOException when they are not known any more, or cannot be read
+   */
+  void tell(KnownTexts known, Supplier<List<CatalogItem>> first) throws IOException {
+    SnapshotStore store = snapshots;
+    if (store != null) {
+      known.learn(
+          newest(store, snapshotOffset, view.offset(), Set.of())
+              .orElseThrow(() -> new IOException("no snapshot tells the texts of the items")));
+    } else if (swaps() == 0) {
+      known.learn(first.get());
+    } else {
+      throw new IOException(
+          "the texts of items that changed are not known any more (expected: published"
+              + " snapshots)");
+    }
   }
 
   /** The catalogue as it is now; a request keeps to the one that it started with. */
@@ -154,8 +449,10 @@ final class Catalogue implements CatalogFollower.Listener {
   }
 
   @Override
-  public synchronized void changed(List<LoggedChange> changes) {
-    view.texts().keySet().forEach(texts -> texts.learnOf(changes));
+  public synchronized void changed(List<LoggedChange> logged) {
+    logged.forEach(change -> ungiven.removeAll(idsOf(change)));
+    List<LoggedChange> changes = withOwnIds(logged);
+    texts.forEach(known -> known.learnOf(changes));
     view = view.after(changes);
     tail.addAll(changes);
     notifyAll();
@@ -169,7 +466,7 @@ final class Catalogue implements CatalogFollower.Listener {
   }
 
   private void rebuildIfDue() {
-    if (rebuilding) {
+    if (rebuilding || joining) {
       return;
     }
     CatalogueView now = view;
@@ -183,26 +480,48 @@ final class Catalogue implements CatalogFollower.Listener {
       rebuilder.execute(() -> rebuild(() -> fetched(store, least, now), epoch));
     } else if (now.items().changes() > (store == null ? allowed : LATE * allowed)) {
       rebuilding = true;
-      rebuilder.execute(() -> rebuild(now::compacted, epoch));
+      rebuilder.execute(() -> rebuild(() -> new Made(now.compacted(), Set.of()), epoch));
     }
   }
 
+  /**
+   * A view that is to take another's place.
+   *
+   * @param given bundles that the published snapshot under it has ids of; none where it was made
+   *     here
+   */
+  private record Made(CatalogueView view, Set<BundleId> given) {}
+
   /** The newest published snapshot that a view can be exchanged for, beside the same sources. */
-  private static CatalogueView fetched(SnapshotStore store, long least, CatalogueView before) {
+  private Made fetched(SnapshotStore store, long least, CatalogueView before) {
     Snapshot snapshot =
-        newest(store, least, before.offset(), before)
+        newest(store, least, before.offset(), required())
             .orElseThrow(() -> new IllegalStateException("none of offset " + least + " or later"));
-    return over(before, snapshot);
+    return new Made(over(before, snapshot), snapshot.state().tries().keySet());
   }
 
-  private static CatalogueView over(CatalogueView before, Snapshot snapshot) {
-    return before.over(snapshot.state().only(before.state().tries().keySet()));
+  /** A snapshot beside the sources of an earlier view; bundles that it lacks have their own ids. */
+  private CatalogueView over(CatalogueView before, Snapshot snapshot) {
+    CatalogState state = snapshot.state();
+    Map<BundleId, OwnIds> bundles;
+    synchronized (this) {
+      bundles = new HashMap<>(owned);
+    }
+    CatalogState complete = state.only(bundles.keySet());
+    for (Map.Entry<BundleId, OwnIds> bundle : bundles.entrySet()) {
+      if (!complete.tries().containsKey(bundle.getKey())) {
+        complete =
+            complete.with(
+                bundle.getKey(), LiveTrie.of(bundle.getValue().trie(state.items().snapshotIds())));
+      }
+    }
+    return before.over(complete);
   }
 
   private static Optional<Snapshot> newest(
-      SnapshotStore store, long least, long most, CatalogueView before) {
+      SnapshotStore store, long least, long most, Set<BundleId> bundles) {
     try {
-      Optional<Snapshot> snapshot = store.newest(least, most, before.state().tries().keySet());
+      Optional<Snapshot> snapshot = store.newest(least, most, bundles);
       if (snapshot.isPresent()) {
         store.keepOnly(snapshot.get());
       }
@@ -213,10 +532,11 @@ final class Catalogue implements CatalogFollower.Listener {
   }
 
   /** Makes a view, puts what was followed meanwhile on top of it, and changes the reference. */
-  private void rebuild(Supplier<CatalogueView> maker, int epoch) {
+  private void rebuild(Supplier<Made> maker, int epoch) {
     long start = System.nanoTime();
     try {
-      CatalogueView made = maker.get();
+      Made given = maker.get();
+      CatalogueView made = given.view();
       coming(made);
       CatalogueView now = made;
       List<LoggedChange> since = since(now);
@@ -226,8 +546,11 @@ final class Catalogue implements CatalogFollower.Listener {
       }
       synchronized (this) {
         if (restarts == epoch) {
-          view = now.after(since(now));
-          tail = since(made);
+          // A source may have left meanwhile.
+          view = now.after(since(now)).retaining(owned.keySet(), sources, texts);
+          List<LoggedChange> later = since(made);
+          know(given.given());
+          tail = later;
           snapshotOffset = made.offset();
           countSwap();
           log.info(
@@ -247,6 +570,7 @@ final class Catalogue implements CatalogFollower.Listener {
     } finally {
       synchronized (this) {
         rebuilding = false;
+        notifyAll();
       }
     }
   }
@@ -279,20 +603,40 @@ final class Catalogue implements CatalogFollower.Listener {
     if (store == null) {
       return Optional.empty();
     }
+    synchronized (this) {
+      awaitUnless(() -> joining);
+      restarting = true;
+    }
+    try {
+      return restart(store, least);
+    } finally {
+      synchronized (this) {
+        restarting = false;
+        notifyAll();
+      }
+    }
+  }
+
+  private Optional<LogPlace> restart(SnapshotStore store, long least) {
     CatalogueView before = view;
-    Optional<Snapshot> snapshot = newest(store, least, Long.MAX_VALUE, before);
+    Optional<Snapshot> snapshot = newest(store, least, Long.MAX_VALUE, required());
+    if (snapshot.isEmpty()) {
+      // The writer may be about to give ids of a bundle that joined; it begins anew after a return.
+      snapshot = newest(store, least, Long.MAX_VALUE, first());
+    }
     if (snapshot.isEmpty()) {
       return Optional.empty();
     }
+    Snapshot begun = snapshot.get();
     synchronized (this) {
       // Before texts change: a view that is being made has some of before and some of after.
       restarts++;
     }
-    learn(before, snapshot.get());
+    learn(before, begun);
     CatalogueView now =
         CompletableFuture.supplyAsync(
                 () -> {
-                  CatalogueView made = over(before, snapshot.get());
+                  CatalogueView made = over(before, begun);
                   coming(made);
                   return made;
                 },
@@ -300,16 +644,19 @@ final class Catalogue implements CatalogFollower.Listener {
             .join();
     synchronized (this) {
       countSwap();
-      view = now;
+      view = now.retaining(owned.keySet(), sources, texts);
+      ungiven.addAll(joinedLater);
       snapshotOffset = now.offset();
+      know(begun.state().tries().keySet());
       tail = new ArrayList<>();
       // A log that lost changes gives their offsets anew; the newest is told of again and again.
       newest = 0;
       tried = 0;
       notifyAll();
     }
-    listeners.forEach(listener -> listener.replaced(now));
-    return Optional.of(snapshot.get().place());
+    CatalogueView stands = view;
+    listeners.forEach(listener -> listener.replaced(stands));
+    return Optional.of(begun.place());
   }
 
   /** What was followed is not that snapshot's: its texts may be others. */

@@ -10,6 +10,7 @@ import io.espalier.index.trie.LiveTrie;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 
 /**
  * The catalogue at one offset, beside the items of the sources. Immutable.
@@ -34,10 +35,10 @@ record CatalogueView(
   CatalogueView over(CatalogState snapshot) {
     CatalogueView over = of(snapshot);
     for (ItemIds source : indices.keySet()) {
-      over = over.with(source);
+      over = over.with(source, SnapshotIndices.of(source, snapshot.items().snapshotIds()));
     }
     for (KnownTexts known : texts.keySet()) {
-      over = over.with(known);
+      over = over.with(known, known.index(snapshot));
     }
     return over;
   }
@@ -55,16 +56,32 @@ record CatalogueView(
     return new CatalogueView(state.with(bundle, trie), indices, texts);
   }
 
-  CatalogueView with(ItemIds source) {
+  CatalogueView with(ItemIds source, SnapshotIndices ofSource) {
     Map<ItemIds, SnapshotIndices> more = new HashMap<>(indices);
-    more.put(source, SnapshotIndices.of(source, items().snapshotIds()));
+    more.put(source, ofSource);
     return new CatalogueView(state, more, texts);
   }
 
-  CatalogueView with(KnownTexts known) {
+  CatalogueView with(KnownTexts known, LiveFm index) {
     Map<KnownTexts, LiveFm> more = new HashMap<>(texts);
-    more.put(known, known.index(state));
+    more.put(known, index);
     return new CatalogueView(state, indices, more);
+  }
+
+  /** The same catalogue beside some of its sources alone. */
+  CatalogueView retaining(Set<BundleId> bundles, Set<ItemIds> sources, Set<KnownTexts> known) {
+    Map<ItemIds, SnapshotIndices> fewer = new HashMap<>(indices);
+    fewer.keySet().retainAll(sources);
+    Map<KnownTexts, LiveFm> fewerTexts = new HashMap<>(texts);
+    fewerTexts.keySet().retainAll(known);
+    return new CatalogueView(state.only(bundles), fewer, fewerTexts);
+  }
+
+  /** The snapshot under it as a catalogue of its own, which is of this offset. */
+  CatalogState snapshotOnly(long offset) {
+    Map<BundleId, LiveTrie> tries = new HashMap<>();
+    state.tries().forEach((bundle, trie) -> tries.put(bundle, LiveTrie.of(trie.snapshot())));
+    return new CatalogState(offset, LiveItems.of(items().snapshot()), tries);
   }
 
   /** The catalogue after some more changes. */

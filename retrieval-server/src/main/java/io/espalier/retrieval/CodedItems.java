@@ -64,7 +64,7 @@ final class CodedItems implements Catalogue.SnapshotListener {
   static CodedItems open(Bundle bundle, Catalogue catalogue, int levels, int codes) {
     ItemIds trained = ItemIds.of(bundle.readItems().ids());
     int[] trainedCodes = read(bundle, trained, levels, codes);
-    catalogue.add(bundle.id(), () -> trie(catalogue.ids(), trained, trainedCodes, levels));
+    catalogue.add(bundle.id(), new Trained(trained, trainedCodes, levels));
     int ofSnapshot = catalogue.view().trie(bundle.id()).levels();
     if (ofSnapshot != levels) {
       throw bundle.parameters().wrong("levels", levels, ofSnapshot + ", as the snapshot has");
@@ -96,18 +96,40 @@ final class CodedItems implements Catalogue.SnapshotListener {
     return ofItems;
   }
 
-  /** The ids of the catalogue's items, those without one left out. */
-  private static SemanticIdTrie trie(ItemIds items, ItemIds trained, int[] codes, int levels) {
-    int[] ofItems = new int[Math.multiplyExact(items.size(), levels)];
-    for (int item = 0; item < items.size(); item++) {
-      int row = trained.indexOf(items.id(item));
-      if (row < 0) {
-        ofItems[item * levels] = -1;
-      } else {
-        System.arraycopy(codes, row * levels, ofItems, item * levels, levels);
-      }
+  /** The ids of the items that a bundle was trained on. */
+  private static final class Trained implements Catalogue.OwnIds {
+    private final ItemIds items;
+    // levels codes an item.
+    private final int[] codes;
+    private final int levels;
+
+    Trained(ItemIds items, int[] codes, int levels) {
+      this.items = items;
+      this.codes = codes;
+      this.levels = levels;
     }
-    return SemanticIdTrie.build(levels, ofItems);
+
+    @Override
+    public SemanticIdTrie trie(ItemIds ofSnapshot) {
+      int[] ofItems = new int[Math.multiplyExact(ofSnapshot.size(), levels)];
+      for (int item = 0; item < ofSnapshot.size(); item++) {
+        int row = items.indexOf(ofSnapshot.id(item));
+        if (row < 0) {
+          ofItems[item * levels] = -1;
+        } else {
+          System.arraycopy(codes, row * levels, ofItems, item * levels, levels);
+        }
+      }
+      return SemanticIdTrie.build(levels, ofItems);
+    }
+
+    @Override
+    public List<Integer> of(String id) {
+      int row = items.indexOf(id);
+      return row < 0 || codes[row * levels] < 0
+          ? List.of()
+          : Arrays.stream(codes, row * levels, (row + 1) * levels).boxed().toList();
+    }
   }
 
   /** The items that the bundle was trained on, in the order of its tables. */

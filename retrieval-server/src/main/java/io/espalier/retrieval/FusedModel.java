@@ -3,6 +3,7 @@ package io.espalier.retrieval;
 import io.espalier.bundles.Bundle;
 import io.espalier.bundles.BundleException;
 import io.espalier.index.filter.ItemFilter;
+import io.espalier.index.trie.LiveTrie;
 import io.espalier.index.trie.SemanticIdTrie;
 import io.espalier.index.trie.TrieNodes;
 import io.espalier.inference.ModelException;
@@ -52,6 +53,7 @@ final class FusedModel implements Catalogue.SnapshotListener, AutoCloseable {
           Thread.ofPlatform().daemon().name("fused-loader").factory());
   // Of the newest snapshot first.
   private volatile List<FusedSnapshot> snapshots = List.of();
+  private boolean closed;
 
   private FusedModel(
       Bundle bundle,
@@ -142,6 +144,11 @@ final class FusedModel implements Catalogue.SnapshotListener, AutoCloseable {
   }
 
   private synchronized void add(FusedSnapshot made) {
+    if (closed) {
+      // The bundle was taken out while a snapshot came.
+      made.close();
+      return;
+    }
     List<FusedSnapshot> more = new ArrayList<>(snapshots);
     more.addFirst(made);
     snapshots = List.copyOf(more);
@@ -150,7 +157,8 @@ final class FusedModel implements Catalogue.SnapshotListener, AutoCloseable {
   /** Frees the models of older snapshots, once the requests that use them have ended. */
   @Override
   public void replaced(CatalogueView view) {
-    FusedSnapshot now = of(view.trie(bundle.id()).snapshot());
+    LiveTrie trie = view.state().tries().get(bundle.id());
+    FusedSnapshot now = trie == null ? null : of(trie.snapshot());
     if (now != null) {
       takeOlder(now).forEach(FusedSnapshot::close);
     }
@@ -164,7 +172,8 @@ final class FusedModel implements Catalogue.SnapshotListener, AutoCloseable {
   }
 
   @Override
-  public void close() {
+  public synchronized void close() {
+    closed = true;
     loader.shutdown();
     snapshots.forEach(FusedSnapshot::close);
     snapshots = List.of();

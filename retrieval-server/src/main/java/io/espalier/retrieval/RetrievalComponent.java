@@ -4,6 +4,8 @@ import io.espalier.bundles.Bundle;
 import io.espalier.bundles.BundleException;
 import io.espalier.bundles.BundleId;
 import io.espalier.bundles.BundleRepository;
+import io.espalier.bundles.BundleResources;
+import io.espalier.bundles.BundleSwitch;
 import io.espalier.catalog.CatalogFollower;
 import io.espalier.catalog.CatalogState;
 import io.espalier.catalog.LogPlace;
@@ -18,9 +20,7 @@ import io.opentelemetry.api.OpenTelemetry;
 import io.opentelemetry.api.metrics.Meter;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
@@ -42,33 +42,29 @@ public final class RetrievalComponent implements AutoCloseable {
   // A replica that is further behind than this serves nothing new.
   private static final long MAX_LAG = 10_000;
 
+  private final BundleSwitch<Source> bundles;
   private final RetrievalService service;
   private final Meter meter;
   private final Catalogue catalogue;
   private final LogPlace begun;
-  private final Set<String> models;
   private final ModelCalls calls;
   private final @Nullable SnapshotStore snapshots;
-  private final List<AutoCloseable> closeables;
   private @Nullable CatalogFollower follower;
 
   private RetrievalComponent(
-      RetrievalService service,
+      BundleSwitch<Source> bundles,
       Meter meter,
       Catalogue catalogue,
       LogPlace begun,
-      Set<String> models,
       ModelCalls calls,
-      @Nullable SnapshotStore snapshots,
-      List<AutoCloseable> closeables) {
+      @Nullable SnapshotStore snapshots) {
+    this.bundles = bundles;
+    this.service = new RetrievalService(bundles, catalogue, meter);
     this.snapshots = snapshots;
-    this.service = service;
     this.meter = meter;
     this.catalogue = catalogue;
     this.begun = begun;
-    this.models = models;
     this.calls = calls;
-    this.closeables = closeables;
   }
 
   /** The systems whose bundles are sources here. */
@@ -134,6 +130,24 @@ public final class RetrievalComponent implements AutoCloseable {
       @Nullable SnapshotStore snapshots,
       @Nullable Decoder decoder,
       OpenTelemetry telemetry) {
+    return open(
+        repository, bundles, data, runner, BundleResources.none(), snapshots, decoder, telemetry);
+  }
+
+  /**
+   * As above.
+   *
+   * @param models loads a bundle's models into the runner, those that it serves later among them
+   */
+  public static RetrievalComponent open(
+      BundleRepository repository,
+      List<BundleId> bundles,
+      DataFolder data,
+      ModelRunner runner,
+      BundleResources models,
+      @Nullable SnapshotStore snapshots,
+      @Nullable Decoder decoder,
+      OpenTelemetry telemetry) {
     Meter meter = telemetry.getMeter("io.espalier.retrieval");
     ModelCalls calls = new ModelCalls(runner);
     Set<BundleId> coded = new TreeSet<>(bundles);
@@ -141,29 +155,23 @@ public final class RetrievalComponent implements AutoCloseable {
     Snapshot begun = snapshots == null ? null : newest(snapshots, coded);
     CatalogState first = begun == null ? CatalogState.of(data.items()) : begun.state().only(coded);
     Catalogue catalogue = new Catalogue(first, snapshots, RetrievalComponent::startRebuild);
-    RetrieverFactory factory =
-        new RetrieverFactory(repository, data::items, begun, catalogue, calls, decoder);
-    Map<String, Retriever> retrievers = new LinkedHashMap<>();
-    try {
-      for (BundleId id : bundles) {
-        Bundle bundle = repository.get(id);
-        bundle.verify();
-        retrievers.put(id.toString(), factory.create(bundle));
-        log.info("source {} ({}) over {} items", id, bundle.system(), catalogue.ids().size());
-      }
-    } catch (RuntimeException e) {
-      close(factory.closeables());
-      throw e;
+    if (begun != null) {
+      catalogue.knowOf(begun.state().tries().keySet());
     }
+    SourceLoader loader =
+        new SourceLoader(
+            repository,
+            new RetrieverFactory(repository, data::items, begun, catalogue, calls, decoder),
+            catalogue);
+    BundleSwitch<Source> serving = BundleSwitch.serving(repository, loader, models, bundles);
+    loader.follow();
     return new RetrievalComponent(
-        new RetrievalService(retrievers, catalogue, meter),
+        serving,
         meter,
         catalogue,
         begun == null ? LogPlace.beginning(first.offset()) : begun.place(),
-        models(repository, bundles),
         calls,
-        snapshots,
-        factory.closeables());
+        snapshots);
   }
 
   private static @Nullable Snapshot newest(SnapshotStore snapshots, Set<BundleId> coded) {
@@ -178,6 +186,11 @@ public final class RetrievalComponent implements AutoCloseable {
 
   private static void startRebuild(Runnable rebuild) {
     BackgroundThread.start("catalogue-rebuild", rebuild);
+  }
+
+  /** The versions that it serves, and the way from one to the next. */
+  public BundleSwitch<?> bundles() {
+    return bundles;
   }
 
   /** The gRPC service. */
@@ -209,9 +222,9 @@ public final class RetrievalComponent implements AutoCloseable {
     return catalogue.swaps();
   }
 
-  /** Whether every model of the sources is ready. */
+  /** Whether every model of every version that serves is ready. */
   public boolean isReady() {
-    return models.stream().allMatch(calls::isReady);
+    return bundles.allServing(source -> source.models().stream().allMatch(calls::isReady));
   }
 
   /** Frees the indexes; no call may be in progress. */
@@ -220,16 +233,6 @@ public final class RetrievalComponent implements AutoCloseable {
     if (follower != null) {
       follower.close();
     }
-    close(closeables);
-  }
-
-  private static void close(List<AutoCloseable> closeables) {
-    for (AutoCloseable closeable : closeables.reversed()) {
-      try {
-        closeable.close();
-      } catch (Exception e) {
-        log.warn("{} did not close", closeable, e);
-      }
-    }
+    bundles.close();
   }
 }

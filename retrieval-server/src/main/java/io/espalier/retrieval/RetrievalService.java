@@ -1,5 +1,8 @@
 package io.espalier.retrieval;
 
+import io.espalier.bundles.BundleId;
+import io.espalier.bundles.BundleSwitch;
+import io.espalier.bundles.Lease;
 import io.espalier.catalog.v1.ScoreKind;
 import io.espalier.retrieval.v1.Candidate;
 import io.espalier.retrieval.v1.ExplainRequest;
@@ -17,8 +20,7 @@ import io.opentelemetry.api.metrics.Meter;
 import java.time.Duration;
 import java.util.HashSet;
 import java.util.List;
-import java.util.Map;
-import java.util.TreeMap;
+import java.util.Optional;
 
 /** The gRPC face of the retrievers: checks, converts, asks one of them. Calls may block. */
 final class RetrievalService extends RetrievalServiceGrpc.RetrievalServiceImplBase {
@@ -29,26 +31,30 @@ final class RetrievalService extends RetrievalServiceGrpc.RetrievalServiceImplBa
   // A replica that follows at all is milliseconds behind.
   private static final Duration CATCH_UP = Duration.ofSeconds(2);
 
-  private final Map<String, Retriever> retrievers;
+  private final BundleSwitch<Source> bundles;
   private final Catalogue catalogue;
   private final LegalityCheck legality;
   private final FilterMetrics filters;
 
-  /**
-   * Serves retrievers.
-   *
-   * @param retrievers by {@code name@version} of their bundle
-   */
-  RetrievalService(Map<String, Retriever> retrievers, Catalogue catalogue, Meter meter) {
+  RetrievalService(BundleSwitch<Source> bundles, Catalogue catalogue, Meter meter) {
     this.filters = new FilterMetrics(meter);
-    this.legality = new LegalityCheck(retrievers.keySet(), meter);
-    this.retrievers = new TreeMap<>(retrievers);
+    this.legality =
+        new LegalityCheck(bundles.serving().stream().map(BundleId::toString).toList(), meter);
+    this.bundles = bundles;
     this.catalogue = catalogue;
   }
 
   @Override
   public void retrieve(RetrieveRequest request, StreamObserver<RetrieveResponse> responses) {
-    Retriever retriever = retriever(request);
+    RetrieveResponse response;
+    try (Lease<Source> lease = lease(request)) {
+      response = retrieve(request, lease.get().retriever());
+    }
+    responses.onNext(response);
+    responses.onCompleted();
+  }
+
+  private RetrieveResponse retrieve(RetrieveRequest request, Retriever retriever) {
     Question question = question(request, retriever);
     requireItems(question);
     if (question.deadlineNanos() - System.nanoTime() <= 0) {
@@ -80,8 +86,7 @@ final class RetrievalService extends RetrievalServiceGrpc.RetrievalServiceImplBa
               .setSearched(answer.narrowed().searched()));
     }
     answer.logMass().ifPresent(response::setLogMass);
-    responses.onNext(response.build());
-    responses.onCompleted();
+    return response.build();
   }
 
   @Override
@@ -89,10 +94,13 @@ final class RetrievalService extends RetrievalServiceGrpc.RetrievalServiceImplBa
     if (request.getItemId().isEmpty()) {
       throw RequestException.invalidArgument("item_id: empty (expected: an external id)");
     }
-    Retriever retriever = retriever(request.getRequest());
-    Question question = question(request.getRequest(), retriever);
-    requireItems(question);
-    Verdict verdict = retriever.explain(question, request.getItemId());
+    Verdict verdict;
+    try (Lease<Source> lease = lease(request.getRequest())) {
+      Retriever retriever = lease.get().retriever();
+      Question question = question(request.getRequest(), retriever);
+      requireItems(question);
+      verdict = retriever.explain(question, request.getItemId());
+    }
     responses.onNext(
         ExplainResponse.newBuilder()
             .setFate(fate(verdict.fate()))
@@ -103,7 +111,7 @@ final class RetrievalService extends RetrievalServiceGrpc.RetrievalServiceImplBa
     responses.onCompleted();
   }
 
-  private Retriever retriever(RetrieveRequest request) {
+  private Lease<Source> lease(RetrieveRequest request) {
     if (request.getBundle().isEmpty()) {
       throw RequestException.invalidArgument("bundle: empty (expected: a bundle's name)");
     }
@@ -111,13 +119,20 @@ final class RetrievalService extends RetrievalServiceGrpc.RetrievalServiceImplBa
       throw RequestException.invalidArgument(
           "bundle_version: " + request.getBundleVersion() + " (expected: >= 1)");
     }
-    String id = source(request);
-    Retriever retriever = retrievers.get(id);
-    if (retriever == null) {
-      throw RequestException.notFound(
-          "bundle: " + id + " (served here: " + retrievers.keySet() + ")");
+    return served(request)
+        .orElseThrow(
+            () ->
+                RequestException.notFound(
+                    "bundle: " + source(request) + " (served here: " + bundles.serving() + ")"));
+  }
+
+  /** Empty also where no bundle can have such a name. */
+  private Optional<Lease<Source>> served(RetrieveRequest request) {
+    try {
+      return bundles.acquire(new BundleId(request.getBundle(), request.getBundleVersion()));
+    } catch (IllegalArgumentException e) {
+      return Optional.empty();
     }
-    return retriever;
   }
 
   private static String source(RetrieveRequest request) {

@@ -11,12 +11,11 @@ import io.espalier.index.list.PopularityList;
 import io.espalier.retrieval.ItemSearch.Needs;
 import io.espalier.stores.catalog.CatalogItem;
 import java.io.IOException;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
-/** Makes a bundle's retriever, by its system. What must be closed with it goes into a list. */
+/** Makes a bundle's retriever, by its system. */
 final class RetrieverFactory {
   // Events of a history that count for item-to-item neighbours.
   private static final int NEIGHBOUR_HISTORY = 50;
@@ -25,13 +24,13 @@ final class RetrieverFactory {
   private final BundleRepository repository;
   // The items whose text is searched.
   private final Supplier<List<CatalogItem>> texts;
-  // What the catalogue was begun with; null for those items.
-  private final @Nullable Snapshot begun;
+  // What the catalogue was begun with; null for those items, and once it is followed.
+  private volatile @Nullable Snapshot begun;
+  private volatile boolean following;
   private final Catalogue catalogue;
   private final ModelCalls calls;
   private final @Nullable Decoder decoder;
   private final SearchLoad load = new SearchLoad(Runtime.getRuntime().availableProcessors());
-  private final List<AutoCloseable> closeables = new ArrayList<>();
 
   RetrieverFactory(
       BundleRepository repository,
@@ -48,24 +47,30 @@ final class RetrieverFactory {
     this.decoder = decoder;
   }
 
-  /** What the retrievers made so far hold open. */
-  List<AutoCloseable> closeables() {
-    return closeables;
+  /** What is made from here on joins a catalogue that changes. */
+  void follow() {
+    begun = null;
+    following = true;
   }
 
-  Retriever create(Bundle bundle) {
+  /**
+   * Makes a retriever.
+   *
+   * @param owned what must be closed with it is added here, also when it cannot be made
+   */
+  Retriever create(Bundle bundle, List<AutoCloseable> owned) {
     try {
       return switch (bundle.system()) {
         case "TIGER" -> {
           TigerRetriever tiger = TigerRetriever.open(bundle, catalogue, calls, load, decoder);
-          closeables.add(tiger);
+          owned.add(tiger);
           yield tiger;
         }
         case "COBRA" -> CobraRetriever.open(bundle, catalogue, calls);
         case "TransRec" -> {
           TransRecRetriever retriever =
-              TransRecRetriever.open(bundle, texts, begun, catalogue, calls);
-          closeables.add(retriever);
+              TransRecRetriever.open(bundle, this::tell, catalogue, calls);
+          owned.add(retriever);
           yield retriever;
         }
         case "E4SRec" -> {
@@ -82,12 +87,12 @@ final class RetrieverFactory {
           Bundle text = repository.get(encoder(bundle));
           text.verify();
           TextEncoder encoder = TextEncoder.open(text, calls);
-          closeables.add(encoder);
+          owned.add(encoder);
           yield vectors(bundle, ids(bundle), Needs.QUERY, encoder, encoder.width());
         }
         case "TextIndex" -> {
           TextSearch search = TextSearch.open(bundle, texts.get());
-          closeables.add(search);
+          owned.add(search);
           ItemIds ids = ItemIds.of(texts.get().stream().map(CatalogItem::id).toList());
           yield new ExhaustiveRetriever(new SourceItems(ids, catalogue), search);
         }
@@ -116,6 +121,18 @@ final class RetrieverFactory {
       };
     } catch (IOException | IllegalArgumentException e) {
       throw new BundleException("bundle " + bundle.id() + ": " + e.getMessage(), e);
+    }
+  }
+
+  /** Tells the texts of the catalogue's items. */
+  private void tell(KnownTexts known) throws IOException {
+    Snapshot first = begun;
+    if (following) {
+      catalogue.tell(known, texts);
+    } else if (first == null) {
+      known.learn(texts.get());
+    } else {
+      known.learn(first);
     }
   }
 

@@ -56,7 +56,12 @@ final class TigerRetriever implements Retriever, AutoCloseable {
     FusedModel fused = null;
     if (isFused(bundle, decoder)) {
       fused = FusedModel.open(bundle, model, beam.own(), calls);
-      catalogue.add(fused);
+      try {
+        catalogue.add(fused);
+      } catch (RuntimeException | Error e) {
+        fused.close();
+        throw e;
+      }
     }
     return new TigerRetriever(model, beam, coded, load, fused);
   }

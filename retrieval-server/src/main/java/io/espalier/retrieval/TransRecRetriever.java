@@ -3,7 +3,6 @@ package io.espalier.retrieval;
 import com.github.benmanes.caffeine.cache.Cache;
 import io.espalier.bundles.Bundle;
 import io.espalier.bundles.Parameters;
-import io.espalier.catalog.Snapshot;
 import io.espalier.index.ItemIds;
 import io.espalier.index.filter.ItemFilter;
 import io.espalier.index.fm.LegalRows;
@@ -14,14 +13,11 @@ import io.espalier.retrieval.Answer.Hit;
 import io.espalier.retrieval.Grounding.Grounded;
 import io.espalier.retrieval.Verdict.Fate;
 import io.espalier.server.RequestException;
-import io.espalier.stores.catalog.CatalogItem;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
-import java.util.function.Supplier;
-import org.jspecify.annotations.Nullable;
 import org.roaringbitmap.RoaringBitmap;
 
 /**
@@ -61,17 +57,19 @@ final class TransRecRetriever implements Retriever, Catalogue.SnapshotListener, 
     this.trained = trained;
   }
 
+  /** Tells the texts of the catalogue's items. */
+  @FunctionalInterface
+  interface TellTexts {
+    void to(KnownTexts texts) throws IOException;
+  }
+
   /**
    * Reads a bundle and adds its semantic ids and the items' texts to the catalogue.
    *
-   * @param begun the published snapshot that the catalogue was begun with; null for the items
+   * @param tellTexts tells the texts of the items
    */
   static TransRecRetriever open(
-      Bundle bundle,
-      Supplier<List<CatalogItem>> items,
-      @Nullable Snapshot begun,
-      Catalogue catalogue,
-      ModelCalls calls)
+      Bundle bundle, TellTexts tellTexts, Catalogue catalogue, ModelCalls calls)
       throws IOException {
     Parameters parameters = bundle.parameters();
     ItemTokens.Layout layout =
@@ -97,11 +95,7 @@ final class TransRecRetriever implements Retriever, Catalogue.SnapshotListener, 
       ItemIds trained =
           CodedItems.open(bundle, catalogue, layout.levels(), layout.codes()).trained();
       KnownTexts texts = new KnownTexts(bundle.id(), new ItemTokens(tokenizer, layout));
-      if (begun == null) {
-        texts.learn(items.get());
-      } else {
-        texts.learn(begun);
-      }
+      tellTexts.to(texts);
       catalogue.add(texts);
       TransRecRetriever retriever =
           new TransRecRetriever(model, tokenizer, texts, facets, grounding, beam, trained);

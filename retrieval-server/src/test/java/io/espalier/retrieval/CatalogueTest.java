@@ -1,6 +1,7 @@
 package io.espalier.retrieval;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.espalier.bundles.BundleId;
 import io.espalier.catalog.CatalogChange;
@@ -34,6 +35,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
 class CatalogueTest {
+  private static final BundleId SECOND = BundleId.parse("tiger@2");
   private static final BundleId BUNDLE = BundleId.parse("tiger@1");
   private static final int AT_FIRST = 200;
   private static final int IDS = 400;
@@ -76,7 +78,7 @@ class CatalogueTest {
       List<CatalogItem> items =
           truth.keySet().stream().map(id -> item(id, titles.getOrDefault(id, ""))).toList();
       Catalogue catalogue = new Catalogue(CatalogState.of(items), null, held::add);
-      catalogue.add(BUNDLE, () -> trie(truth.values()));
+      catalogue.add(BUNDLE, OwnTrie.of(() -> trie(truth.values())));
       KnownTexts texts = new KnownTexts(BUNDLE, tokens);
       texts.learn(items);
       catalogue.add(texts);
@@ -166,6 +168,157 @@ class CatalogueTest {
     assertThat(met).containsExactlyInAnyOrderElementsOf(truth.keySet());
   }
 
+  /**
+   * Sources join and leave between random changes and compactions, also while one is held back: the
+   * ids of those that are there are their own for the items that they know, and what they leave
+   * behind is nothing.
+   */
+  @Test
+  void join_atAnyTime_isTheCatalogueBuiltAfresh() {
+    long seed = System.nanoTime();
+    System.out.println("seed: " + seed);
+    Random random = new Random(seed);
+    int joins = 0;
+    int leftWhileHeld = 0;
+    for (int round = 0; round < 20; round++) {
+      Deque<Runnable> held = new ArrayDeque<>();
+      List<String> ids =
+          new ArrayList<>(IntStream.range(0, AT_FIRST).mapToObj(n -> "item-" + n).toList());
+      List<CatalogItem> items = ids.stream().map(id -> item(id, "")).toList();
+      Catalogue catalogue = new Catalogue(CatalogState.of(items), null, held::add);
+      long offset = AT_FIRST;
+      Map<String, List<Integer>> own = new HashMap<>();
+      Catalogue.Joined<ItemIds> joined = null;
+      for (int batch = 0; batch < 80; batch++) {
+        if (joined == null && held.isEmpty() && random.nextInt(3) == 0) {
+          own = own(random);
+          OwnTable table = new OwnTable(3, own);
+          ItemIds known = ItemIds.of(own.keySet().stream().sorted().toList());
+          joined =
+              catalogue.join(
+                  () -> {
+                    catalogue.add(SECOND, table);
+                    catalogue.add(known);
+                    return known;
+                  });
+          joins++;
+        } else if (joined != null && random.nextInt(6) == 0) {
+          leftWhileHeld += held.isEmpty() ? 0 : 1;
+          joined.leave().run();
+          joined = null;
+          assertThat(catalogue.view().state().tries()).isEmpty();
+          assertThat(catalogue.view().indices()).isEmpty();
+        }
+        List<LoggedChange> changes = new ArrayList<>();
+        for (int n = random.nextInt(200); n > 0; n--) {
+          String id = "item-" + random.nextInt(IDS);
+          if (random.nextInt(2) == 0) {
+            ids.remove(id);
+            changes.add(new LoggedChange(++offset, new CatalogChange.Removal(id)));
+          } else {
+            if (!ids.contains(id)) {
+              ids.add(id);
+            }
+            changes.add(
+                new LoggedChange(++offset, new CatalogChange.Upsert(item(id, ""), Map.of())));
+          }
+        }
+        catalogue.changed(changes);
+        if (!held.isEmpty() && random.nextInt(3) == 0) {
+          held.remove().run();
+        }
+        CatalogueView view = catalogue.view();
+        if (joined == null) {
+          assertThat(view.state().tries()).isEmpty();
+          assertThat(view.indices()).isEmpty();
+        } else {
+          assertOwn(view, joined.source(), ids, own);
+        }
+      }
+    }
+    System.out.printf("%d joins, %d left during a compaction%n", joins, leftWhileHeld);
+    assertThat(joins).isGreaterThan(50);
+    assertThat(leftWhileHeld).isPositive();
+  }
+
+  private static void assertOwn(
+      CatalogueView view, ItemIds source, List<String> ids, Map<String, List<Integer>> own) {
+    LiveTrie trie = view.trie(SECOND);
+    Map<String, List<Integer>> found = new LinkedHashMap<>();
+    view.items()
+        .all()
+        .forEach(
+            (int index) ->
+                found.put(
+                    view.items().id(index),
+                    trie.contains(index)
+                        ? Arrays.stream(trie.semanticId(index)).boxed().toList()
+                        : List.of()));
+    Map<String, List<Integer>> expected = new LinkedHashMap<>();
+    ids.forEach(id -> expected.put(id, own.getOrDefault(id, List.of())));
+    assertThat(found).containsExactlyEntriesOf(expected);
+    for (int n = 0; n < source.size(); n++) {
+      assertThat(view.indices(source).of(n))
+          .isEqualTo(view.items().snapshotIds().indexOf(source.id(n)));
+    }
+  }
+
+  private static Map<String, List<Integer>> own(Random random) {
+    Map<String, List<Integer>> own = new HashMap<>();
+    for (int n = 0; n < IDS; n++) {
+      if (random.nextInt(3) > 0) {
+        own.put("item-" + n, random.ints(3, 0, 5).boxed().toList());
+      }
+    }
+    return own;
+  }
+
+  private record OwnTable(int levels, Map<String, List<Integer>> codes)
+      implements Catalogue.OwnIds {
+    @Override
+    public SemanticIdTrie trie(ItemIds items) {
+      return CatalogueTest.trie(
+          IntStream.range(0, items.size()).mapToObj(n -> of(items.id(n))).toList());
+    }
+
+    @Override
+    public List<Integer> of(String id) {
+      return codes.getOrDefault(id, List.of());
+    }
+  }
+
+  /** What cannot join leaves nothing behind. */
+  @Test
+  void join_thatFails_isTakenOutWhole() {
+    Catalogue catalogue =
+        new Catalogue(CatalogState.of(List.of(item("a", ""))), null, Runnable::run);
+    ItemIds known = ItemIds.of(List.of("a"));
+    List<String> told = new ArrayList<>();
+
+    assertThatThrownBy(
+            () ->
+                catalogue.join(
+                    () -> {
+                      catalogue.add(SECOND, new OwnTable(3, Map.of("a", List.of(1, 2, 3))));
+                      catalogue.add(known);
+                      catalogue.add((view, filters) -> told.add("coming"));
+                      throw new IllegalStateException("broken");
+                    }))
+        .hasMessage("broken");
+
+    assertThat(catalogue.view().state().tries()).isEmpty();
+    assertThat(catalogue.view().indices()).isEmpty();
+    // The next one joins, and nobody else is told of a snapshot.
+    var joined =
+        catalogue.join(
+            () -> {
+              catalogue.add(known);
+              return known;
+            });
+    assertThat(catalogue.view().indices().keySet()).containsExactly(joined.source());
+    assertThat(told).containsExactly("coming");
+  }
+
   /** A view of before is made with the texts that are known now, under its own semantic ids. */
   @Test
   void over_snapshotOfBefore_hasTheTextsThatAreKnownAndItsOwnIds() {
@@ -175,7 +328,7 @@ class CatalogueTest {
     // Nobody tells of c.
     KnownTexts texts = new KnownTexts(BUNDLE, tokens);
     texts.learn(List.of(item("a", "one"), item("b", "two")));
-    CatalogueView view = CatalogueView.of(first).with(texts);
+    CatalogueView view = CatalogueView.of(first).with(texts, texts.index(first));
     List<LoggedChange> changes =
         List.of(
             new LoggedChange(4, new CatalogChange.Removal("a")),

@@ -5,7 +5,11 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 import static org.awaitility.Awaitility.await;
 
+import io.espalier.bundles.Bundle;
 import io.espalier.bundles.BundleId;
+import io.espalier.bundles.BundleLoader;
+import io.espalier.bundles.BundleResources;
+import io.espalier.bundles.BundleSwitch;
 import io.espalier.catalog.CatalogChange;
 import io.espalier.catalog.CatalogState;
 import io.espalier.catalog.LoggedChange;
@@ -77,16 +81,25 @@ class ControlTest {
         Map.of("items", TestRepository.lines(ids), "semantic_ids", TestRepository.lines(TRAINED)));
     Catalogue catalogue =
         new Catalogue(CatalogState.of(ids.stream().map(ControlTest::item).toList()), null, c -> {});
+    BundleLoader<Source> loader =
+        new BundleLoader<>() {
+          @Override
+          public Source load(Bundle bundle) {
+            return new Source(
+                bundle,
+                TigerRetriever.open(
+                    bundle, catalogue, new ModelCalls(runner), new SearchLoad(1), null),
+                Set.of(),
+                List.of());
+          }
+
+          @Override
+          public void warm(Source loaded) {}
+        };
     RetrievalService service =
         new RetrievalService(
-            Map.of(
-                "tiger@1",
-                TigerRetriever.open(
-                    repository.open().get(BUNDLE),
-                    catalogue,
-                    new ModelCalls(runner),
-                    new SearchLoad(1),
-                    null)),
+            BundleSwitch.serving(
+                repository.open(), loader, BundleResources.none(), List.of(BUNDLE)),
             catalogue,
             OpenTelemetry.noop().getMeter("test"));
     catalogue.changed(

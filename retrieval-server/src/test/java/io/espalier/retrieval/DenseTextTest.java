@@ -12,6 +12,7 @@ import io.espalier.index.vector.FloatMatrix;
 import io.espalier.inference.embedded.EmbeddedModelRunner;
 import io.espalier.stores.catalog.CatalogItem;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalDouble;
@@ -57,7 +58,8 @@ class DenseTextTest {
       RetrievalComponent.models(repository, List.of(bundle.id())).forEach(runner::load);
       ModelCalls calls = new ModelCalls(runner);
       Retriever retriever =
-          new RetrieverFactory(repository, List::of, null, catalogue, calls, null).create(bundle);
+          new RetrieverFactory(repository, List::of, null, catalogue, calls, null)
+              .create(bundle, new ArrayList<>());
       try (TextEncoder encoder =
           TextEncoder.open(repository.get(RetrieverFactory.encoder(bundle)), calls)) {
         for (String query : List.of("laptop", "usb c cable black", "x", "very long ".repeat(300))) {

@@ -228,6 +228,68 @@ class LiveCatalogueTest {
     assertThat(known).isGreaterThan(AT_FIRST + 100);
   }
 
+  /**
+   * A second version comes to the replica and to the writer, in either order, and goes again, while
+   * the catalogue changes and is taken back: both versions have every item of the offset that they
+   * answer at, those among them that came before the second was there and that it was not trained
+   * on.
+   */
+  @Test
+  void retrieve_versionsThatComeAndGoUnderChurn_areTheCatalogueOfTheirOffset() throws Exception {
+    BundleId second = BundleId.parse("tiger@2");
+    RetrievalComponent replica = replicas.getFirst();
+    remember(
+        AT_FIRST, IntStream.range(0, AT_FIRST).boxed().collect(toMap(n -> id(n), n -> n % 10)));
+    AtomicBoolean stop = new AtomicBoolean();
+    Thread churn = Thread.ofPlatform().start(() -> churn(stop));
+    try {
+      for (int round = 0; round < 8; round++) {
+        assertExact(1, 5);
+        assertThatThrownBy(() -> retrieval.retrieve(ofVersion(2).build()))
+            .hasMessageContaining("NOT_FOUND: bundle: tiger@2");
+        if (round % 2 == 0) {
+          replica.bundles().switchTo(second);
+          catalog.bundles().switchTo(second);
+        } else {
+          catalog.bundles().switchTo(second);
+          replica.bundles().switchTo(second);
+        }
+        for (int n = 0; n < 15; n++) {
+          assertExact(1 + n % 2, 1);
+        }
+        replica.bundles().retire(second).get(60, TimeUnit.SECONDS);
+        catalog.bundles().retire(second).get(60, TimeUnit.SECONDS);
+      }
+    } finally {
+      stop.set(true);
+      churn.join();
+    }
+    System.out.printf(
+        "%d changes, %d returns, %d swaps%n",
+        log.end() - AT_FIRST, rollBacks.get(), replica.swaps());
+    assertThat(replica.swaps()).isPositive();
+  }
+
+  private static RetrieveRequest.Builder ofVersion(int version) {
+    return request("tiger").setBundleVersion(version);
+  }
+
+  /** Everything that the log has now is known, and every legal item is found. */
+  private void assertExact(int version, int times) throws InterruptedException {
+    for (int n = 0; n < times; n++) {
+      RetrieveResponse response =
+          retrieval.retrieve(ofVersion(version).setMinCatalogOffset(log.end()).build());
+      long offset = response.getCatalogOffset();
+      // What was acknowledged after it tells that all before it was.
+      while (past.keySet().stream().noneMatch(acknowledged -> acknowledged > offset)) {
+        Thread.sleep(1);
+      }
+      assertThat(response.getCandidatesList().stream().map(Candidate::getItemId))
+          .as("version %d at offset %d", version, offset)
+          .containsExactlyInAnyOrderElementsOf(atOrBefore(offset).keySet());
+    }
+  }
+
   private void churn(AtomicBoolean stop) {
     Random changes = new Random(8);
     Map<String, Integer> prices = new HashMap<>(at(AT_FIRST));
@@ -264,14 +326,21 @@ class LiveCatalogueTest {
               .rollBack(RollBackRequest.newBuilder().setSnapshotOffset(to).build())
               .getOffset();
     } catch (StatusRuntimeException e) {
-      // It was dropped a moment ago.
-      assertThat(e.getStatus().getCode()).isEqualTo(Status.Code.NOT_FOUND);
+      // It was dropped a moment ago, or lacks a version that came since.
+      assertThat(e.getStatus().getCode())
+          .isIn(Status.Code.NOT_FOUND, Status.Code.FAILED_PRECONDITION);
       return;
     }
     prices.clear();
-    prices.putAll(at(to));
+    prices.putAll(atOrBefore(to));
     remember(offset, prices);
     rollBacks.incrementAndGet();
+  }
+
+  /** The catalogue at an offset at which an item may have been written anew, as it was. */
+  private Map<String, Integer> atOrBefore(long offset) {
+    return at(
+        past.keySet().stream().filter(known -> known <= offset).max(Long::compare).orElseThrow());
   }
 
   private Map<String, Integer> at(long offset) {
@@ -653,17 +722,18 @@ class LiveCatalogueTest {
         });
   }
 
-  private BundleRepository repository(Path dir) throws IOException {
-    TestRepository repository = new TestRepository(dir.resolve("repository"));
-    List<String> ids = IntStream.range(0, ITEMS).mapToObj(LiveCatalogueTest::id).toList();
-    byte[] coded =
-        TestRepository.lines(
-            IntStream.range(0, ITEMS)
-                .mapToObj(
-                    i ->
-                        "%s\t%d %d %d"
-                            .formatted(id(i), codes[3 * i], codes[3 * i + 1], codes[3 * i + 2]))
-                .toList());
+  private static byte[] coded(int[] codes) {
+    return TestRepository.lines(
+        IntStream.range(0, ITEMS)
+            .mapToObj(
+                i ->
+                    "%s\t%d %d %d"
+                        .formatted(id(i), codes[3 * i], codes[3 * i + 1], codes[3 * i + 2]))
+            .toList());
+  }
+
+  private static void tiger(TestRepository repository, byte[] coded, List<String> ids)
+      throws IOException {
     repository.add(
         "tiger",
         "TIGER",
@@ -684,6 +754,18 @@ class LiveCatalogueTest {
             Files.readAllBytes(
                 Path.of(System.getProperty("espalier.root", ".."))
                     .resolve("model-repo/bundles/shop-tiger/1/assign_tokenizer.json"))));
+  }
+
+  private BundleRepository repository(Path dir) throws IOException {
+    TestRepository repository = new TestRepository(dir.resolve("repository"));
+    List<String> ids = IntStream.range(0, ITEMS).mapToObj(LiveCatalogueTest::id).toList();
+    byte[] coded = coded(codes);
+    tiger(repository, coded, ids);
+    tiger(
+        repository.version(2),
+        coded(new Random(9).ints((long) ITEMS * LEVELS, 0, CODES).toArray()),
+        ids);
+    repository.version(1);
     repository.add(
         "transrec",
         "TransRec",

@@ -21,6 +21,7 @@ final class TestRepository {
   private static final byte[] NOTHING = "graph".getBytes(StandardCharsets.UTF_8);
 
   private final Path root;
+  private int version = 1;
 
   TestRepository(Path root) throws IOException {
     this.root = root;
@@ -31,7 +32,13 @@ final class TestRepository {
     return BundleRepository.open(root);
   }
 
-  /** Adds version 1 of a bundle. Files are named by their part. */
+  /** What is added from here on has this version. */
+  TestRepository version(int added) {
+    version = added;
+    return this;
+  }
+
+  /** Adds a bundle, version 1 unless told otherwise. Files are named by their part. */
   void add(
       String name,
       String system,
@@ -56,10 +63,13 @@ final class TestRepository {
       String config,
       Map<String, byte[]> files)
       throws IOException {
-    Path directory = Files.createDirectories(root.resolve("bundles").resolve(name).resolve("1"));
+    Path directory =
+        Files.createDirectories(
+            root.resolve("bundles").resolve(name).resolve(Integer.toString(version)));
     Map<String, String> checksums = new LinkedHashMap<>();
     StringBuilder yaml = new StringBuilder();
-    yaml.append("name: %s%nversion: 1%nsystem: %s%nshape: %s%n".formatted(name, system, shape));
+    yaml.append(
+        "name: %s%nversion: %d%nsystem: %s%nshape: %s%n".formatted(name, version, system, shape));
     yaml.append("data: {name: test}\nlicence: Apache-2.0\n");
     yaml.append("models: {");
     for (var model : models.entrySet()) {

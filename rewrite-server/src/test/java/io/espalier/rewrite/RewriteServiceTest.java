@@ -79,7 +79,7 @@ class RewriteServiceTest {
             BundleRepository.open(root), BUNDLES, runner, settings, metrics.telemetry());
     open.add(component);
     assertThat(component.isReady()).isTrue();
-    assertThat(component.serving()).containsExactlyInAnyOrderElementsOf(BUNDLES);
+    assertThat(component.bundles().serving()).containsExactlyInAnyOrderElementsOf(BUNDLES);
     ServedStage stage = ServedStage.of("rewrite", component.service());
     open.add(stage);
     served = stage;

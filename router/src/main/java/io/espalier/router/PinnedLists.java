@@ -51,11 +51,13 @@ final class PinnedLists {
   /**
    * A list as it was answered.
    *
+   * @param revision of the routes that it was made by
    * @param user the {@link UserHash} of whose it is; empty where nobody said
    * @param asked when its first page was asked for
    */
   record Pinned(
       String requestId,
+      long revision,
       String user,
       Instant asked,
       String arm,

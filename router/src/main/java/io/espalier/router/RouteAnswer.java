@@ -14,6 +14,7 @@ import java.util.Set;
  * @param rewrites that were searched beside the query
  * @param shortList whether a source had fewer legal items than it was asked for
  * @param catalogOffset the least that a source saw
+ * @param seen what the user dealt with, oldest first
  * @param evidence what the event log says of how it came about
  * @param trail what was decided on the way
  */
@@ -22,6 +23,7 @@ record RouteAnswer(
     List<Rewrite> rewrites,
     boolean shortList,
     long catalogOffset,
+    List<String> seen,
     Evidence evidence,
     Trail trail) {
 

@@ -15,7 +15,8 @@ import org.jspecify.annotations.Nullable;
  * every arm.
  */
 final class RouteFile {
-  private static final List<String> NOT_OVERRIDDEN = List.of("name", "kind", "default", "arms");
+  private static final List<String> NOT_OVERRIDDEN =
+      List.of("name", "kind", "default", "arms", "shadow");
 
   private static final ObjectNode ROUTE =
       defaults(
@@ -53,6 +54,7 @@ final class RouteFile {
       defaults("{below: 0s, load: 0, beam: 0, k: 0, candidates: 0, skip: []}");
   private static final ObjectNode HEDGE = defaults("{load: 0.5}");
   private static final ObjectNode GROUP = defaults("{max: 1}");
+  private static final ObjectNode SHADOW = defaults("{share: 0.01, in_flight: 2, live: 0}");
   private static final ObjectNode WEIGHTING = defaults("{ids: []}");
 
   private RouteFile() {}
@@ -65,31 +67,54 @@ final class RouteFile {
     return plan(ConfigFile.parse(yaml, source), source);
   }
 
-  private static RoutePlan plan(ObjectNode tree, String source) {
+  /** A route as its file has it, or as it was changed; {@code source} names it in errors. */
+  static RoutePlan plan(ObjectNode file, String source) {
+    ObjectNode tree = file.deepCopy();
     JsonNode armsTree = tree.remove("arms");
+    JsonNode shadowTree = tree.remove("shadow");
     Route base = bind(tree, source);
+    RoutePlan.@Nullable Shadow shadow =
+        shadowTree == null ? null : shadow(shadowTree, tree, source);
     if (armsTree == null) {
-      return new RoutePlan(base, "", List.of(new RoutePlan.Arm("", 1, base)));
+      return new RoutePlan(
+          base, "", List.of(new RoutePlan.Arm("", 1, base)), shadow, file.deepCopy());
     }
     Arms arms = ConfigFile.bind(armsTree, source + ": arms", Arms.class);
     List<RoutePlan.Arm> planned = new ArrayList<>();
     for (ArmEntry entry : arms.list()) {
-      ObjectNode armTree = tree;
-      if (entry.override() != null) {
-        for (String key : NOT_OVERRIDDEN) {
-          if (entry.override().has(key)) {
-            throw new ConfigException(
-                "%s: arms: %s overrides %s (expected: none of %s)"
-                    .formatted(source, entry.name(), key, NOT_OVERRIDDEN));
-          }
-        }
-        armTree = ConfigFile.merge(tree, entry.override());
-      }
+      ObjectNode armTree =
+          entry.override() == null
+              ? tree
+              : overridden(tree, entry.override(), source + ": arms: " + entry.name());
       planned.add(
           new RoutePlan.Arm(
               entry.name(), entry.weight(), bind(armTree, source + ": arm " + entry.name())));
     }
-    return new RoutePlan(base, arms.salt() == null ? base.name() : arms.salt(), planned);
+    return new RoutePlan(
+        base, arms.salt() == null ? base.name() : arms.salt(), planned, shadow, file.deepCopy());
+  }
+
+  private static ObjectNode overridden(ObjectNode tree, ObjectNode override, String where) {
+    for (String key : NOT_OVERRIDDEN) {
+      if (override.has(key)) {
+        throw new ConfigException(
+            "%s overrides %s (expected: none of %s)".formatted(where, key, NOT_OVERRIDDEN));
+      }
+    }
+    return ConfigFile.merge(tree, override);
+  }
+
+  private static RoutePlan.Shadow shadow(JsonNode given, ObjectNode tree, String source) {
+    String where = source + ": shadow";
+    if (!(given instanceof ObjectNode map)) {
+      throw new ConfigException(where + ": %s (expected: a map of keys)".formatted(given));
+    }
+    ShadowEntry entry = ConfigFile.bind(ConfigFile.merge(SHADOW, map), where, ShadowEntry.class);
+    return new RoutePlan.Shadow(
+        bind(overridden(tree, entry.override(), where), where),
+        entry.share(),
+        entry.inFlight(),
+        entry.live() == 0 ? Runtime.getRuntime().availableProcessors() : entry.live());
   }
 
   private static Route bind(ObjectNode tree, String source) {
@@ -161,6 +186,19 @@ final class RouteFile {
   record Arms(@Nullable String salt, List<ArmEntry> list) {
     Arms {
       Route.inRange("list", list.size(), 1, 100);
+    }
+  }
+
+  record ShadowEntry(double share, int inFlight, int live, ObjectNode override) {
+    ShadowEntry {
+      if (!(share > 0) || share > 1) {
+        throw new IllegalArgumentException("share: %s (expected: 0 < share <= 1)".formatted(share));
+      }
+      Route.inRange("in_flight", inFlight, 1, 1000);
+      Route.inRange("live", live, 0, 1_000_000);
+      if (override == null) {
+        throw new IllegalArgumentException("override: missing (expected: given)");
+      }
     }
   }
 

@@ -16,6 +16,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
 
 /**
  * Runs one route for one request.
@@ -55,6 +56,11 @@ final class RouteRunner {
   }
 
   RouteAnswer run(Route route, Question question, RequestRun run) {
+    return run(route, question, run, () -> seen(route, question, run));
+  }
+
+  /** As above for a user of whom it is known what he dealt with. */
+  RouteAnswer run(Route route, Question question, RequestRun run, Supplier<List<String>> dealings) {
     run.checkTime("the first stage");
     Route.LadderStep first = run.step(route);
     boolean popular = first.answer() == Route.Answer.POPULAR;
@@ -64,7 +70,7 @@ final class RouteRunner {
     Attempts attempts = retries.attempts(route, run.load());
     List<StageCall<RewriteResponse>> rewriting =
         rewriteStage.start(route, question, first, attempts, run);
-    List<String> seen = seen(route, question, run);
+    List<String> seen = dealings.get();
     List<String> history = seen.subList(Math.max(0, seen.size() - route.history()), seen.size());
     Set<String> excluded =
         question.maskSeen(route) ? new LinkedHashSet<>(seen) : new LinkedHashSet<>();
@@ -92,6 +98,7 @@ final class RouteRunner {
         rewrites,
         lists.stream().anyMatch(list -> list.response().getShortList()),
         lists.stream().mapToLong(list -> list.response().getCatalogOffset()).min().orElse(0),
+        seen,
         new RouteAnswer.Evidence(
             history,
             ranked.ran() && route.ranking() != null ? route.ranking().bundle().toString() : "",

@@ -68,9 +68,7 @@ final class RouteTable {
 
   Set<BundleId> bundles() {
     Set<BundleId> bundles = new TreeSet<>();
-    for (RoutePlan plan : plans.values()) {
-      plan.arms().forEach(arm -> bundles.addAll(arm.route().bundles()));
-    }
+    plans.values().forEach(plan -> bundles.addAll(plan.bundles()));
     return bundles;
   }
 

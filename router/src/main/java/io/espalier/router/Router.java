@@ -17,6 +17,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
@@ -25,22 +26,27 @@ import org.jspecify.annotations.Nullable;
  * pages.
  */
 final class Router {
-  private final RouteTable routes;
+  private final LiveRoutes routes;
   private final RouteRunner runner;
   private final PinnedLists lists;
   private final PageTokens tokens;
   private final Impressions impressions;
   private final RouterMetrics metrics;
+  private final Shadows shadows;
+  private final @Nullable Recorder recorder;
   private final @Nullable Catalogue catalogue;
   private final InstantSource clock;
+  private final AtomicInteger live = new AtomicInteger();
 
   Router(
-      RouteTable routes,
+      LiveRoutes routes,
       RouteRunner runner,
       PinnedLists lists,
       PageTokens tokens,
       Impressions impressions,
       RouterMetrics metrics,
+      Shadows shadows,
+      @Nullable Recorder recorder,
       @Nullable Catalogue catalogue,
       InstantSource clock) {
     this.routes = routes;
@@ -49,10 +55,9 @@ final class Router {
     this.tokens = tokens;
     this.impressions = impressions;
     this.metrics = metrics;
+    this.shadows = shadows;
+    this.recorder = recorder;
     this.catalogue = catalogue;
-    for (RoutePlan plan : routes.plans()) {
-      plan.arms().forEach(arm -> metrics.route(plan.name(), arm.name()));
-    }
     this.clock = clock;
   }
 
@@ -71,10 +76,22 @@ final class Router {
   /** A page and the list that it is cut from. */
   private record Page(ResultPage page, PinnedLists.Pinned pinned) {}
 
+  /** A list, and what the user had dealt with where that was looked at for it. */
+  private record Listed(PinnedLists.Pinned list, Optional<List<String>> seen) {}
+
   private Page answer(Question question) {
+    int busy = live.incrementAndGet();
+    try {
+      return answer(question, routes.now(), busy);
+    } finally {
+      live.decrementAndGet();
+    }
+  }
+
+  private Page answer(Question question, LiveRoutes.Revision revision, int busy) {
     Instant asked = clock.instant();
-    RoutePlan plan = routes.resolve(question.options().getRoute(), question.kind());
-    RoutePlan.Arm arm = plan.arm(question.user().getId());
+    RoutePlan plan = revision.table().resolve(question.options().getRoute(), question.kind());
+    RoutePlan.Arm arm = plan.arm(question);
     Route route = arm.route();
     Admission.objective(route.slo());
     byte[] fingerprint = question.fingerprint(route);
@@ -83,7 +100,8 @@ final class Router {
     }
     Admission.work(route.name());
     try (RequestRun run = new RequestRun(route.deadline(), route.reserve())) {
-      PinnedLists.Pinned list = list(question, arm, fingerprint, asked, run);
+      Listed listed = list(question, arm, revision.number(), fingerprint, asked, run);
+      PinnedLists.Pinned list = listed.list();
       UUID id = UUID.randomUUID();
       ResultPage.Builder page = page(question, route, list, id, 0, fingerprint);
       if (level(question, route) != ExplanationLevel.EXPLANATION_LEVEL_NONE) {
@@ -91,27 +109,60 @@ final class Router {
       }
       metrics.answered(route, arm.name(), run);
       impressions.shown(question, route, list, 0, page.getItemsCount(), asked);
-      return new Page(page.build(), list);
+      Page answer = new Page(page.build(), list);
+      if (listed.seen().isPresent() && run.degradations().isEmpty()) {
+        compare(question, plan, answer, listed.seen().get(), run.elapsed(), busy);
+      }
+      return answer;
     }
   }
 
-  private PinnedLists.Pinned list(
-      Question question, RoutePlan.Arm arm, byte[] fingerprint, Instant asked, RequestRun run) {
+  /** Lets whoever compares answers have a whole one. */
+  private void compare(
+      Question question, RoutePlan plan, Page answer, List<String> seen, long nanos, int busy) {
+    if (plan.shadow() != null) {
+      shadows.offer(
+          plan,
+          new Shadows.Answered(
+              answer.page().getRequestId(),
+              question,
+              seen,
+              answer.pinned().items(),
+              pageSize(question, plan.base()),
+              nanos),
+          busy);
+    }
+    if (recorder != null) {
+      recorder.offer(question, seen, answer.page(), nanos);
+    }
+  }
+
+  private Listed list(
+      Question question,
+      RoutePlan.Arm arm,
+      long revision,
+      byte[] fingerprint,
+      Instant asked,
+      RequestRun run) {
     Route route = arm.route();
     Route.LadderStep step = run.step(route);
     Catalogue items = catalogue;
     if (step.answer() == Route.Answer.CACHED && items != null) {
       Optional<PinnedLists.Pinned> cached = lists.latest(fingerprint);
+      // One that other routes made may have what these were changed for.
       if (cached.isPresent()
           && cached.get().arm().equals(arm.name())
+          && cached.get().revision() == revision
           && cached.get().catalogOffset() >= question.options().getMinCatalogOffset()) {
-        return cached(question, route, step, cached.get(), items, asked, run);
+        return new Listed(
+            cached(question, route, step, cached.get(), items, asked, run), Optional.empty());
       }
     }
     RouteAnswer answer = runner.run(route, question, run);
     PinnedLists.Pinned list =
         new PinnedLists.Pinned(
             UUID.randomUUID().toString(),
+            revision,
             userHash(question),
             asked,
             arm.name(),
@@ -126,7 +177,7 @@ final class Router {
     if (route.servesCached() && run.degradations().isEmpty()) {
       lists.remember(fingerprint, list);
     }
-    return list;
+    return new Listed(list, Optional.of(answer.seen()));
   }
 
   /**
@@ -153,6 +204,7 @@ final class Router {
     run.laddered("route", step, "the last list of the same request: " + run.why(step));
     return new PinnedLists.Pinned(
         UUID.randomUUID().toString(),
+        cached.revision(),
         cached.user(),
         asked,
         cached.arm(),
@@ -237,13 +289,5 @@ final class Router {
         .setItemsOut(items)
         .setOutcome("OK")
         .build();
-  }
-
-  RouteTable routes() {
-    return routes;
-  }
-
-  List<String> routeNames() {
-    return routes.plans().stream().map(RoutePlan::name).toList();
   }
 }

@@ -9,12 +9,14 @@ import io.espalier.stores.users.UserStateException;
 import io.espalier.stores.users.UserStateStore;
 import io.grpc.BindableService;
 import io.opentelemetry.api.OpenTelemetry;
+import io.opentelemetry.api.metrics.Meter;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.time.InstantSource;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.List;
 import java.util.Objects;
 import java.util.Set;
@@ -34,20 +36,34 @@ import org.slf4j.LoggerFactory;
 public final class RouterComponent {
   private static final Logger log = LoggerFactory.getLogger(RouterComponent.class);
 
-  private final RouteTable routes;
+  private final LiveRoutes routes;
   private final RouterService service;
+  private final RouteAdminService admin;
+  private final @Nullable Recorder recorder;
 
   private RouterComponent(Builder builder) {
-    this.routes = new RouteTable(builder.plans);
-    for (RoutePlan plan : routes.plans()) {
-      for (RoutePlan.Arm arm : plan.arms()) {
-        if (builder.catalogue == null && arm.route().needsCatalogue()) {
-          throw new ConfigException(
-              "route %s: rules that read items, or cached answers (expected: none, or a router with the catalogue)"
-                  .formatted(plan.name()));
-        }
-      }
-    }
+    requireCatalogue(builder.plans, builder.catalogue);
+    Meter meter = builder.openTelemetry.getMeter("io.espalier.router");
+    RouterMetrics metrics = new RouterMetrics(meter);
+    tell(metrics, builder.plans);
+    StageReplicas replicas = builder.replicas;
+    StageReadiness readiness =
+        new StageReadiness(replicas == null ? StageReplicas.of(builder.channels) : replicas);
+    this.routes =
+        new LiveRoutes(
+            new RouteTable(builder.plans),
+            plans -> {
+              try {
+                requireCatalogue(plans, builder.catalogue);
+              } catch (ConfigException e) {
+                throw RequestException.invalidArgument(String.valueOf(e.getMessage()));
+              }
+              readiness.require(plans);
+              tell(metrics, plans);
+            },
+            builder.clock);
+    this.admin = new RouteAdminService(routes);
+    this.recorder = recorder(builder);
     byte[] key = builder.config.key();
     if (key.length == 0) {
       key = new byte[32];
@@ -55,14 +71,10 @@ public final class RouterComponent {
     }
     // One virtual thread a look-up: a slow store holds up only those who wait for it.
     Executor lookups = task -> Thread.ofVirtual().name("user-state").start(task);
-    RouterMetrics metrics = new RouterMetrics(builder.openTelemetry.getMeter("io.espalier.router"));
-    RouteRunner runner =
-        new RouteRunner(
-            builder.channels,
-            builder.users,
-            new CallerRules(builder.catalogue),
-            new Retries(metrics),
-            lookups);
+    RouteRunner runner = runner(builder, metrics, lookups);
+    // Second tries of copies have a budget of their own.
+    Shadows shadows =
+        new Shadows(runner(builder, metrics, lookups), new ShadowMetrics(meter));
     RequestValidator validator = new RequestValidator();
     PinnedLists lists = new PinnedLists(builder.config.pinnedItems(), builder.clock);
     this.service =
@@ -75,10 +87,52 @@ public final class RouterComponent {
                 new PageTokens(key, builder.clock),
                 new Impressions(builder.journal),
                 metrics,
+                shadows,
+                recorder,
                 builder.catalogue,
                 builder.clock),
             new WhyNot(routes, runner, builder.channels, builder.catalogue),
             new UserRecords(builder.users, lists, builder.journal, builder.clock));
+  }
+
+  private static RouteRunner runner(Builder builder, RouterMetrics metrics, Executor lookups) {
+    return new RouteRunner(
+        builder.channels,
+        builder.users,
+        new CallerRules(builder.catalogue),
+        new Retries(metrics),
+        lookups);
+  }
+
+  private static void tell(RouterMetrics metrics, Collection<RoutePlan> plans) {
+    for (RoutePlan plan : plans) {
+      plan.arms().forEach(arm -> metrics.route(plan.name(), arm.name()));
+    }
+  }
+
+  private static @Nullable Recorder recorder(Builder builder) {
+    if (builder.recording.folder().isEmpty()) {
+      return null;
+    }
+    try {
+      return Recorder.start(builder.recording, builder.clock);
+    } catch (IOException e) {
+      throw new ConfigException(
+          "recording.folder: %s: cannot be made (%s)"
+              .formatted(builder.recording.folder(), e.getMessage()));
+    }
+  }
+
+  private static void requireCatalogue(Collection<RoutePlan> plans, @Nullable Catalogue catalogue) {
+    for (RoutePlan plan : plans) {
+      for (Route route : plan.routes()) {
+        if (catalogue == null && route.needsCatalogue()) {
+          throw new ConfigException(
+              "route %s: rules that read items, or cached answers (expected: none, or a router with the catalogue)"
+                  .formatted(plan.name()));
+        }
+      }
+    }
   }
 
   public static Builder builder(StageChannels channels, UserStateStore users) {
@@ -87,12 +141,12 @@ public final class RouterComponent {
 
   /** Every bundle that a route can ask for: what the stages must serve. */
   public Set<BundleId> bundles() {
-    return routes.bundles();
+    return routes.now().table().bundles();
   }
 
   /** The routes' names. */
   public List<String> routes() {
-    return routes.plans().stream().map(RoutePlan::name).toList();
+    return routes.now().table().plans().stream().map(RoutePlan::name).toList();
   }
 
   /** The gRPC service. */
@@ -100,8 +154,17 @@ public final class RouterComponent {
     return service;
   }
 
-  /** Adds the router to a server. */
+  /** The gRPC service that changes the routes. */
+  public BindableService adminService() {
+    return admin;
+  }
+
+  /** Adds the router to a server, and what is to be closed after its last call. */
   public EspalierServer.Builder install(EspalierServer.Builder server) {
+    Recorder recording = recorder;
+    if (recording != null) {
+      server.closing(recording);
+    }
     return server
         .service(service)
         .exceptionRule(UserStateException.class, RouterComponent::unchanged)
@@ -127,6 +190,8 @@ public final class RouterComponent {
     private @Nullable EventJournal journal;
     private OpenTelemetry openTelemetry = OpenTelemetry.noop();
     private InstantSource clock = InstantSource.system();
+    private RecordingConfig recording = RecordingConfig.none();
+    private @Nullable StageReplicas replicas;
 
     private Builder(StageChannels channels, UserStateStore users) {
       this.channels = Objects.requireNonNull(channels, "channels");
@@ -175,6 +240,18 @@ public final class RouterComponent {
 
     public Builder openTelemetry(OpenTelemetry telemetry) {
       this.openTelemetry = telemetry;
+      return this;
+    }
+
+    /** What is recorded of the requests. */
+    public Builder recording(RecordingConfig recorded) {
+      this.recording = recorded;
+      return this;
+    }
+
+    /** Where every replica of the stages is; else each stage is one. */
+    public Builder replicas(StageReplicas all) {
+      this.replicas = all;
       return this;
     }
 

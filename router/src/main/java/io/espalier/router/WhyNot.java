@@ -20,13 +20,13 @@ import org.jspecify.annotations.Nullable;
 final class WhyNot {
   private static final Budget EXPLAIN = new Budget(0.9, Duration.ofSeconds(10));
 
-  private final RouteTable routes;
+  private final LiveRoutes routes;
   private final RouteRunner runner;
   private final RetrievalServiceFutureStub retrieval;
   private final @Nullable Catalogue catalogue;
 
   WhyNot(
-      RouteTable routes,
+      LiveRoutes routes,
       RouteRunner runner,
       StageChannels channels,
       @Nullable Catalogue catalogue) {
@@ -37,8 +37,8 @@ final class WhyNot {
   }
 
   WhyNotResponse ask(String itemId, Question question) {
-    RoutePlan plan = routes.resolve(question.options().getRoute(), question.kind());
-    Route route = plan.arm(question.user().getId()).route();
+    RoutePlan plan = routes.now().table().resolve(question.options().getRoute(), question.kind());
+    Route route = plan.arm(question).route();
     try (RequestRun run = new RequestRun(route.deadline(), route.reserve())) {
       RouteAnswer answer = runner.run(route, question, run);
       List<Finding> findings = new ArrayList<>();

@@ -17,6 +17,7 @@ import io.espalier.rewrite.v1.RewriteRequest;
 import io.espalier.rewrite.v1.RewriteResponse;
 import io.espalier.rewrite.v1.RewriteServiceGrpc;
 import io.espalier.rewrite.v1.RewrittenQuery;
+import io.espalier.server.Announcements;
 import io.espalier.server.ClientChannels;
 import io.espalier.server.EspalierServer;
 import io.espalier.server.RequestException;
@@ -30,6 +31,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.ConcurrentHashMap;
@@ -47,6 +49,7 @@ final class FakeStages implements AutoCloseable {
   final Map<String, Function<RankRequest, RankResponse>> rankers = new ConcurrentHashMap<>();
   final List<RetrieveRequest> retrievals = Collections.synchronizedList(new ArrayList<>());
   final List<RankRequest> rankings = Collections.synchronizedList(new ArrayList<>());
+  final Announcements announcements = new Announcements();
   final AtomicInteger waiting = new AtomicInteger();
   final AtomicInteger cancelled = new AtomicInteger();
 
@@ -60,6 +63,7 @@ final class FakeStages implements AutoCloseable {
               .service(new Retrieval())
               .service(new Rewriting())
               .service(new Ranking())
+              .announcing(announcements)
               .buildInProcess(UUID.randomUUID().toString())
               .start();
     } catch (IOException e) {
@@ -70,6 +74,12 @@ final class FakeStages implements AutoCloseable {
 
   StageChannels channels() {
     return new StageChannels(channel, channel, channel);
+  }
+
+  /** Has health say that these bundles, and no others, are ready. */
+  FakeStages ready(String... bundles) {
+    announcements.announce(Set.of(bundles));
+    return this;
   }
 
   /** A source that returns the same items, best first, to everyone, without the excluded ones. */

@@ -1,5 +1,7 @@
 package io.espalier.router;
 
+import io.espalier.admin.v1.RouteAdminServiceGrpc;
+import io.espalier.admin.v1.RouteAdminServiceGrpc.RouteAdminServiceBlockingStub;
 import io.espalier.router.v1.RouterServiceGrpc;
 import io.espalier.router.v1.RouterServiceGrpc.RouterServiceBlockingStub;
 import io.espalier.server.ClientChannels;
@@ -53,6 +55,7 @@ final class RunningRouter implements AutoCloseable {
       server =
           component
               .install(EspalierServer.builder("router", config))
+              .adminService(component.adminService())
               .buildInProcess(UUID.randomUUID().toString())
               .start();
     } catch (IOException e) {
@@ -63,6 +66,10 @@ final class RunningRouter implements AutoCloseable {
 
   RunningRouter(String... routes) {
     this(builder -> builder, routes);
+  }
+
+  RouteAdminServiceBlockingStub admin() {
+    return RouteAdminServiceGrpc.newBlockingStub(channel).withDeadlineAfter(60, TimeUnit.SECONDS);
   }
 
   RouterServiceBlockingStub stub() {

@@ -108,12 +108,17 @@ public final class EspalierServer implements AutoCloseable {
       ServerServiceDefinition raw =
           ServerInterceptors.useMarshalledMessages(service.bindService(), new RawMessages());
       names.add(raw.getServiceDescriptor().getName());
+      List<ServerInterceptor> around = new ArrayList<>(chain);
+      if (builder.operating.contains(service)) {
+        around.remove(limit);
+      }
       // grpc-java runs the last interceptor of the list first.
-      transport.addService(ServerInterceptors.intercept(raw, chain.reversed()));
+      transport.addService(ServerInterceptors.intercept(raw, around.reversed()));
     }
     this.serviceNames = List.copyOf(names);
     run(transport, callThreads, Set.copyOf(names));
     names.forEach(service -> health.setStatus(service, ServingStatus.NOT_SERVING));
+    builder.announcements.forEach(announcements -> announcements.tell(health));
     transport.addService(
         ServerInterceptors.intercept(health.getHealthService(), mapper, telemetry));
     if (config.reflection()) {
@@ -315,6 +320,8 @@ public final class EspalierServer implements AutoCloseable {
     private final Map<Class<? extends Throwable>, Function<Throwable, RequestException>>
         exceptionRules = new LinkedHashMap<>();
     private final List<AutoCloseable> closeables = new ArrayList<>();
+    private final List<Announcements> announcements = new ArrayList<>();
+    private final Set<BindableService> operating = new HashSet<>();
     private final Set<String> neverBlocking = new HashSet<>();
     private OpenTelemetry openTelemetry = OpenTelemetry.noop();
 
@@ -329,6 +336,15 @@ public final class EspalierServer implements AutoCloseable {
     }
 
     /**
+     * A service for whoever operates the server: its calls are few, may be long, and say nothing of
+     * the server's load.
+     */
+    public Builder adminService(BindableService service) {
+      operating.add(service);
+      return service(service);
+    }
+
+    /**
      * Methods by full name whose calls run on the transport's threads: each takes microseconds and
      * waits for nothing, and what it answers comes from another thread.
      */
@@ -340,6 +356,12 @@ public final class EspalierServer implements AutoCloseable {
     /** A named condition for SERVING; asked twice a second, so it must be cheap. */
     public Builder readiness(String check, BooleanSupplier holds) {
       readiness.put(check, holds);
+      return this;
+    }
+
+    /** What health answers for beside the services; may change while the server runs. */
+    public Builder announcing(Announcements announced) {
+      announcements.add(announced);
       return this;
     }
 

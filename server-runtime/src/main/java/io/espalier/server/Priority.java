@@ -27,6 +27,11 @@ public final class Priority {
     return priority == null ? 0 : priority;
   }
 
+  /** A context whose calls are no more urgent than this, 0 to {@link #LAST}. */
+  public static Context in(Context context, int priority) {
+    return context.withValue(KEY, priority);
+  }
+
   /** Reads a header's value. */
   static int parse(String text) {
     if (text.length() == 1 && text.charAt(0) >= '0' && text.charAt(0) <= '0' + LAST) {

@@ -7,7 +7,7 @@ import io.espalier.bundles.Parameters;
 import java.util.ArrayDeque;
 import java.util.Collection;
 import java.util.Deque;
-import java.util.HashSet;
+import java.util.LinkedHashSet;
 import java.util.Set;
 import java.util.TreeSet;
 
@@ -19,19 +19,24 @@ final class BundleModels {
   private BundleModels() {}
 
   static Set<String> of(BundleRepository repository, Collection<BundleId> bundles) {
-    Deque<BundleId> open = new ArrayDeque<>(bundles);
-    Set<BundleId> seen = new HashSet<>(bundles);
     Set<String> models = new TreeSet<>();
+    bundles(repository, bundles)
+        .forEach(id -> models.addAll(repository.get(id).manifest().models().values()));
+    return models;
+  }
+
+  /** These bundles and those that they build on, themselves first. */
+  static Set<BundleId> bundles(BundleRepository repository, Collection<BundleId> bundles) {
+    Deque<BundleId> open = new ArrayDeque<>(bundles);
+    Set<BundleId> seen = new LinkedHashSet<>(bundles);
     while (!open.isEmpty()) {
-      Bundle bundle = repository.get(open.remove());
-      models.addAll(bundle.manifest().models().values());
-      for (BundleId named : namedBy(bundle)) {
+      for (BundleId named : namedBy(repository.get(open.remove()))) {
         if (seen.add(named)) {
           open.add(named);
         }
       }
     }
-    return models;
+    return seen;
   }
 
   private static Set<BundleId> namedBy(Bundle bundle) {

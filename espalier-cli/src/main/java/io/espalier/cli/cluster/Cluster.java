@@ -1,7 +1,6 @@
 package io.espalier.cli.cluster;
 
 import io.espalier.catalog.CatalogComponent;
-import io.espalier.inference.ModelRunner;
 import io.espalier.router.StageChannels;
 import io.espalier.server.EspalierServer;
 import io.espalier.server.ServerConfig;
@@ -34,29 +33,30 @@ public final class Cluster implements AutoCloseable {
     String name = "espalier-" + ProcessHandle.current().pid() + "-" + NUMBERS.incrementAndGet();
     this.servers = servers;
     try {
-      ModelRunner runner = servers.runner("");
-      parts.push(runner);
-      // The runner is shared: it closes after all stages.
+      LoadedModels models = servers.engine(servers.runner(""));
+      parts.push(models);
+      // The engine is shared: it closes after all stages.
       AutoCloseable nothing = () -> {};
+      BundleAdmin admin = servers.bundleAdmin();
       start(
           servers
-              .rewrite(Stage.REWRITE.config(), runner, nothing)
+              .rewrite(Stage.REWRITE.config(), models, nothing, admin)
               .buildInProcess(name + "-rewrite"));
       ManagedChannel catalog = null;
       if (tcp != null) {
         EspalierServer writer =
-            servers.catalog(tcp.catalog(), tcp.catalogLog(), runner, nothing).build();
+            servers.catalog(tcp.catalog(), tcp.catalogLog(), models, nothing, admin).build();
         start(writer);
         this.catalogTarget = writer.target();
         catalog = open(writer.target(), CatalogComponent.MAX_MESSAGE_BYTES);
       }
       start(
           servers
-              .retrieval(Stage.RETRIEVAL.config(), runner, nothing, catalog)
+              .retrieval(Stage.RETRIEVAL.config(), models, nothing, catalog, admin)
               .buildInProcess(name + "-retrieval"));
       start(
           servers
-              .ranking(Stage.RANKING.config(), runner, nothing)
+              .ranking(Stage.RANKING.config(), models, nothing, admin)
               .buildInProcess(name + "-ranking"));
       this.stages =
           new StageChannels(
@@ -67,10 +67,15 @@ public final class Cluster implements AutoCloseable {
         this.router =
             servers
                 .router(Stage.ROUTER.config(), stages, users, null)
+                .adminService(new BundleAdminService(admin))
                 .buildInProcess(name + "-router");
       } else {
         servers.warmUp(stages);
-        this.router = servers.router(tcp.router(), stages, users, catalog).build();
+        this.router =
+            servers
+                .router(tcp.router(), stages, users, catalog)
+                .adminService(new BundleAdminService(admin))
+                .build();
       }
       start(router);
       this.routerChannel = open(router.target());

@@ -123,6 +123,26 @@ public record EngineSettings(
     }
   }
 
+  /**
+   * Has a runner that was opened with these settings load one more model, verified by the caller.
+   *
+   * @throws ModelException when it does not load
+   */
+  void load(ModelRunner runner, BundleRepository repository, String name) {
+    if (runner instanceof TritonModelRunner triton) {
+      load(triton, repository, name);
+    } else {
+      runner.load(repository.models().resolve(name));
+    }
+  }
+
+  /** Takes a model out that nothing here uses any more; servers may have it for others. */
+  void unload(ModelRunner runner, String name) {
+    if (isEmbedded()) {
+      runner.unload(name);
+    }
+  }
+
   private TritonModelRunner connect(String token, Meter meter) {
     TritonModelRunner runner =
         TritonModelRunner.connect(

@@ -4,6 +4,7 @@ import io.espalier.catalog.SnapshotSettings;
 import io.espalier.oip.InferenceSettings;
 import io.espalier.retrieval.Decoder;
 import io.espalier.server.ClientChannels;
+import io.espalier.router.RecordingConfig;
 import io.espalier.server.ConfigFile;
 import io.espalier.server.ServerConfig;
 import io.espalier.server.TelemetryConfig;
@@ -35,6 +36,7 @@ import org.jspecify.annotations.Nullable;
  *     {@code fused}; {@code bundle} leaves it to each
  * @param engine where the models of a stage run
  * @param peers where a router finds the stages
+ * @param recording what a router records of its requests
  * @param inference which models an inference server loads
  * @param telemetry what it tells of itself, and where
  */
@@ -52,6 +54,7 @@ public record ServeConfig(
     String decode,
     EngineSettings engine,
     Peers peers,
+    RecordingConfig recording,
     InferenceSettings inference,
     TelemetryConfig telemetry) {
 
@@ -126,6 +129,7 @@ public record ServeConfig(
             decode,
             engine,
             peers,
+            recording,
             inference,
             telemetry);
     String token = server.authToken();
@@ -159,6 +163,7 @@ public record ServeConfig(
             "127.0.0.1:" + Stage.RANKING.port(),
             "",
             List.of()),
+        RecordingConfig.none(),
         InferenceSettings.defaults(),
         TelemetryConfig.defaults());
   }

@@ -15,8 +15,10 @@ import io.espalier.retrieval.Decoder;
 import io.espalier.retrieval.RetrievalComponent;
 import io.espalier.rewrite.RewriteComponent;
 import io.espalier.rewrite.RewriteSettings;
+import io.espalier.router.RecordingConfig;
 import io.espalier.router.RouterComponent;
 import io.espalier.router.StageChannels;
+import io.espalier.router.StageReplicas;
 import io.espalier.router.events.EventJournal;
 import io.espalier.server.ClientChannels;
 import io.espalier.server.ConfigException;
@@ -221,8 +223,24 @@ public final class StageServers {
 
   /** The rewrite server on the deployment's models alone. */
   public EspalierServer.Builder rewrite(ServerConfig config) {
-    ModelRunner runner = runner(deployment.rewriters(), config.authToken());
-    return rewrite(config, runner, runner);
+    LoadedModels models = engine(runner(deployment.rewriters(), config.authToken()));
+    return alone(admin -> rewrite(config, models, models, admin));
+  }
+
+  /** An engine and its models, which the stages that share it use. */
+  LoadedModels engine(ModelRunner runner) {
+    return new LoadedModels(deployment.repository(), runner, engine);
+  }
+
+  /** What brings bundle versions to the stages of this process. */
+  BundleAdmin bundleAdmin() {
+    return new BundleAdmin(deployment.repository());
+  }
+
+  /** A stage by itself, with what brings bundle versions to it. */
+  private EspalierServer.Builder alone(Function<BundleAdmin, EspalierServer.Builder> stage) {
+    BundleAdmin admin = bundleAdmin();
+    return stage.apply(admin).adminService(new BundleAdminService(admin));
   }
 
   /**
@@ -231,8 +249,8 @@ public final class StageServers {
    * @param catalog to the catalogue's writer, whose changes are followed; null where there is none
    */
   public EspalierServer.Builder retrieval(ServerConfig config, @Nullable Channel catalog) {
-    ModelRunner runner = runner(deployment.sources(), config.authToken());
-    return retrieval(config, runner, runner, catalog);
+    LoadedModels models = engine(runner(deployment.sources(), config.authToken()));
+    return alone(admin -> retrieval(config, models, models, catalog, admin));
   }
 
   /**
@@ -241,21 +259,26 @@ public final class StageServers {
    * @param where its log is: a folder, or an address of Kafka's
    */
   public EspalierServer.Builder catalog(ServerConfig config, String where) {
-    ModelRunner runner =
-        runner(
-            deployment.sources(),
-            CatalogComponent.models(deployment.repository(), deployment.sources()),
-            config.authToken());
+    LoadedModels models =
+        engine(
+            runner(
+                deployment.sources(),
+                CatalogComponent.models(deployment.repository(), deployment.sources()),
+                config.authToken()));
     try {
-      return catalog(config, where, runner, runner);
+      return alone(admin -> catalog(config, where, models, models, admin));
     } catch (RuntimeException e) {
-      runner.close();
+      models.close();
       throw e;
     }
   }
 
   EspalierServer.Builder catalog(
-      ServerConfig config, String where, ModelRunner runner, AutoCloseable owned) {
+      ServerConfig config,
+      String where,
+      LoadedModels models,
+      AutoCloseable owned,
+      BundleAdmin admin) {
     long first = deployment.data().items().size() + 1L;
     // First, since it holds nothing: whatever fails once the log is this process's lets go of it.
     SnapshotStore snapshots = snapshots("catalog");
@@ -268,31 +291,34 @@ public final class StageServers {
     }
     CatalogComponent component;
     try {
-      component = component(log, runner, snapshots);
+      component = component(log, models, snapshots);
     } catch (RuntimeException e) {
       log.close();
       throw e;
     }
     return component
         .install(builder("catalog", config))
+        .announcing(
+            admin.add(Stage.CATALOG, bundle -> bundle.hasFile("semantic_ids"), component.bundles()))
         .closing(owned)
         .closing(log)
         .closing(component);
   }
 
   private CatalogComponent component(
-      RecordLog log, ModelRunner runner, @Nullable SnapshotStore snapshots) {
+      RecordLog log, LoadedModels models, @Nullable SnapshotStore snapshots) {
     Meter meter = telemetry.getMeter("io.espalier.catalog");
     if (snapshots == null || snapshotFolders == null) {
       return CatalogComponent.start(
-          deployment.repository(), deployment.sources(), log, runner, meter);
+          deployment.repository(), deployment.sources(), log, models.runner(), models, meter);
     }
     try {
       return CatalogComponent.start(
           deployment.repository(),
           deployment.sources(),
           log,
-          runner,
+          models.runner(),
+          models,
           new CatalogComponent.Publishing(
               snapshots, snapshotFolders.settings(), deployment.data().items()),
           meter);
@@ -312,34 +338,46 @@ public final class StageServers {
 
   /** The ranking server on the deployment's models alone. */
   public EspalierServer.Builder ranking(ServerConfig config) {
-    ModelRunner runner = runner(deployment.rankers(), config.authToken());
-    return ranking(config, runner, runner);
+    LoadedModels models = engine(runner(deployment.rankers(), config.authToken()));
+    return alone(admin -> ranking(config, models, models, admin));
   }
 
-  EspalierServer.Builder rewrite(ServerConfig config, ModelRunner runner, AutoCloseable owned) {
+  EspalierServer.Builder rewrite(
+      ServerConfig config, LoadedModels models, AutoCloseable owned, BundleAdmin admin) {
     RewriteComponent component =
         RewriteComponent.start(
             deployment.repository(),
             deployment.rewriters(),
-            traced(runner),
+            traced(models.runner()),
+            models,
             rewriteSettings,
             telemetry);
     return builder("rewrite", config)
         .service(component.service())
+        .announcing(
+            admin.add(
+                Stage.REWRITE,
+                bundle -> RewriteComponent.SYSTEMS.contains(bundle.system()),
+                component.bundles()))
         .readiness("rewrite models", component::isReady)
         .closing(owned)
         .closing(component);
   }
 
   EspalierServer.Builder retrieval(
-      ServerConfig config, ModelRunner runner, AutoCloseable owned, @Nullable Channel catalog) {
+      ServerConfig config,
+      LoadedModels models,
+      AutoCloseable owned,
+      @Nullable Channel catalog,
+      BundleAdmin admin) {
     tellOfStepwise();
     RetrievalComponent component =
         RetrievalComponent.open(
             deployment.repository(),
             deployment.sources(),
             deployment.data(),
-            traced(runner),
+            traced(models.runner()),
+            models,
             catalog == null ? null : snapshots("retrieval"),
             decoding(),
             telemetry);
@@ -348,6 +386,11 @@ public final class StageServers {
     }
     return builder("retrieval", config)
         .service(component.service())
+        .announcing(
+            admin.add(
+                Stage.RETRIEVAL,
+                bundle -> RetrievalComponent.SYSTEMS.contains(bundle.system()),
+                component.bundles()))
         .readiness("retrieval models", component::isReady)
         .readiness("the catalogue's log", component::isUpToDate)
         .closing(owned)
@@ -371,21 +414,23 @@ public final class StageServers {
     }
   }
 
-  EspalierServer.Builder ranking(ServerConfig config, ModelRunner runner, AutoCloseable owned) {
+  EspalierServer.Builder ranking(
+      ServerConfig config, LoadedModels models, AutoCloseable owned, BundleAdmin admin) {
     if (features.store().isEmpty()) {
-      return ranking(config, runner, FeatureStores.embedded(), owned);
+      return ranking(config, models, FeatureStores.embedded(), owned, admin);
     }
     RedisFeatureTables tables = FeatureSettings.tables("features.store", features.store());
     try {
       return ranking(
           config,
-          runner,
+          models,
           (bundle, table) ->
               tables.store(bundle.toString(), table, features.budget(), features.cacheBytes()),
           () -> {
             tables.close();
             owned.close();
-          });
+          },
+          admin);
     } catch (RuntimeException e) {
       tables.close();
       throw e;
@@ -393,17 +438,27 @@ public final class StageServers {
   }
 
   private EspalierServer.Builder ranking(
-      ServerConfig config, ModelRunner runner, FeatureStores stores, AutoCloseable owned) {
+      ServerConfig config,
+      LoadedModels models,
+      FeatureStores stores,
+      AutoCloseable owned,
+      BundleAdmin admin) {
     RankingComponent component =
         RankingComponent.start(
             deployment.repository(),
             deployment.rankers(),
-            traced(runner),
+            traced(models.runner()),
+            models,
             stores,
             RankingSettings.defaults(),
             telemetry);
     return builder("ranking", config)
         .service(component.service())
+        .announcing(
+            admin.add(
+                Stage.RANKING,
+                bundle -> RankingComponent.SYSTEMS.contains(bundle.system()),
+                component.bundles()))
         .readiness("ranking models", component::isReady)
         .closing(owned)
         .closing(component);
@@ -419,8 +474,55 @@ public final class StageServers {
       StageChannels channels,
       UserStateStore users,
       @Nullable Channel catalog) {
+    return router(config, channels, users, catalog, Live.NONE);
+  }
+
+  /**
+   * The router of a cluster: its routes change only to bundles that every replica of its peers has.
+   *
+   * @param catalog to the catalogue's writer, whose changes are followed; null where there is none
+   */
+  public EspalierServer.Builder router(
+      ServeConfig config, StageChannels channels, UserStateStore users, @Nullable Channel catalog) {
+    ReplicaChannels rewrite = replicas(config, config.peers().rewrite());
+    ReplicaChannels retrieval = replicas(config, config.peers().retrieval());
+    ReplicaChannels ranking = replicas(config, config.peers().ranking());
+    return router(
+            config.server(),
+            channels,
+            users,
+            catalog,
+            new Live(
+                new StageReplicas(rewrite::get, retrieval::get, ranking::get), config.recording()))
+        .closing(rewrite)
+        .closing(retrieval)
+        .closing(ranking);
+  }
+
+  private ReplicaChannels replicas(ServeConfig config, String target) {
+    return new ReplicaChannels(
+        target,
+        address -> open(address, config.server().authToken(), config.server().maxMessageBytes()));
+  }
+
+  /**
+   * What a router that is operated needs beside.
+   *
+   * @param replicas where each replica of the stages is; null where each stage is one
+   * @param recording what is recorded of its requests
+   */
+  private record Live(@Nullable StageReplicas replicas, RecordingConfig recording) {
+    static final Live NONE = new Live(null, RecordingConfig.none());
+  }
+
+  private EspalierServer.Builder router(
+      ServerConfig config,
+      StageChannels channels,
+      UserStateStore users,
+      @Nullable Channel catalog,
+      Live live) {
     if (catalog == null) {
-      return routerOver(config, channels, users, id -> deployment.data().item(id));
+      return routerOver(config, channels, users, id -> deployment.data().item(id), live);
     }
     FollowedItems items =
         new FollowedItems(
@@ -428,19 +530,26 @@ public final class StageServers {
             catalog,
             snapshots("router"),
             telemetry.getMeter("io.espalier.catalog"));
-    return routerOver(config, channels, users, items::item).closing(items);
+    return routerOver(config, channels, users, items::item, live).closing(items);
   }
 
   private EspalierServer.Builder routerOver(
       ServerConfig config,
       StageChannels channels,
       UserStateStore users,
-      Function<String, Optional<CatalogItem>> items) {
+      Function<String, Optional<CatalogItem>> items,
+      Live live) {
     RouterComponent.Builder router =
-        RouterComponent.builder(channels, users).catalogue(items::apply).openTelemetry(telemetry);
+        RouterComponent.builder(channels, users)
+            .catalogue(items::apply)
+            .recording(live.recording())
+            .openTelemetry(telemetry);
+    if (live.replicas() != null) {
+      router.replicas(live.replicas());
+    }
     deployment.routes().forEach(route -> router.route(route.yaml(), route.source()));
     if (!events.isOn()) {
-      return router.build().install(builder("router", config)).closing(users);
+      return installed(router, config).closing(users);
     }
     EventJournal journal =
         EventJournal.start(
@@ -451,16 +560,18 @@ public final class StageServers {
             telemetry.getMeter("io.espalier.router"));
     try {
       // The journal first: what it has still to write is sealed with the users' keys.
-      return router
-          .journal(journal)
-          .build()
-          .install(builder("router", config))
-          .closing(users)
-          .closing(journal);
+      return installed(router.journal(journal), config).closing(users).closing(journal);
     } catch (RuntimeException e) {
       journal.close();
       throw e;
     }
+  }
+
+  private EspalierServer.Builder installed(RouterComponent.Builder router, ServerConfig config) {
+    RouterComponent component = router.build();
+    return component
+        .install(builder("router", config))
+        .adminService(component.adminService());
   }
 
   /**

@@ -66,11 +66,13 @@ class HangUpIT {
         new StageServers(Deployment.of(repository, data), folder.resolve("none"));
     EmbeddedModelRunner runner = (EmbeddedModelRunner) servers.runner("");
     open.push(runner);
+    LoadedModels models = servers.engine(runner);
+    BundleAdmin admin = servers.bundleAdmin();
     AutoCloseable nothing = () -> {};
-    ManagedChannel rewrite = to(servers.rewrite(ServerConfig.defaults(), runner, nothing));
+    ManagedChannel rewrite = to(servers.rewrite(ServerConfig.defaults(), models, nothing, admin));
     ManagedChannel retrieval =
-        to(servers.retrieval(ServerConfig.defaults(), runner, nothing, null));
-    ManagedChannel ranking = to(servers.ranking(ServerConfig.defaults(), runner, nothing));
+        to(servers.retrieval(ServerConfig.defaults(), models, nothing, null, admin));
+    ManagedChannel ranking = to(servers.ranking(ServerConfig.defaults(), models, nothing, admin));
     EmbeddedUserStates users = EmbeddedUserStates.inMemory(100);
     users.record(
         "u",

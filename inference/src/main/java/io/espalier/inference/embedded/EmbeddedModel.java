@@ -18,6 +18,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.Executor;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
@@ -64,14 +66,19 @@ final class EmbeddedModel {
     this.timers = timers;
   }
 
-  /** Loads a model, checks it against its graph, warms it and starts its workers. */
+  /**
+   * Loads a model, checks it against its graph, warms it and starts its workers.
+   *
+   * @param starter starts the threads that requests wait for; the rest is done by the caller's own
+   */
   static EmbeddedModel load(
       ModelSettings settings,
       OrtEnvironment environment,
       Meter meter,
-      ScheduledExecutorService timers) {
+      ScheduledExecutorService timers,
+      Executor starter) {
     try {
-      OrtSession session = Sessions.open(environment, settings);
+      OrtSession session = open(settings, environment, starter);
       EmbeddedModel model = null;
       try {
         ModelSpec spec = Graph.spec(settings, session);
@@ -81,7 +88,8 @@ final class EmbeddedModel {
         }
         model = new EmbeddedModel(settings, spec, session, meter, timers);
         model.warmUp(settings, instances.getFirst());
-        model.start(instances);
+        EmbeddedModel ready = model;
+        CompletableFuture.runAsync(() -> ready.start(instances), starter).join();
         return model;
       } catch (OrtException | RuntimeException e) {
         if (model != null) {
@@ -92,6 +100,32 @@ final class EmbeddedModel {
       }
     } catch (OrtException e) {
       throw new ModelException(Reason.NOT_READY, settings.graph() + ": " + e.getMessage(), e);
+    }
+  }
+
+  /** A session whose operators have threads of their own starts them when it is opened. */
+  private static OrtSession open(
+      ModelSettings settings, OrtEnvironment environment, Executor starter) throws OrtException {
+    if (settings.session().intraOpThreads() == 1 && !settings.session().parallel()) {
+      return Sessions.open(environment, settings);
+    }
+    CompletableFuture<OrtSession> opened = new CompletableFuture<>();
+    starter.execute(
+        () -> {
+          try {
+            opened.complete(Sessions.open(environment, settings));
+          } catch (OrtException | RuntimeException | Error e) {
+            opened.completeExceptionally(e);
+          }
+        });
+    try {
+      return opened.join();
+    } catch (CompletionException e) {
+      switch (e.getCause()) {
+        case OrtException failure -> throw failure;
+        case RuntimeException failure -> throw failure;
+        case null, default -> throw e;
+      }
     }
   }
 

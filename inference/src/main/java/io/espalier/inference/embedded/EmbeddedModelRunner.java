@@ -22,7 +22,10 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
+import java.util.concurrent.ThreadPoolExecutor;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 
 /**
@@ -40,6 +43,16 @@ public final class EmbeddedModelRunner implements ModelRunner {
   private final Meter meter;
   private final OrtEnvironment environment;
   private final ScheduledThreadPoolExecutor timers;
+  // Threads inherit how nice the one is that starts them. A model may be loaded by one that leaves
+  // the processors to requests; its workers serve requests.
+  private final ThreadPoolExecutor starter =
+      new ThreadPoolExecutor(
+          1,
+          1,
+          0,
+          TimeUnit.SECONDS,
+          new LinkedBlockingQueue<>(),
+          Thread.ofPlatform().daemon().name("model-starter").factory());
   private final Map<String, EmbeddedModel> loaded = new ConcurrentHashMap<>();
   private volatile boolean closed;
 
@@ -60,6 +73,7 @@ public final class EmbeddedModelRunner implements ModelRunner {
         new ScheduledThreadPoolExecutor(
             1, Thread.ofPlatform().daemon().name("model-timeouts").factory());
     this.timers.setRemoveOnCancelPolicy(true);
+    this.starter.prestartCoreThread();
   }
 
   /**
@@ -94,7 +108,9 @@ public final class EmbeddedModelRunner implements ModelRunner {
       throw new ModelException(Reason.NOT_READY, model + ": the runner is closed");
     }
     EmbeddedModel old =
-        loaded.put(model, EmbeddedModel.load(ModelFolder.read(folder), environment, meter, timers));
+        loaded.put(
+            model,
+            EmbeddedModel.load(ModelFolder.read(folder), environment, meter, timers, starter));
     if (old != null) {
       old.close(true);
     }
@@ -190,6 +206,7 @@ public final class EmbeddedModelRunner implements ModelRunner {
       }
     }
     timers.shutdownNow();
+    starter.shutdown();
   }
 
   /** Number of calls that wait or run, over all models. */

@@ -49,14 +49,16 @@ final class Answers {
   /** Keeps what must be known of an answer. */
   Outcome judge(RetrieveRequest request, RetrieveResponse response) {
     int[] items =
-        response.getCandidatesList().stream().mapToInt(this::numberUnderItsOwnId).toArray();
+        response.getCandidatesList().stream()
+            .mapToInt(candidate -> numberUnderItsOwnId(candidate, request.getBundleVersion()))
+            .toArray();
     answers.add(new Answer(request, response.getCatalogOffset(), items));
     return Outcome.OK;
   }
 
-  private int numberUnderItsOwnId(Candidate candidate) {
+  private int numberUnderItsOwnId(Candidate candidate, int version) {
     int item = SyntheticCatalogue.number(candidate.getItemId());
-    return candidate.getSemanticIdList().equals(catalogue.semanticId(item)) ? item : -1;
+    return candidate.getSemanticIdList().equals(catalogue.semanticId(version, item)) ? item : -1;
   }
 
   /** Looks at all items, after every change has been acknowledged. */

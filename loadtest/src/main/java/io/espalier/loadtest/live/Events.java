@@ -9,18 +9,22 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * When a snapshot of a served catalogue took the place of another; by {@link System#nanoTime}. An
- * event lasts from when the server began to make or fetch the snapshot.
+ * When a snapshot or a bundle version that is served took the place of another; by {@link
+ * System#nanoTime}. An event lasts from when the server began to make, fetch or load it.
  */
 final class Events {
   private static final Pattern EXCHANGE =
       Pattern.compile("a snapshot of .* took the place of the one before after ([0-9]+) ms");
+  private static final Pattern DRAINS = Pattern.compile("bundle \\S+ drains");
+  private static final Pattern CLOSED = Pattern.compile("bundle \\S+ is closed");
   private static final Pattern RESTART = Pattern.compile("followed from the snapshot of offset");
 
   private final List<Event> events;
 
   // When the return that is under way was asked for; 0 when none is.
   private long returning;
+  // When the bundle version that drains began to; 0 when none does.
+  private long draining;
 
   /** One of them. */
   record Event(Kind kind, long start, long end) {}
@@ -30,7 +34,13 @@ final class Events {
     /** A snapshot of the same catalogue, published or made by the server itself. */
     EXCHANGE,
     /** A return to an earlier catalogue. */
-    RETURN
+    RETURN,
+    /** One bundle version in the place of another, from its load on. */
+    SWITCH,
+    /** The same, and back again. */
+    ROLLBACK,
+    /** The end of a bundle version, from its last request on. */
+    DRAIN
   }
 
   /** None yet. */
@@ -52,7 +62,17 @@ final class Events {
     } else if (returning != 0 && RESTART.matcher(line).find()) {
       events.add(new Event(Kind.RETURN, returning, now));
       returning = 0;
+    } else if (DRAINS.matcher(line).find()) {
+      draining = now;
+    } else if (draining != 0 && CLOSED.matcher(line).find()) {
+      events.add(new Event(Kind.DRAIN, draining, now));
+      draining = 0;
     }
+  }
+
+  /** Takes note of what was seen from outside; ends now. */
+  synchronized void ended(Kind kind, long start) {
+    events.add(new Event(kind, start, System.nanoTime()));
   }
 
   /** A return is asked for now; the server says when it has followed it. */
@@ -70,7 +90,8 @@ final class Events {
     return events.size();
   }
 
-  private long count(Kind kind) {
+  /** How many of a kind there were. */
+  synchronized long count(Kind kind) {
     return events.stream().filter(event -> event.kind() == kind).count();
   }
 

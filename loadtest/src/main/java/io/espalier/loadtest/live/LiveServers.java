@@ -8,7 +8,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
 
 /** A catalogue's writer and a retrieval server that follows it, as processes. */
 final class LiveServers implements AutoCloseable {
@@ -22,6 +24,7 @@ final class LiveServers implements AutoCloseable {
   private final String snapshots;
   private final ServerProcess writer;
   private final ServerProcess retrieval;
+  private @Nullable ServerProcess router;
 
   /**
    * Starts both.
@@ -75,7 +78,8 @@ final class LiveServers implements AutoCloseable {
                 "--enable-native-access=ALL-UNNAMED",
                 "-Xmx" + heap,
                 LOGGED + "retrieval.Catalogue=info",
-                LOGGED + "catalog.CatalogFollower=info"),
+                LOGGED + "catalog.CatalogFollower=info",
+                LOGGED + "bundles.BundleSwitch=info"),
             PROGRAM,
             List.of(
                 "serve",
@@ -96,6 +100,29 @@ final class LiveServers implements AutoCloseable {
             lines);
     open.add(process);
     return process;
+  }
+
+  /**
+   * Starts a router over the retrieval server; the only one.
+   *
+   * @param cpu the processor that it keeps to; empty for all
+   */
+  void startRouter(SyntheticCatalogue catalogue, String cpu)
+      throws IOException, InterruptedException {
+    router =
+        start(
+            cpu.isEmpty() ? List.of() : List.of("taskset", "-c", cpu),
+            "1g",
+            catalogue,
+            "router",
+            "peers.retrieval=\"" + retrieval.target() + "\"",
+            line -> {});
+    router.target();
+  }
+
+  /** A channel to the router, closed with this. */
+  ManagedChannel toRouter() throws IOException, InterruptedException {
+    return channel(Objects.requireNonNull(router, "router").target());
   }
 
   /** A channel to the writer, closed with this. */

@@ -17,6 +17,7 @@ import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Random;
 import java.util.Set;
 import java.util.TreeMap;
@@ -34,19 +35,22 @@ public final class SyntheticCatalogue {
   /** The bundle that gives the items their semantic ids. */
   public static final BundleId BUNDLE = new BundleId("load-tiger", 1);
 
+  /** The route over it. */
+  static final String ROUTE = "load-feed";
+
   private static final Set<String> FILES = Set.of("items", "semantic_ids");
   // Texts say nothing of ids that are drawn at random.
   private static final String LEFT_OUT = "assign";
 
   private final Path folder;
   private final int levels;
-  // Of item i, level d at i · levels + d.
-  private final int[] codes;
+  // By version of the bundle; of item i, level d at i · levels + d.
+  private final Map<Integer, int[]> codes = new TreeMap<>();
 
   private SyntheticCatalogue(Path folder, int levels, int[] codes) {
     this.folder = folder;
     this.levels = levels;
-    this.codes = codes;
+    this.codes.put(BUNDLE.version(), codes);
   }
 
   /**
@@ -57,9 +61,8 @@ public final class SyntheticCatalogue {
   public static SyntheticCatalogue write(Path folder, Bundle template, int items, long seed)
       throws IOException {
     int levels = template.parameters().size("levels");
-    int perLevel = template.parameters().size("codes");
-    int[] codes = new Random(seed).ints((long) items * levels, 0, perLevel).toArray();
-    SyntheticCatalogue catalogue = new SyntheticCatalogue(folder, levels, codes);
+    SyntheticCatalogue catalogue =
+        new SyntheticCatalogue(folder, levels, draw(template, items, seed));
     Files.createDirectories(catalogue.data());
     try (BufferedWriter lines = Files.newBufferedWriter(catalogue.data().resolve("items.jsonl"))) {
       for (int n = 0; n < items; n++) {
@@ -69,12 +72,44 @@ public final class SyntheticCatalogue {
                 .formatted(item.getId(), item.getTitle(), item.getBrand(), item.getPrice()));
       }
     }
-    catalogue.writeBundle(template);
+    catalogue.writeBundle(template, BUNDLE.version(), "");
+    Files.createDirectories(catalogue.modelRepo().resolve("routes"));
+    Files.writeString(
+        catalogue.modelRepo().resolve("routes/load-feed.yaml"), route(BUNDLE.version()));
     return catalogue;
   }
 
-  private void writeBundle(Bundle template) throws IOException {
-    Path directory = modelRepo().resolve("bundles/" + BUNDLE.name() + "/" + BUNDLE.version());
+  private static int[] draw(Bundle template, int items, long seed) {
+    return new Random(seed)
+        .ints(
+            (long) items * template.parameters().size("levels"),
+            0,
+            template.parameters().size("codes"))
+        .toArray();
+  }
+
+  /** The route that asks one version of the bundle. */
+  static String route(int version) {
+    return "name: %s\nkind: feed\nsources:\n- bundle: %s\n  k: 50\nmerge: {method: rrf}\n"
+        .formatted(ROUTE, new BundleId(BUNDLE.name(), version));
+  }
+
+  /**
+   * Writes one more version of the bundle: the same items under other semantic ids, with models of
+   * its own.
+   */
+  void addVersion(Bundle template, int version, long seed) throws IOException {
+    codes.put(version, draw(template, size(), seed));
+    writeBundle(template, version, "load-v" + version + "-");
+  }
+
+  /**
+   * Writes a version.
+   *
+   * @param prefix before the names of the template's models
+   */
+  private void writeBundle(Bundle template, int version, String prefix) throws IOException {
+    Path directory = modelRepo().resolve("bundles/" + BUNDLE.name() + "/" + version);
     Files.createDirectories(directory);
     Path ids = directory.resolve("items.tsv");
     Path semanticIds = directory.resolve("semantic_ids.tsv");
@@ -84,13 +119,13 @@ public final class SyntheticCatalogue {
         idLines.write(id(n) + "\n");
         codeLines.write(id(n) + "\t");
         for (int level = 0; level < levels; level++) {
-          codeLines.write((level == 0 ? "" : " ") + code(n, level));
+          codeLines.write((level == 0 ? "" : " ") + code(version, n, level));
         }
         codeLines.write("\n");
       }
     }
     ObjectNode manifest = ConfigFile.read(template.file("items").resolveSibling("bundle.yaml"));
-    manifest.put("name", BUNDLE.name()).put("version", BUNDLE.version());
+    manifest.put("name", BUNDLE.name()).put("version", version);
     manifest.withObject("/data").put("name", "load");
     manifest.withObject("/data").put("fingerprint", DataFolder.open(data()).fingerprint());
     manifest.remove("metrics");
@@ -105,17 +140,27 @@ public final class SyntheticCatalogue {
         List.of("models/" + leftOut + "/1/model.onnx", "models/" + leftOut + "/config.pbtxt"));
     checksums.put("items.tsv", sha256(ids));
     checksums.put("semantic_ids.tsv", sha256(semanticIds));
-    Files.writeString(directory.resolve("bundle.yaml"), ConfigFile.print(manifest));
-    for (String model : models.values()) {
+    for (Map.Entry<String, String> model : models.entrySet()) {
+      String name = prefix + model.getValue();
+      Path target = modelRepo().resolve("models/" + name);
       copy(
-          template.file("items").resolveSibling("../../../models/" + model).normalize(),
-          modelRepo().resolve("models/" + model));
+          template.file("items").resolveSibling("../../../models/" + model.getValue()).normalize(),
+          target);
+      if (!prefix.isEmpty()) {
+        Path config = target.resolve("config.pbtxt");
+        Files.writeString(
+            config,
+            Files.readString(config).replace("\"" + model.getValue() + "\"", "\"" + name + "\""));
+        manifest.withObject("/models").put(model.getKey(), name);
+        checksums.remove(
+            List.of(
+                "models/" + model.getValue() + "/1/model.onnx",
+                "models/" + model.getValue() + "/config.pbtxt"));
+        checksums.put("models/" + name + "/1/model.onnx", sha256(target.resolve("1/model.onnx")));
+        checksums.put("models/" + name + "/config.pbtxt", sha256(config));
+      }
     }
-    Files.createDirectories(modelRepo().resolve("routes"));
-    Files.writeString(
-        modelRepo().resolve("routes/load-feed.yaml"),
-        "name: load-feed\nkind: feed\nsources:\n- bundle: %s\n  k: 50\nmerge: {method: rrf}\n"
-            .formatted(BUNDLE));
+    Files.writeString(directory.resolve("bundle.yaml"), ConfigFile.print(manifest));
   }
 
   private static void copy(Path from, Path to) throws IOException {
@@ -157,7 +202,11 @@ public final class SyntheticCatalogue {
 
   /** How many items there are at first. */
   public int size() {
-    return codes.length / levels;
+    return first().length / levels;
+  }
+
+  private int[] first() {
+    return Objects.requireNonNull(codes.get(BUNDLE.version()));
   }
 
   /** The external id of an item. */
@@ -187,10 +236,15 @@ public final class SyntheticCatalogue {
 
   /** The codes of an item's semantic id. */
   public List<Integer> semanticId(int number) {
-    return IntStream.range(0, levels).mapToObj(level -> code(number, level)).toList();
+    return semanticId(BUNDLE.version(), number);
   }
 
-  private int code(int number, int level) {
-    return codes[number * levels + level];
+  /** The codes of an item's semantic id in a version of the bundle. */
+  List<Integer> semanticId(int version, int number) {
+    return IntStream.range(0, levels).mapToObj(level -> code(version, number, level)).toList();
+  }
+
+  private int code(int version, int number, int level) {
+    return Objects.requireNonNull(codes.get(version))[number * levels + level];
   }
 }

@@ -1,0 +1,291 @@
+package io.espalier.cli;
+
+import io.espalier.admin.v1.AbortCanaryRequest;
+import io.espalier.admin.v1.ApplyRoutesRequest;
+import io.espalier.admin.v1.ArmShare;
+import io.espalier.admin.v1.ListRoutesRequest;
+import io.espalier.admin.v1.ListRoutesResponse;
+import io.espalier.admin.v1.PromoteCanaryRequest;
+import io.espalier.admin.v1.RevisionInfo;
+import io.espalier.admin.v1.RollBackRoutesRequest;
+import io.espalier.admin.v1.RollBackRoutesResponse;
+import io.espalier.admin.v1.RouteAdminServiceGrpc;
+import io.espalier.admin.v1.RouteAdminServiceGrpc.RouteAdminServiceBlockingStub;
+import io.espalier.admin.v1.RouteFile;
+import io.espalier.admin.v1.RouteStatus;
+import io.espalier.admin.v1.StartCanaryRequest;
+import io.espalier.cli.show.Table;
+import io.espalier.cli.show.Table.Side;
+import io.espalier.cli.show.Terminal;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Function;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** {@code espalier routes list|show|apply|rollback|canary|promote|abort}. */
+@Command(
+    name = "routes",
+    description = "The routes of running routers: which bundle versions answer whom.",
+    synopsisSubcommandLabel = "COMMAND",
+    footerHeading = "%nExamples:%n",
+    footer = {
+      "  ./espalier routes list",
+      "  ./espalier routes show shop-feed > shop-feed.yaml",
+      "  ./espalier routes apply shop-feed.yaml         refused unless every stage has its bundles",
+      "  ./espalier routes rollback                     to those before",
+      "  ./espalier routes canary shop-feed shop-tiger@2 --share 5",
+      "  ./espalier routes canary shop-feed --share 20  the same, for more of the users",
+      "  ./espalier routes promote shop-feed            or: abort",
+      "  ./espalier routes list --target router-0:7700 --target router-1:7700"
+    })
+final class RoutesCommand {
+  private static final Duration PATIENCE = Duration.ofSeconds(30);
+
+  private final Terminal terminal;
+
+  RoutesCommand(Terminal terminal) {
+    this.terminal = terminal;
+  }
+
+  @Command(
+      name = "list",
+      description = "Lists the routes, and the revisions that can be returned to.")
+  int list(@Mixin AdminTargets routers) {
+    for (String target : routers.all()) {
+      ListRoutesResponse routes = routes(routers, target);
+      terminal.out().println(target + ": revision " + routes.getRevision());
+      Table table =
+          new Table()
+              .column("route", Side.LEFT)
+              .column("arms", Side.LEFT)
+              .column("bundles", Side.LEFT);
+      for (RouteStatus route : routes.getRoutesList()) {
+        table.row(
+            route.getName(),
+            route.getArmsList().stream().map(RoutesCommand::words).collect(Collectors.joining(" ")),
+            String.join(" ", route.getBundlesList()));
+      }
+      terminal.print(table);
+      Table earlier =
+          new Table()
+              .column("earlier", Side.RIGHT)
+              .column("applied", Side.LEFT)
+              .column("change", Side.LEFT);
+      for (RevisionInfo revision : routes.getEarlierList()) {
+        earlier.row(
+            Long.toString(revision.getRevision()),
+            Instant.ofEpochMilli(revision.getAppliedMs()).toString(),
+            revision.getChange());
+      }
+      if (routes.getEarlierCount() > 0) {
+        terminal.print(earlier);
+      }
+    }
+    return ExitCode.OK;
+  }
+
+  private static String words(ArmShare arm) {
+    return String.format(Locale.ROOT, "%s %.4g%%", arm.getName(), 100 * arm.getShare());
+  }
+
+  @Command(name = "show", description = "Prints a route as its file would have it.")
+  int show(
+      @Mixin AdminTargets routers,
+      @Parameters(paramLabel = "ROUTE", description = "Its name.") String route) {
+    String target = routers.all().getFirst();
+    List<RouteStatus> all = routes(routers, target).getRoutesList();
+    RouteStatus found =
+        all.stream()
+            .filter(status -> status.getName().equals(route))
+            .findFirst()
+            .orElseThrow(
+                () ->
+                    new ProgramException(
+                        ExitCode.FAILED,
+                        "route: %s (expected: one of %s)"
+                            .formatted(route, all.stream().map(RouteStatus::getName).toList())));
+    terminal.out().print(found.getYaml());
+    terminal.out().flush();
+    return ExitCode.OK;
+  }
+
+  @Command(
+      name = "apply",
+      description =
+          "Puts route files in the place of the routes of the same names. With several routers all"
+              + " are asked first whether they would refuse.")
+  int apply(
+      @Mixin AdminTargets routers,
+      @Parameters(
+              paramLabel = "FILE",
+              arity = "0..*",
+              description = "Route files, or folders of them.")
+          @Nullable List<Path> files,
+      @Option(
+              names = "--remove",
+              paramLabel = "ROUTE",
+              description = "Takes a route out; may be given again.")
+          @Nullable List<String> removed,
+      @Option(
+              names = "--dry-run",
+              description = "Changes nothing: says whether it would be refused.")
+          boolean dryRun)
+      throws IOException {
+    ApplyRoutesRequest.Builder request = ApplyRoutesRequest.newBuilder();
+    if (removed != null) {
+      request.addAllRemove(removed);
+    }
+    for (Path file : yaml(files == null ? List.of() : files)) {
+      request.addRoutes(
+          RouteFile.newBuilder()
+              .setSource(file.getFileName().toString())
+              .setYaml(Files.readString(file)));
+    }
+    for (String target : routers.all()) {
+      ask(routers, target, stub -> stub.applyRoutes(request.setDryRun(true).build()));
+      if (dryRun) {
+        print(target + ": would hold");
+      }
+    }
+    if (!dryRun) {
+      for (String target : routers.all()) {
+        holds(
+            target,
+            ask(
+                routers,
+                target,
+                stub -> stub.applyRoutes(request.setDryRun(false).build()).getRevision()));
+      }
+    }
+    return ExitCode.OK;
+  }
+
+  private static List<Path> yaml(List<Path> given) throws IOException {
+    List<Path> files = new ArrayList<>();
+    for (Path path : given) {
+      if (Files.isDirectory(path)) {
+        try (Stream<Path> all = Files.list(path)) {
+          all.filter(file -> file.toString().endsWith(".yaml")).sorted().forEach(files::add);
+        }
+      } else {
+        files.add(path);
+      }
+    }
+    return files;
+  }
+
+  @Command(
+      name = "rollback",
+      description = "Returns to the routes before, or to those of an earlier revision.")
+  int rollback(
+      @Mixin AdminTargets routers,
+      @Option(
+              names = "--to",
+              paramLabel = "REVISION",
+              defaultValue = "0",
+              description = "Which (default: the one before).")
+          long revision) {
+    for (String target : routers.all()) {
+      RollBackRoutesResponse back =
+          ask(
+              routers,
+              target,
+              stub ->
+                  stub.rollBackRoutes(
+                      RollBackRoutesRequest.newBuilder().setRevision(revision).build()));
+      print(
+          "%s: revision %d, the routes of revision %d"
+              .formatted(target, back.getRevision(), back.getRestored()));
+    }
+    return ExitCode.OK;
+  }
+
+  @Command(
+      name = "canary",
+      description =
+          "Sends a share of a route's users, chosen by hash, to other bundle versions; or changes"
+              + " the share.")
+  int canary(
+      @Mixin AdminTargets routers,
+      @Parameters(paramLabel = "ROUTE", description = "Its name.") String route,
+      @Parameters(
+              paramLabel = "NAME@VERSION",
+              arity = "0..*",
+              description = "In the place of those of the same names.")
+          @Nullable List<String> bundles,
+      @Option(
+              names = "--share",
+              paramLabel = "PERCENT",
+              required = true,
+              description = "Of the users, above 0 and below 100.")
+          double percent) {
+    StartCanaryRequest request =
+        StartCanaryRequest.newBuilder()
+            .setRoute(route)
+            .setShare(percent / 100)
+            .addAllBundles(bundles == null ? List.of() : bundles)
+            .build();
+    for (String target : routers.all()) {
+      holds(target, ask(routers, target, stub -> stub.startCanary(request).getRevision()));
+    }
+    return ExitCode.OK;
+  }
+
+  @Command(name = "promote", description = "Makes the canary the route of all users.")
+  int promote(
+      @Mixin AdminTargets routers,
+      @Parameters(paramLabel = "ROUTE", description = "Its name.") String route) {
+    PromoteCanaryRequest request = PromoteCanaryRequest.newBuilder().setRoute(route).build();
+    for (String target : routers.all()) {
+      holds(target, ask(routers, target, stub -> stub.promoteCanary(request).getRevision()));
+    }
+    return ExitCode.OK;
+  }
+
+  @Command(name = "abort", description = "Takes the canary away.")
+  int abort(
+      @Mixin AdminTargets routers,
+      @Parameters(paramLabel = "ROUTE", description = "Its name.") String route) {
+    AbortCanaryRequest request = AbortCanaryRequest.newBuilder().setRoute(route).build();
+    for (String target : routers.all()) {
+      holds(target, ask(routers, target, stub -> stub.abortCanary(request).getRevision()));
+    }
+    return ExitCode.OK;
+  }
+
+  private static ListRoutesResponse routes(AdminTargets routers, String target) {
+    return ask(routers, target, stub -> stub.listRoutes(ListRoutesRequest.getDefaultInstance()));
+  }
+
+  private static <T> T ask(
+      AdminTargets routers, String target, Function<RouteAdminServiceBlockingStub, T> call) {
+    return routers.ask(
+        target,
+        channel ->
+            call.apply(
+                RouteAdminServiceGrpc.newBlockingStub(channel)
+                    .withDeadlineAfter(PATIENCE.toMillis(), TimeUnit.MILLISECONDS)));
+  }
+
+  private void holds(String target, long revision) {
+    print(target + ": revision " + revision);
+  }
+
+  private void print(String line) {
+    terminal.out().println(line);
+    terminal.out().flush();
+  }
+}
