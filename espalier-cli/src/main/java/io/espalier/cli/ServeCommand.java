@@ -64,8 +64,8 @@ import picocli.CommandLine.Parameters;
       "",
       "A file may hold any of these keys; --set takes the same keys, and wins:",
       "  server: {host, port, max_message_bytes, max_connection_age, max_connection_age_grace,",
-      "    max_concurrent_calls, admission.{adaptive, target, least_calls}, deadline_floor, propagation_delay, drain_timeout, reflection,"
-          + " auth_token}",
+      "    max_concurrent_calls, admission.{adaptive, target, least_calls}, deadline_floor,"
+          + " propagation_delay, drain_timeout, reflection, auth_token}",
       "  model_repo, data, state, events: {log, queue}, features: {store, budget, cache_mb},"
           + " catalog_log,",
       "  rewrite_tables, rewrite_model_budget,",

@@ -33,6 +33,7 @@ import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -169,13 +170,11 @@ class ReplicasTest {
     untilAllAnswer(stub, busy, idle);
     busy.gate = new CountDownLatch(1);
     try (ExecutorService callers = Executors.newVirtualThreadPerTaskExecutor()) {
-      await()
-          .atMost(PATIENCE)
-          .until(
-              () -> {
-                callers.execute(() -> call(stub));
-                return busy.waiting.get() > 0;
-              });
+      // One at a time: while the idle one has a call it is as busy as the other.
+      while (busy.waiting.get() == 0) {
+        Future<String> one = callers.submit(() -> call(stub));
+        await().atMost(PATIENCE).until(() -> one.isDone() || busy.waiting.get() > 0);
+      }
       int before = idle.calls.get();
       for (int i = 0; i < 50; i++) {
         assertThat(call(stub)).isEqualTo("idle");
