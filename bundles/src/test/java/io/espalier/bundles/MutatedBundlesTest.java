@@ -150,7 +150,8 @@ class MutatedBundlesTest {
           kind = "lines";
           // Manifests with other keys and values in other places.
           List<String> lines =
-              new ArrayList<>(List.of(new String(bytes, StandardCharsets.ISO_8859_1).split("\n")));
+              new ArrayList<>(
+                  List.of(new String(bytes, StandardCharsets.ISO_8859_1).split("\n", -1)));
           int line = random.nextInt(lines.size());
           switch (random.nextInt(3)) {
             case 0 -> lines.remove(line);

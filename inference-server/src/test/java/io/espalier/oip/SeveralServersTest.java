@@ -342,7 +342,7 @@ class SeveralServersTest {
 
   /** Waits until as many servers take a model's calls. */
   private void ready(TritonModelRunner runner, String model, int servers) {
-    assertThat(runner.isReady(model)).isTrue();
+    await().atMost(SOON).until(() -> runner.isReady(model));
     await()
         .atMost(SOON)
         .until(
