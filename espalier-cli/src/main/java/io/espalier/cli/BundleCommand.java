@@ -66,6 +66,7 @@ final class BundleCommand {
 
   @Command(
       name = "load",
+      mixinStandardHelpOptions = true,
       description =
           "Loads a version into running servers beside those that they serve: verified, loaded,"
               + " warmed. Routes name it from then on.")
@@ -99,6 +100,7 @@ final class BundleCommand {
 
   @Command(
       name = "unload",
+      mixinStandardHelpOptions = true,
       description = "Takes a version out of running servers, once nobody asks for it any more.")
   int unload(
       @Mixin AdminTargets servers,
@@ -142,7 +144,10 @@ final class BundleCommand {
     return ExitCode.OK;
   }
 
-  @Command(name = "status", description = "What becomes of each version in running servers.")
+  @Command(
+      name = "status",
+      mixinStandardHelpOptions = true,
+      description = "What becomes of each version in running servers.")
   int status(@Mixin AdminTargets servers) {
     Table table =
         new Table()

@@ -1,9 +1,11 @@
 package io.espalier.cli;
 
 import io.espalier.cli.show.Terminal;
-import java.util.Arrays;
+import java.util.List;
+import java.util.stream.Stream;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.UsageMessageSpec;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.UnmatchedArgumentException;
 
@@ -107,16 +109,19 @@ final class Program {
   }
 
   private static void settle(CommandLine command) {
+    // Methods that are commands say it themselves: picocli finds their arguments by place, and what
+    // is mixed in later moves them.
     command.getCommandSpec().mixinStandardHelpOptions(true).version("espalier " + version());
-    if (!command.getSubcommands().isEmpty()) {
+    UsageMessageSpec usage = command.getCommandSpec().usageMessage();
+    boolean group = !command.getSubcommands().isEmpty();
+    if (group) {
       // A command that only has subcommands prints its help; asked wrongly, its exit code says so.
-      command.getCommandSpec().usageMessage().commandListHeading("%nCommands:%n");
-    } else {
-      String[] footer = command.getCommandSpec().usageMessage().footer();
-      String[] longer = Arrays.copyOf(footer, footer.length + 2);
-      longer[footer.length] = "";
-      longer[footer.length + 1] = EXIT_CODES;
-      command.getCommandSpec().usageMessage().footer(longer);
+      usage.commandListHeading("%nCommands:%n");
+    }
+    List<String> footer = List.of(usage.footer());
+    if (!footer.contains(EXIT_CODES) && !(group && footer.isEmpty())) {
+      usage.footer(
+          Stream.concat(footer.stream(), Stream.of("", EXIT_CODES)).toArray(String[]::new));
     }
     command.getSubcommands().values().forEach(Program::settle);
   }

@@ -62,6 +62,7 @@ final class RoutesCommand {
 
   @Command(
       name = "list",
+      mixinStandardHelpOptions = true,
       description = "Lists the routes, and the revisions that can be returned to.")
   int list(@Mixin AdminTargets routers) {
     for (String target : routers.all()) {
@@ -101,7 +102,10 @@ final class RoutesCommand {
     return String.format(Locale.ROOT, "%s %.4g%%", arm.getName(), 100 * arm.getShare());
   }
 
-  @Command(name = "show", description = "Prints a route as its file would have it.")
+  @Command(
+      name = "show",
+      mixinStandardHelpOptions = true,
+      description = "Prints a route as its file would have it.")
   int show(
       @Mixin AdminTargets routers,
       @Parameters(paramLabel = "ROUTE", description = "Its name.") String route) {
@@ -124,6 +128,7 @@ final class RoutesCommand {
 
   @Command(
       name = "apply",
+      mixinStandardHelpOptions = true,
       description =
           "Puts route files in the place of the routes of the same names. With several routers all"
               + " are asked first whether they would refuse.")
@@ -189,6 +194,7 @@ final class RoutesCommand {
 
   @Command(
       name = "rollback",
+      mixinStandardHelpOptions = true,
       description = "Returns to the routes before, or to those of an earlier revision.")
   int rollback(
       @Mixin AdminTargets routers,
@@ -215,6 +221,7 @@ final class RoutesCommand {
 
   @Command(
       name = "canary",
+      mixinStandardHelpOptions = true,
       description =
           "Sends a share of a route's users, chosen by hash, to other bundle versions; or changes"
               + " the share.")
@@ -244,7 +251,10 @@ final class RoutesCommand {
     return ExitCode.OK;
   }
 
-  @Command(name = "promote", description = "Makes the canary the route of all users.")
+  @Command(
+      name = "promote",
+      mixinStandardHelpOptions = true,
+      description = "Makes the canary the route of all users.")
   int promote(
       @Mixin AdminTargets routers,
       @Parameters(paramLabel = "ROUTE", description = "Its name.") String route) {
@@ -255,7 +265,7 @@ final class RoutesCommand {
     return ExitCode.OK;
   }
 
-  @Command(name = "abort", description = "Takes the canary away.")
+  @Command(name = "abort", mixinStandardHelpOptions = true, description = "Takes the canary away.")
   int abort(
       @Mixin AdminTargets routers,
       @Parameters(paramLabel = "ROUTE", description = "Its name.") String route) {

@@ -42,7 +42,10 @@ final class SnapshotsCommand {
     this.terminal = terminal;
   }
 
-  @Command(name = "list", description = "Lists the snapshots that are kept, newest first.")
+  @Command(
+      name = "list",
+      mixinStandardHelpOptions = true,
+      description = "Lists the snapshots that are kept, newest first.")
   int list(@Mixin CatalogOptions catalogue) {
     return with(
         catalogue,
@@ -54,7 +57,10 @@ final class SnapshotsCommand {
                     .getSnapshotsList()));
   }
 
-  @Command(name = "publish", description = "Publishes a snapshot of the catalogue as it is.")
+  @Command(
+      name = "publish",
+      mixinStandardHelpOptions = true,
+      description = "Publishes a snapshot of the catalogue as it is.")
   int publish(@Mixin CatalogOptions catalogue) {
     return with(
         catalogue,
@@ -69,6 +75,7 @@ final class SnapshotsCommand {
 
   @Command(
       name = "rollback",
+      mixinStandardHelpOptions = true,
       description = "Takes the catalogue back to a snapshot; a change like any other.")
   int rollback(
       @Mixin CatalogOptions catalogue,

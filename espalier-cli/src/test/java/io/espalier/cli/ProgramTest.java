@@ -40,6 +40,7 @@ class ProgramTest {
         "train",
         "shop",
         "text-search",
+        "snapshots",
         "bundle",
         "routes",
         "replay"
@@ -49,6 +50,12 @@ class ProgramTest {
     assertThat(out.toString())
         .contains(
             "Usage: espalier " + command, "Examples:", "./espalier " + command, "Exit codes:");
+  }
+
+  @Test
+  void snapshots_rollbackWithoutAServer_saysThatNoneAnswers() {
+    assertThat(run("snapshots", "rollback", "4", "--catalog", "127.0.0.1:1"))
+        .isEqualTo(ExitCode.UNREACHABLE);
   }
 
   @Test

@@ -68,7 +68,8 @@ final class Catalogue implements CatalogFollower.Listener {
   private final List<SnapshotListener> listeners = new CopyOnWriteArrayList<>();
   private volatile CatalogueView view;
   private final AtomicLong swaps = new AtomicLong();
-  // The offset of the snapshot under the view, and what was followed since.
+  // The offset of the snapshot under the view, and what was followed since, as it was logged: which
+  // ids its items have beside is a matter of the sources that are here.
   private long snapshotOffset;
   private List<LoggedChange> tail = new ArrayList<>();
   // The newest published snapshot that was told of, and the newest that was tried.
@@ -198,7 +199,6 @@ final class Catalogue implements CatalogFollower.Listener {
     synchronized (this) {
       boolean logged = tail.stream().anyMatch(change -> idsOf(change).contains(bundle));
       owned.put(bundle, own);
-      tail = new ArrayList<>(withOwnIds(tail));
       if (started) {
         joinedLater.add(bundle);
         if (!logged) {
@@ -215,7 +215,9 @@ final class Catalogue implements CatalogFollower.Listener {
     synchronized (this) {
       CatalogState alone =
           new CatalogState(snapshotOffset, LiveItems.of(ofSnapshot), Map.of(bundle, trie));
-      view = view.with(bundle, Objects.requireNonNull(alone.after(tail).tries().get(bundle)));
+      view =
+          view.with(
+              bundle, Objects.requireNonNull(alone.after(withOwnIds(tail)).tries().get(bundle)));
       if (passed.contains(bundle)) {
         log.warn(
             "{}: items that came before offset {} may have ids of it that are not known here; they"
@@ -254,8 +256,8 @@ final class Catalogue implements CatalogFollower.Listener {
     CatalogueView made = over(before, snapshot.get());
     coming(made);
     synchronized (this) {
-      List<LoggedChange> later = since(made);
-      view = made.after(later);
+      List<LoggedChange> later = tailSince(made);
+      view = made.after(withOwnIds(later));
       know(snapshot.get().state().tries().keySet());
       tail = later;
       snapshotOffset = made.offset();
@@ -451,10 +453,9 @@ final class Catalogue implements CatalogFollower.Listener {
   @Override
   public synchronized void changed(List<LoggedChange> logged) {
     logged.forEach(change -> ungiven.removeAll(idsOf(change)));
-    List<LoggedChange> changes = withOwnIds(logged);
-    texts.forEach(known -> known.learnOf(changes));
-    view = view.after(changes);
-    tail.addAll(changes);
+    texts.forEach(known -> known.learnOf(logged));
+    view = view.after(withOwnIds(logged));
+    tail.addAll(logged);
     notifyAll();
     rebuildIfDue();
   }
@@ -548,7 +549,7 @@ final class Catalogue implements CatalogFollower.Listener {
         if (restarts == epoch) {
           // A source may have left meanwhile.
           view = now.after(since(now)).retaining(owned.keySet(), sources, texts);
-          List<LoggedChange> later = since(made);
+          List<LoggedChange> later = tailSince(made);
           know(given.given());
           tail = later;
           snapshotOffset = made.offset();
@@ -588,8 +589,13 @@ final class Catalogue implements CatalogFollower.Listener {
     }
   }
 
-  /** What was followed since an earlier view; it is not before the snapshot under this one. */
+  /** What was followed since an earlier view, with the ids that its items have here. */
   private synchronized List<LoggedChange> since(CatalogueView earlier) {
+    return withOwnIds(tailSince(earlier));
+  }
+
+  /** As it was logged; the view is not before the snapshot under this one. */
+  private synchronized List<LoggedChange> tailSince(CatalogueView earlier) {
     int from = tail.size();
     while (from > 0 && tail.get(from - 1).offset() > earlier.offset()) {
       from--;

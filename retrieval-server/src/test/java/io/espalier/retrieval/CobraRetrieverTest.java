@@ -202,7 +202,10 @@ class CobraRetrieverTest {
                   ++offset,
                   new CatalogChange.Upsert(
                       item(id, price), codes.isEmpty() ? Map.of() : Map.of(ID, codes))));
-          items.put(id, new Known(price, codes));
+          // Where the writer says nothing an item has the id that the bundle was trained on.
+          items.put(
+              id,
+              new Known(price, codes.isEmpty() ? trainedCodes.getOrDefault(id, List.of()) : codes));
         }
       }
       catalogue.changed(changes);

@@ -203,7 +203,7 @@ class RouteAdminTest {
         Map.of(
             route(2).replace("source@2", "source"),
             "bundle: source (expected: name@version)",
-            route(2).replace("kind", "knd"),
+            route(2) + "knd: feed\n",
             "knd: unknown key (nearest: kind)",
             route(2) + "rules: [{pin: {ids: [a], position: 0}}]\n",
             "a router with the catalogue",
