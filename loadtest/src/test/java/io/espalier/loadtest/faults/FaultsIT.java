@@ -15,13 +15,15 @@ import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 import org.junit.jupiter.api.io.TempDir;
 import picocli.CommandLine;
 
 /**
  * The measurement itself, briefly: real routers over stages that answer at once, so that what is
- * lost is lost between processes.
+ * lost is lost between processes. On demand: eight processes want a machine that has room for them.
  */
+@EnabledIfSystemProperty(named = "espalier.faults", matches = "true")
 class FaultsIT {
   private static final Path ROOT = Path.of(System.getProperty("espalier.root"));
 
