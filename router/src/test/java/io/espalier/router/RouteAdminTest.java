@@ -204,7 +204,7 @@ class RouteAdminTest {
             route(2).replace("source@2", "source"),
             "bundle: source (expected: name@version)",
             route(2) + "knd: feed\n",
-            "knd: unknown key (nearest: kind)",
+            "knd: unknown key (nearest known key: kind)",
             route(2) + "rules: [{pin: {ids: [a], position: 0}}]\n",
             "a router with the catalogue",
             route(2) + "shadow: {share: 2, override: {}}\n",

@@ -19,6 +19,8 @@ class AnswersTest {
   private static final long OFFSET = 105;
   private static final RetrieveRequest REQUEST =
       RetrieveRequest.newBuilder()
+          .setBundle(SyntheticCatalogue.BUNDLE.name())
+          .setBundleVersion(SyntheticCatalogue.BUNDLE.version())
           .setK(2)
           .addExclude("item-4")
           .setFilter(
