@@ -1,14 +1,7 @@
 package io.espalier.server;
 
-import io.grpc.CallOptions;
-import io.grpc.Channel;
-import io.grpc.ClientCall;
-import io.grpc.ClientInterceptor;
-import io.grpc.ForwardingClientCall.SimpleForwardingClientCall;
 import io.grpc.ManagedChannel;
 import io.grpc.ManagedChannelBuilder;
-import io.grpc.Metadata;
-import io.grpc.MethodDescriptor;
 import io.grpc.inprocess.InProcessChannelBuilder;
 import io.grpc.netty.shaded.io.grpc.netty.NettyChannelBuilder;
 import io.opentelemetry.api.OpenTelemetry;
@@ -17,6 +10,7 @@ import java.util.concurrent.TimeUnit;
 /** Channels to the servers of a cluster. */
 public final class ClientChannels {
   private static final String IN_PROCESS = "in-process:";
+  private static final int MESSAGE_BYTES = 4 << 20;
 
   private ClientChannels() {}
 
@@ -24,49 +18,44 @@ public final class ClientChannels {
    * Opens a channel to {@code in-process:NAME} or to a gRPC target such as {@code 127.0.0.1:9000}
    * or {@code dns:///retrieval:9000} (every address behind a name, in turn).
    *
-   * @param token the cluster's shared token; empty for none
+   * @param caller who calls; stays open for as long as the channel
    * @param telemetry traces the calls
    */
   public static ManagedChannel open(
-      String target, String token, int maxMessageBytes, OpenTelemetry telemetry) {
+      String target, Caller caller, int maxMessageBytes, OpenTelemetry telemetry) {
     ManagedChannelBuilder<?> builder =
         target.startsWith(IN_PROCESS)
             ? InProcessChannelBuilder.forName(target.substring(IN_PROCESS.length()))
-            : NettyChannelBuilder.forTarget(target)
-                .usePlaintext()
-                .keepAliveTime(60, TimeUnit.SECONDS)
-                .defaultLoadBalancingPolicy("round_robin")
-                .disableServiceConfigLookUp();
-    if (!token.isEmpty()) {
-      builder.intercept(new TokenSender(token));
-    }
+            : overTcp(target, caller);
+    caller.intercept(builder);
     if (Telemetry.traces(telemetry)) {
       builder.intercept(new TraceSender(telemetry));
     }
     return builder.maxInboundMessageSize(maxMessageBytes).build();
   }
 
-  /** As {@link #open(String, String, int, OpenTelemetry)} without traces. */
-  public static ManagedChannel open(String target, String token, int maxMessageBytes) {
-    return open(target, token, maxMessageBytes, OpenTelemetry.noop());
+  private static ManagedChannelBuilder<?> overTcp(String target, Caller caller) {
+    NettyChannelBuilder builder =
+        NettyChannelBuilder.forTarget(target)
+            .keepAliveTime(60, TimeUnit.SECONDS)
+            .defaultLoadBalancingPolicy("round_robin")
+            .disableServiceConfigLookUp();
+    caller.secure(builder);
+    return builder;
   }
 
-  /** As {@link #open(String, String, int)} without a token, for messages up to 4 MiB. */
+  /** As {@link #open(String, Caller, int, OpenTelemetry)} without traces. */
+  public static ManagedChannel open(String target, Caller caller, int maxMessageBytes) {
+    return open(target, caller, maxMessageBytes, OpenTelemetry.noop());
+  }
+
+  /** As {@link #open(String, Caller, int)} for messages up to 4 MiB. */
+  public static ManagedChannel open(String target, Caller caller) {
+    return open(target, caller, MESSAGE_BYTES);
+  }
+
+  /** As {@link #open(String, Caller)}, in plaintext and without a token. */
   public static ManagedChannel open(String target) {
-    return open(target, "", 4 << 20);
-  }
-
-  private record TokenSender(String token) implements ClientInterceptor {
-    @Override
-    public <Q, R> ClientCall<Q, R> interceptCall(
-        MethodDescriptor<Q, R> method, CallOptions options, Channel next) {
-      return new SimpleForwardingClientCall<>(next.newCall(method, options)) {
-        @Override
-        public void start(Listener<R> listener, Metadata headers) {
-          headers.put(TokenAuthentication.AUTHORIZATION, "Bearer " + token);
-          super.start(listener, headers);
-        }
-      };
-    }
+    return open(target, Caller.plain());
   }
 }

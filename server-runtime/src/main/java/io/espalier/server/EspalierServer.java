@@ -20,7 +20,10 @@ import io.opentelemetry.api.common.Attributes;
 import io.opentelemetry.api.metrics.Meter;
 import io.opentelemetry.api.metrics.ObservableLongGauge;
 import java.io.IOException;
+import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.net.UnknownHostException;
+import java.time.Clock;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
@@ -35,6 +38,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.BooleanSupplier;
 import java.util.function.Function;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -60,6 +64,10 @@ public final class EspalierServer implements AutoCloseable {
   private final String name;
   private final ServerConfig config;
   private final Server server;
+  private final @Nullable Server admin;
+  private final @Nullable Server probes;
+  private final @Nullable TlsFiles tls;
+  private final @Nullable JwtVerifier jwt;
   private final @Nullable String inProcessName;
   private final HealthStatusManager health;
   private final List<String> serviceNames;
@@ -93,48 +101,126 @@ public final class EspalierServer implements AutoCloseable {
             .buildWithCallback(
                 gauge -> gauge.record(serving() ? 1 : 0, Attributes.of(SERVER, name)));
     this.mapper = new ExceptionMapper(builder.exceptionRules, meter);
+    this.tls =
+        inProcessName == null && config.tls().hasCertificate()
+            ? TlsFiles.ofServer("server", config.tls(), meter)
+            : null;
+    this.jwt =
+        config.jwt().isOff()
+            ? null
+            : new JwtVerifier(config.jwt(), JwtKeys.open(config.jwt()), Clock.systemUTC());
+    JwtVerifier tokens = jwt;
+    if (tokens != null) {
+      readiness.put("the keys of web tokens", tokens::isReady);
+    }
+    this.serviceNames = names(builder);
+    serviceNames.forEach(service -> health.setStatus(service, ServingStatus.NOT_SERVING));
     CallTelemetry telemetry = new CallTelemetry(meter);
+    Integer adminPort = config.admin().port();
+    if (inProcessName != null) {
+      this.admin = null;
+      this.server =
+          server(Listens.IN_PROCESS, inProcess(inProcessName), "localhost", builder, telemetry);
+    } else if (adminPort == null) {
+      this.admin = null;
+      this.server =
+          server(
+              Listens.ALONE, tcp(config.host(), config.port()), config.host(), builder, telemetry);
+    } else {
+      String host = config.admin().host();
+      this.admin = server(Listens.ADMIN, tcp(host, adminPort), host, builder, telemetry);
+      this.server =
+          server(
+              Listens.BESIDE_ADMIN,
+              tcp(config.host(), config.port()),
+              config.host(),
+              builder,
+              telemetry);
+    }
+    Integer healthPort = config.healthPort();
+    this.probes =
+        inProcessName == null && healthPort != null
+            ? NettyServerBuilder.forAddress(new InetSocketAddress(config.host(), healthPort))
+                .addService(
+                    ServerInterceptors.intercept(health.getHealthService(), mapper, telemetry))
+                .build()
+            : null;
+  }
 
-    ServerBuilder<?> transport = inProcessName == null ? tcp(config) : inProcess(inProcessName);
+  private static List<String> names(Builder builder) {
+    List<String> names = new ArrayList<>(List.of(HealthStatusManager.SERVICE_NAME_ALL_SERVICES));
+    for (BindableService service : builder.all()) {
+      names.add(service.bindService().getServiceDescriptor().getName());
+    }
+    return List.copyOf(names);
+  }
+
+  /** One address: what is served there, each service behind the one chain of interceptors. */
+  private Server server(
+      Listens where,
+      ServerBuilder<?> transport,
+      String host,
+      Builder builder,
+      CallTelemetry telemetry) {
     run(transport, callThreads, builder.neverBlocking);
     transport.maxInboundMessageSize(config.maxMessageBytes() * TRANSPORT_LIMIT_FACTOR);
-    List<ServerInterceptor> chain = chain(builder.openTelemetry, telemetry);
-    List<String> names = new ArrayList<>(List.of(HealthStatusManager.SERVICE_NAME_ALL_SERVICES));
-    for (BindableService service : builder.services) {
-      ServerServiceDefinition raw =
-          ServerInterceptors.useMarshalledMessages(service.bindService(), new RawMessages());
-      names.add(raw.getServiceDescriptor().getName());
-      // grpc-java runs the last interceptor of the list first.
-      transport.addService(ServerInterceptors.intercept(raw, chain.reversed()));
+    boolean trusted = where == Listens.IN_PROCESS || config.insecure() || isLoopback(host);
+    Authentication authentication = new Authentication(config, jwt, where, trusted);
+    List<ServerInterceptor> chain = chain(builder.openTelemetry, telemetry, authentication);
+    for (BindableService service :
+        where == Listens.BESIDE_ADMIN ? builder.services : builder.all()) {
+      ServerServiceDefinition bound = service.bindService();
+      if (bound.getMethods().stream()
+          .map(method -> Scope.of(method.getMethodDescriptor().getFullMethodName()))
+          .anyMatch(where::serves)) {
+        ServerServiceDefinition raw =
+            ServerInterceptors.useMarshalledMessages(bound, new RawMessages());
+        // grpc-java runs the last interceptor of the list first.
+        transport.addService(ServerInterceptors.intercept(raw, chain.reversed()));
+      }
     }
-    this.serviceNames = List.copyOf(names);
-    names.forEach(service -> health.setStatus(service, ServingStatus.NOT_SERVING));
     transport.addService(
         ServerInterceptors.intercept(health.getHealthService(), mapper, telemetry));
-    if (config.reflection()) {
-      List<ServerInterceptor> guards = new ArrayList<>(List.of(telemetry, mapper));
-      if (!config.authToken().isEmpty()) {
-        guards.add(new TokenAuthentication(config.authToken()));
-      }
+    if (config.reflection() && where != Listens.BESIDE_ADMIN) {
+      List<ServerInterceptor> guards = List.of(telemetry, mapper, authentication);
       ServerServiceDefinition reflection = ProtoReflectionServiceV1.newInstance().bindService();
       for (ServerServiceDefinition version :
           List.of(reflection, ReflectionV1Alpha.of(reflection))) {
         transport.addService(ServerInterceptors.intercept(version, guards.reversed()));
       }
     }
-    this.server = transport.build();
+    if (!trusted && authentication.knowsNobody()) {
+      log.warn(
+          "{} at {} asks for no credentials: what changes a catalogue or a server is closed there",
+          name,
+          host);
+    }
+    return transport.build();
   }
 
-  /** The interceptors of every service, outermost first. There is no rate limit yet. */
-  private List<ServerInterceptor> chain(OpenTelemetry openTelemetry, CallTelemetry telemetry) {
+  /** Whether nobody but this machine reaches an address. */
+  static boolean isLoopback(String host) {
+    try {
+      return InetAddress.getByName(host).isLoopbackAddress();
+    } catch (UnknownHostException e) {
+      return false; // Listening there fails, too.
+    }
+  }
+
+  /** The interceptors of every service, outermost first. */
+  private List<ServerInterceptor> chain(
+      OpenTelemetry openTelemetry, CallTelemetry telemetry, Authentication authentication) {
     List<ServerInterceptor> chain = new ArrayList<>();
     if (Telemetry.traces(openTelemetry)) {
       chain.add(new CallTracing(openTelemetry));
     }
     chain.add(telemetry);
     chain.add(mapper);
-    if (!config.authToken().isEmpty()) {
-      chain.add(new TokenAuthentication(config.authToken()));
+    chain.add(authentication);
+    if (config.perClient().callsPerSecond() > 0) {
+      chain.add(
+          new CallRate(
+              config.perClient().callsPerSecond(), config.perClient().burst(), System::nanoTime));
     }
     if (config.maxConcurrentCalls() > 0) {
       chain.add(new ConcurrencyLimit(config.maxConcurrentCalls()));
@@ -164,11 +250,19 @@ public final class EspalierServer implements AutoCloseable {
             });
   }
 
-  private static ServerBuilder<?> tcp(ServerConfig config) {
+  private ServerBuilder<?> tcp(String host, int port) {
     NettyServerBuilder builder =
-        NettyServerBuilder.forAddress(new InetSocketAddress(config.host(), config.port()))
+        NettyServerBuilder.forAddress(new InetSocketAddress(host, port))
+            .maxInboundMetadataSize(config.maxHeaderBytes())
             .permitKeepAliveTime(10, TimeUnit.SECONDS)
             .permitKeepAliveWithoutCalls(true);
+    TlsFiles files = tls;
+    if (files != null) {
+      builder.sslContext(files.server());
+    }
+    if (config.perClient().connections() > 0) {
+      builder.addTransportFilter(new ConnectionLimit(config.perClient().connections()));
+    }
     if (config.maxConnectionAge().isPositive()) {
       builder
           .maxConnectionAge(config.maxConnectionAge().toMillis(), TimeUnit.MILLISECONDS)
@@ -187,10 +281,20 @@ public final class EspalierServer implements AutoCloseable {
 
   /** Opens the socket, then reports SERVING if every readiness check holds. */
   public EspalierServer start() throws IOException {
-    server.start();
+    try {
+      for (Server one : servers()) {
+        one.start();
+      }
+    } catch (IOException e) {
+      servers().forEach(Server::shutdownNow);
+      throw e;
+    }
     checkReadiness();
     readinessThread.start();
     log.info("{} listens on {}", name, target());
+    if (admin != null) {
+      log.info("{} is administered on {}", name, adminTarget());
+    }
     return this;
   }
 
@@ -258,6 +362,28 @@ public final class EspalierServer implements AutoCloseable {
         : "in-process:" + inProcessName;
   }
 
+  /** As {@link #target}, for what few may do: the server's own where it has no other. */
+  public String adminTarget() {
+    return admin == null ? target() : config.admin().host() + ":" + admin.getPort();
+  }
+
+  /** The TCP port of health in plaintext; −1 where there is none of its own. */
+  public int healthPort() {
+    return probes == null ? -1 : probes.getPort();
+  }
+
+  /** Those that it consists of, its own last. */
+  private List<Server> servers() {
+    return Stream.of(probes, admin, server).filter(Objects::nonNull).toList();
+  }
+
+  /** Reads certificates that have changed, without waiting until that is due. */
+  void reloadCertificates() {
+    if (tls != null) {
+      tls.reload();
+    }
+  }
+
   /** How many exceptions no mapping rule knew since the start: 0 unless there is a defect. */
   public long unmappedExceptions() {
     return mapper.fallbacks();
@@ -276,15 +402,24 @@ public final class EspalierServer implements AutoCloseable {
     readinessThread.interrupt();
     try {
       Thread.sleep(config.propagationDelay());
-      server.shutdown();
-      if (!server.awaitTermination(config.drainTimeout().toMillis(), TimeUnit.MILLISECONDS)) {
-        log.warn("{}: calls still in progress after {}", name, config.drainTimeout());
-        server.shutdownNow();
-        server.awaitTermination(1, TimeUnit.SECONDS);
+      servers().forEach(Server::shutdown);
+      long end = System.nanoTime() + config.drainTimeout().toNanos();
+      for (Server one : servers()) {
+        if (!one.awaitTermination(end - System.nanoTime(), TimeUnit.NANOSECONDS)) {
+          log.warn("{}: calls still in progress after {}", name, config.drainTimeout());
+          one.shutdownNow();
+          one.awaitTermination(1, TimeUnit.SECONDS);
+        }
       }
     } catch (InterruptedException e) {
-      server.shutdownNow();
+      servers().forEach(Server::shutdownNow);
       Thread.currentThread().interrupt();
+    }
+    if (tls != null) {
+      tls.close();
+    }
+    if (jwt != null) {
+      jwt.close();
     }
     callThreads.shutdown();
     for (AutoCloseable closeable : closeables.reversed()) {
@@ -303,6 +438,7 @@ public final class EspalierServer implements AutoCloseable {
     private final String name;
     private final ServerConfig config;
     private final List<BindableService> services = new ArrayList<>();
+    private final List<BindableService> adminServices = new ArrayList<>();
     private final Map<String, BooleanSupplier> readiness = new LinkedHashMap<>();
     private final Map<Class<? extends Throwable>, Function<Throwable, RequestException>>
         exceptionRules = new LinkedHashMap<>();
@@ -318,6 +454,18 @@ public final class EspalierServer implements AutoCloseable {
     public Builder service(BindableService service) {
       services.add(Objects.requireNonNull(service, "service"));
       return this;
+    }
+
+    /** A service for the admin address alone, where there is one. */
+    public Builder adminService(BindableService service) {
+      adminServices.add(Objects.requireNonNull(service, "service"));
+      return this;
+    }
+
+    private List<BindableService> all() {
+      List<BindableService> all = new ArrayList<>(services);
+      all.addAll(adminServices);
+      return all;
     }
 
     /**

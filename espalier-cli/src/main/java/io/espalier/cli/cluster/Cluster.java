@@ -3,6 +3,7 @@ package io.espalier.cli.cluster;
 import io.espalier.catalog.CatalogComponent;
 import io.espalier.inference.embedded.EmbeddedModelRunner;
 import io.espalier.router.StageChannels;
+import io.espalier.server.Caller;
 import io.espalier.server.EspalierServer;
 import io.espalier.server.ServerConfig;
 import io.espalier.stores.users.UserStateStore;
@@ -24,6 +25,7 @@ public final class Cluster implements AutoCloseable {
 
   private final StageServers servers;
   private final Deque<AutoCloseable> parts = new ArrayDeque<>();
+  private final Caller self;
   private final StageChannels stages;
   private final EspalierServer router;
   private final ManagedChannel routerChannel;
@@ -33,6 +35,7 @@ public final class Cluster implements AutoCloseable {
       throws IOException {
     String name = "espalier-" + ProcessHandle.current().pid() + "-" + NUMBERS.incrementAndGet();
     this.servers = servers;
+    this.self = tcp == null ? Caller.plain() : tcp.self();
     try {
       EmbeddedModelRunner runner = servers.runner();
       parts.push(runner);
@@ -90,8 +93,15 @@ public final class Cluster implements AutoCloseable {
    * @param router where the router listens
    * @param catalog where the catalogue's writer listens
    * @param catalogLog where the catalogue's log is: a folder, or an address of Kafka's
+   * @param self who it is to its own servers; the caller's to close
    */
-  public record Listening(ServerConfig router, ServerConfig catalog, String catalogLog) {}
+  public record Listening(
+      ServerConfig router, ServerConfig catalog, String catalogLog, Caller self) {
+    /** Without credentials. */
+    public Listening(ServerConfig router, ServerConfig catalog, String catalogLog) {
+      this(router, catalog, catalogLog, Caller.plain());
+    }
+  }
 
   /** Starts the cluster with its router and the catalogue's writer on TCP addresses. */
   public static Cluster listening(StageServers servers, UserStateStore users, Listening tcp) {
@@ -122,7 +132,7 @@ public final class Cluster implements AutoCloseable {
   }
 
   private ManagedChannel open(String target, int maxMessageBytes) {
-    ManagedChannel channel = servers.open(target, "", maxMessageBytes);
+    ManagedChannel channel = servers.open(target, self, maxMessageBytes);
     parts.push(channel::shutdownNow);
     return channel;
   }

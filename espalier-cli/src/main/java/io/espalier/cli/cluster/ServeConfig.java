@@ -3,6 +3,7 @@ package io.espalier.cli.cluster;
 import io.espalier.catalog.SnapshotSettings;
 import io.espalier.oip.InferenceSettings;
 import io.espalier.retrieval.Decoder;
+import io.espalier.server.CallerConfig;
 import io.espalier.server.ConfigFile;
 import io.espalier.server.ServerConfig;
 import io.espalier.server.TelemetryConfig;
@@ -31,6 +32,8 @@ import org.jspecify.annotations.Nullable;
  * @param decode how retrieval's generative sources decode where they can: {@code stepwise} or
  *     {@code fused}; {@code bundle} leaves it to each
  * @param peers where a router finds the stages
+ * @param calls who this server is to the servers that it calls; its token is the server's own where
+ *     none is given
  * @param inference which models an inference server loads
  * @param telemetry what it tells of itself, and where
  */
@@ -45,6 +48,7 @@ public record ServeConfig(
     Duration rewriteModelBudget,
     String decode,
     Peers peers,
+    CallerConfig calls,
     InferenceSettings inference,
     TelemetryConfig telemetry) {
 
@@ -97,11 +101,15 @@ public record ServeConfig(
             rewriteModelBudget,
             decode,
             peers,
+            calls,
             inference,
             telemetry);
-    String token = server.authToken();
-    // A token never reaches a log; a text that no configuration holds stands for none.
-    return ConfigFile.print(shown).replace(token.isEmpty() ? "\u0000" : token, "(set)");
+    return ConfigFile.print(shown);
+  }
+
+  /** Who this server is to the servers that it calls. */
+  public CallerConfig caller() {
+    return calls.token().isEmpty() ? new CallerConfig(calls.tls(), server.authToken()) : calls;
   }
 
   /** How generative sources decode; null leaves it to each bundle. */
@@ -126,6 +134,7 @@ public record ServeConfig(
             "127.0.0.1:" + Stage.RETRIEVAL.port(),
             "127.0.0.1:" + Stage.RANKING.port(),
             ""),
+        CallerConfig.plain(),
         InferenceSettings.defaults(),
         TelemetryConfig.defaults());
   }

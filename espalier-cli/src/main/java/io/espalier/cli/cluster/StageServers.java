@@ -15,6 +15,7 @@ import io.espalier.rewrite.RewriteComponent;
 import io.espalier.rewrite.RewriteSettings;
 import io.espalier.router.RouterComponent;
 import io.espalier.router.StageChannels;
+import io.espalier.server.Caller;
 import io.espalier.server.ClientChannels;
 import io.espalier.server.ConfigException;
 import io.espalier.server.EspalierServer;
@@ -151,8 +152,8 @@ public final class StageServers {
   }
 
   /** A channel to another server of the cluster, which goes on with the trace of a request. */
-  public ManagedChannel open(String target, String token, int maxMessageBytes) {
-    return ClientChannels.open(target, token, maxMessageBytes, telemetry);
+  public ManagedChannel open(String target, Caller caller, int maxMessageBytes) {
+    return ClientChannels.open(target, caller, maxMessageBytes, telemetry);
   }
 
   /** The rewrite server on the deployment's models alone. */
