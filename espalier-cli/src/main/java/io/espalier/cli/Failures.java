@@ -56,7 +56,9 @@ final class Failures implements IExecutionExceptionHandler {
       case StatusRuntimeException status -> {
         String detail = status.getStatus().getDescription();
         yield status.getStatus().getCode()
-            + Caller.tlsFailure(status).map(why -> ": " + why).orElse(detail == null ? "" : ": " + detail);
+            + Caller.tlsFailure(status)
+                .map(why -> ": " + why)
+                .orElse(detail == null ? "" : ": " + detail);
       }
       case UncheckedIOException io when io.getCause() instanceof NoSuchFileException missing ->
           missing.getFile() + ": no such file or folder (expected: one that exists)";

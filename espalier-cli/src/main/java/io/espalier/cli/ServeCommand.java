@@ -186,8 +186,7 @@ final class ServeCommand implements Callable<Integer> {
     return new SnapshotFolders(SnapshotBlobs.open(snapshots.store()), cache, snapshots.publish());
   }
 
-  private static EspalierServer retrieval(
-      StageServers servers, ServeConfig config, Caller caller) {
+  private static EspalierServer retrieval(StageServers servers, ServeConfig config, Caller caller) {
     String target = config.peers().catalog();
     if (target.isEmpty()) {
       return servers.retrieval(config.server(), null).build();

@@ -3,16 +3,27 @@ package io.espalier.server;
 import io.grpc.Attributes;
 import io.grpc.Grpc;
 import io.grpc.ServerTransportFilter;
-import io.grpc.Status;
+import io.grpc.netty.shaded.io.netty.handler.codec.http2.Http2Error;
+import io.grpc.netty.shaded.io.netty.handler.codec.http2.Http2Exception;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.logging.Level;
+import java.util.logging.Logger;
 
 /** Ends a connection beyond those that one address may have, as soon as it is there. */
 final class ConnectionLimit extends ServerTransportFilter {
   private static final Attributes.Key<InetAddress> COUNTED =
       Attributes.Key.create("espalier-counted-connection");
+
+  // The transport writes each failed connection and its stack into the log: strangers would fill it.
+  private static final Logger CONNECTIONS =
+      Logger.getLogger("io.grpc.netty.shaded.io.grpc.netty.NettyServerTransport.connections");
+
+  static {
+    CONNECTIONS.setLevel(Level.WARNING);
+  }
 
   private final int limit;
   private final Map<InetAddress, Integer> open = new ConcurrentHashMap<>();
@@ -34,10 +45,10 @@ final class ConnectionLimit extends ServerTransportFilter {
     int now = open.merge(address, 1, Integer::sum);
     if (now > limit) {
       release(address);
-      // The transport closes the connection of a filter that throws.
-      throw Status.RESOURCE_EXHAUSTED
-          .withDescription("connections: %d (expected: at most %d)".formatted(now, limit))
-          .asRuntimeException();
+      // The transport closes the connection of a filter that throws, with the error that is told.
+      String why = "connections: %d (expected: at most %d)".formatted(now, limit);
+      throw new IllegalStateException(
+          why, Http2Exception.connectionError(Http2Error.ENHANCE_YOUR_CALM, why));
     }
     return transport.toBuilder().set(COUNTED, address).build();
   }

@@ -136,7 +136,7 @@ public final class Secret {
     public Secret deserialize(JsonParser parser, DeserializationContext context)
         throws IOException {
       if (parser.currentToken() == JsonToken.START_OBJECT) {
-        JsonNode tree = parser.readValueAsTree();
+        JsonNode tree = context.readTree(parser);
         if (tree.size() == 1 && tree.path("file").isTextual()) {
           try {
             return in(Path.of(tree.path("file").textValue()));

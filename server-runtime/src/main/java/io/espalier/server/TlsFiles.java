@@ -260,7 +260,7 @@ final class TlsFiles implements AutoCloseable {
   SslContext server() {
     SslContextBuilder builder = SslContextBuilder.forServer(identity);
     if (config.hasTrust()) {
-      builder.trustManager(trust).clientAuth(ClientAuth.REQUIRE);
+      builder.trustManager(new ClientTrust(trust)).clientAuth(ClientAuth.REQUIRE);
     }
     return context(builder);
   }

@@ -91,7 +91,8 @@ class ClientLimitsTest {
     ManagedChannel second = channel(server);
     assertThat(call(first).isOk()).isTrue();
     assertThat(call(second).isOk()).isTrue();
-    assertThat(call(channel(server)).getCode()).isEqualTo(Status.Code.UNAVAILABLE);
+    assertThat(call(channel(server)).getCode())
+        .isIn(Status.Code.RESOURCE_EXHAUSTED, Status.Code.UNAVAILABLE);
     assertThat(call(first).isOk()).isTrue();
     first.shutdownNow().awaitTermination(20, TimeUnit.SECONDS);
     await()
@@ -129,13 +130,13 @@ class ClientLimitsTest {
   void message_nestedWithoutEnd_isInvalidArgument() throws Exception {
     EspalierServer server = serve(Map.of());
     Filter deep = Filter.getDefaultInstance();
-    for (int i = 0; i < 5_000; i++) {
+    for (int i = 0; i < 300; i++) {
       deep = Filter.newBuilder().setNot(deep).build();
     }
     SearchRequest request =
         SearchRequest.newBuilder().setOptions(ListOptions.newBuilder().setFilter(deep)).build();
     ByteString bytes = request.toByteString();
-    assertThat(bytes.size()).isGreaterThan(5_000);
+    assertThat(bytes.size()).isGreaterThan(600);
     Status status = Status.OK;
     try {
       var unused = RouterServiceGrpc.newBlockingStub(channel(server)).search(request);

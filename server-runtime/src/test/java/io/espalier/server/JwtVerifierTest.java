@@ -206,7 +206,7 @@ class JwtVerifierTest {
   void verify_claimsThatDoNotHold_areRefusedWithTheReason() {
     JwtVerifier verifier = verifier();
     assertThat(refusal(verifier, signed(c -> c.issuer("https://evil")))).contains("iss");
-    assertThat(refusal(verifier, signed(c -> c.audience("another")))).contains("audience");
+    assertThat(refusal(verifier, signed(c -> c.audience("another")))).contains("aud");
     assertThat(refusal(verifier, signed(c -> c.audience((String) null)))).contains("aud");
     assertThat(refusal(verifier, signed(c -> c.subject(null)))).contains("sub");
     assertThat(refusal(verifier, signed(c -> c.subject("x".repeat(300))))).contains("300");

@@ -142,11 +142,12 @@ class ServerConfigTest {
                       "x.yaml",
                       ServerConfig.class,
                       ServerConfig.defaults()))
+          .as(yaml)
           .isInstanceOf(ConfigException.class)
           .hasMessageContaining("x.yaml")
           .hasMessageNotContaining("hunter2");
     }
-    assertThatThrownBy(() -> ServerConfig.of(Map.of("auth_token", "%hunter2")))
+    assertThatThrownBy(() -> ServerConfig.of(Map.of("auth_token", "\"hunter2")))
         .isInstanceOf(ConfigException.class)
         .hasMessageContaining("auth_token")
         .hasMessageNotContaining("hunter2");

@@ -14,14 +14,45 @@ import java.util.concurrent.ThreadLocalRandom;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** Configuration files that were spoilt are read as they say or refused by one line, all of them. */
+/**
+ * Configuration files that were spoilt are read as they say or refused by one line, all of them.
+ */
 class MutatedConfigTest {
   private static final int FILES = 10_000;
   private static final List<String> PIECES =
       List.of(
-          "{", "}", "[", "]", ": ", "\n", "\n  ", "- ", "&a ", "*a", "!!java.io.File ", "|", ">",
-          "\"", "'", "#", "null", "~", "-1", "1e999", "99999999999999999999", "0x7f", "true",
-          "\t", "\u0000", "\uFEFF", "---\n", "...\n", "%YAML 9.9\n", "<<: ", "2024-01-01", "1_000");
+          "{",
+          "}",
+          "[",
+          "]",
+          ": ",
+          "\n",
+          "\n  ",
+          "- ",
+          "&a ",
+          "*a",
+          "!!java.io.File ",
+          "|",
+          ">",
+          "\"",
+          "'",
+          "#",
+          "null",
+          "~",
+          "-1",
+          "1e999",
+          "99999999999999999999",
+          "0x7f",
+          "true",
+          "\t",
+          "\u0000",
+          "\uFEFF",
+          "---\n",
+          "...\n",
+          "%YAML 9.9\n",
+          "<<: ",
+          "2024-01-01",
+          "1_000");
 
   @Test
   void under_spoiltFiles_areReadOrRefused(@TempDir Path dir) throws IOException {
@@ -37,8 +68,7 @@ class MutatedConfigTest {
                     "server.jwt.issuer", "issuer",
                     "telemetry.metrics.port", "9464"));
     // Every key there is, as it would be printed, and the secret beside it.
-    String sound =
-        defaults.shown().replace("(set)", "hunter2").replaceFirst("---\\n", "");
+    String sound = defaults.shown().replace("(set)", "hunter2").replaceFirst("---\\n", "");
     Path file = dir.resolve("server.yaml");
     Files.writeString(file, sound);
     assertThat(defaults.under(file)).isEqualTo(defaults);

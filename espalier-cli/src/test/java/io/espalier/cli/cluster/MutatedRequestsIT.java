@@ -134,8 +134,7 @@ class MutatedRequestsIT {
   @BeforeAll
   static void serve() throws Exception {
     data = DataFolder.open(BuiltInShop.folder(ROOT));
-    Deployment deployment =
-        Deployment.of(BundleRepository.open(ROOT.resolve("model-repo")), data);
+    Deployment deployment = Deployment.of(BundleRepository.open(ROOT.resolve("model-repo")), data);
     StageServers stages =
         new StageServers(deployment, directory.resolve("none"))
             .withSnapshots(
@@ -173,8 +172,10 @@ class MutatedRequestsIT {
                         directory.resolve("none"))
                     .with(
                         Map.of(
-                            "inference.control", "explicit",
-                            "inference.load", "[" + TEXT_MODEL + "]")),
+                            "inference.control",
+                            "explicit",
+                            "inference.load",
+                            "[" + TEXT_MODEL + "]")),
                 "test",
                 OpenTelemetry.noop()));
     add(router, RouterServiceGrpc.getSearchMethod(), 20, MutatedRequestsIT::search);
@@ -330,8 +331,7 @@ class MutatedRequestsIT {
                             In.newBuilder()
                                 .setAttribute("category")
                                 .addValues(Value.newBuilder().setText("Audio"))))
-                .addFilters(
-                    Filter.newBuilder().setIds(ItemIds.newBuilder().addIds(item(random)))))
+                .addFilters(Filter.newBuilder().setIds(ItemIds.newBuilder().addIds(item(random)))))
         .build();
   }
 
@@ -484,7 +484,11 @@ class MutatedRequestsIT {
                         .merge(status.getCode(), 1, Integer::sum);
                     if (!isHonest(status)) {
                       dishonest.add(
-                          method + " " + status + " " + java.util.HexFormat.of().formatHex(request));
+                          method
+                              + " "
+                              + status
+                              + " "
+                              + java.util.HexFormat.of().formatHex(request));
                     }
                   }
                   return null;
@@ -515,7 +519,9 @@ class MutatedRequestsIT {
     }
   }
 
-  /** Model control answers as Triton does: what cannot be loaded is INTERNAL there, in its words. */
+  /**
+   * Model control answers as Triton does: what cannot be loaded is INTERNAL there, in its words.
+   */
   private static boolean isHonest(Status status) {
     String words = String.valueOf(status.getDescription());
     return HONEST.contains(status.getCode())
@@ -534,8 +540,7 @@ class MutatedRequestsIT {
   /** Calls any kind of method with one request; a stream is cancelled after its first answer. */
   private static Status call(Target target, byte[] request, int seconds) throws Exception {
     CompletableFuture<Status> ended = new CompletableFuture<>();
-    boolean stream =
-        target.method().getType() == MethodDescriptor.MethodType.SERVER_STREAMING;
+    boolean stream = target.method().getType() == MethodDescriptor.MethodType.SERVER_STREAMING;
     ClientCall<byte[], byte[]> call =
         target
             .channel()

@@ -22,6 +22,7 @@ import io.espalier.server.ClientChannels;
 import io.espalier.server.Secret;
 import io.espalier.server.TestAuthority;
 import io.espalier.server.TlsConfig;
+import io.espalier.testing.ServedStage;
 import io.grpc.CallOptions;
 import io.grpc.Channel;
 import io.grpc.ClientInterceptors;
@@ -31,7 +32,6 @@ import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.stub.ClientCalls;
 import io.grpc.stub.MetadataUtils;
-import io.espalier.testing.ServedStage;
 import java.io.InputStream;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -58,8 +58,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
- * A server that is given every secret there is and driven into errors tells none of them: neither in
- * its configuration, its log at its most talkative, its errors, its spans nor its metrics.
+ * A server that is given every secret there is and driven into errors tells none of them: neither
+ * in its configuration, its log at its most talkative, its errors, its spans nor its metrics.
  */
 class SecretsIT {
   private static final Path ROOT = Path.of(System.getProperty("espalier.root"));
@@ -174,29 +174,48 @@ class SecretsIT {
         ServerProcess.start(
             ROOT,
             List.of(
-                "serve", "rewrite",
-                "--port", "0",
-                "--data", BuiltInShop.folder(ROOT).toString(),
-                "--set", "server.auth_token=secret-of-the-cluster",
-                "--set", "server.admin.auth_token={file: \"" + file("admin") + "\"}",
-                "--set", "server.tls.certificate=\"" + file("server.pem") + "\"",
-                "--set", "server.tls.key=\"" + file("server.key") + "\"",
-                "--set", "server.tls.reload=50ms",
-                "--set", "server.jwt.jwks=\"" + file("keys.json") + "\"",
-                "--set", "server.jwt.issuer=issuer",
-                "--set", "server.jwt.audience=espalier",
-                "--set", "server.jwt.refresh=50ms",
-                "--set", "calls.token=secret-of-the-calls",
-                "--set", "state=\"redis://me:secret-of-redis@127.0.0.1:1/0\"",
-                "--set", "catalog_log=\"kafka://me:secret-of-kafka@127.0.0.1:1/catalogue\"",
-                "--set", "telemetry.metrics.port=0",
+                "serve",
+                "rewrite",
+                "--port",
+                "0",
+                "--data",
+                BuiltInShop.folder(ROOT).toString(),
+                "--set",
+                "server.auth_token=secret-of-the-cluster",
+                "--set",
+                "server.admin.auth_token={file: \"" + file("admin") + "\"}",
+                "--set",
+                "server.tls.certificate=\"" + file("server.pem") + "\"",
+                "--set",
+                "server.tls.key=\"" + file("server.key") + "\"",
+                "--set",
+                "server.tls.reload=50ms",
+                "--set",
+                "server.jwt.jwks=\"" + file("keys.json") + "\"",
+                "--set",
+                "server.jwt.issuer=issuer",
+                "--set",
+                "server.jwt.audience=espalier",
+                "--set",
+                "server.jwt.refresh=50ms",
+                "--set",
+                "calls.token=secret-of-the-calls",
+                "--set",
+                "state=\"redis://me:secret-of-redis@127.0.0.1:1/0\"",
+                "--set",
+                "catalog_log=\"kafka://me:secret-of-kafka@127.0.0.1:1/catalogue\"",
+                "--set",
+                "telemetry.metrics.port=0",
                 "--set",
                 "telemetry.otlp.endpoint=\"http://me:secret-of-the-collector@127.0.0.1:"
                     + collector.getAddress().getPort()
                     + "\"",
-                "--set", "telemetry.otlp.interval=200ms",
-                "--set", "telemetry.logs.format=json",
-                "--set", "telemetry.logs.level=trace"))) {
+                "--set",
+                "telemetry.otlp.interval=200ms",
+                "--set",
+                "telemetry.logs.format=json",
+                "--set",
+                "telemetry.logs.level=trace"))) {
       String target = process.target();
       TlsConfig plain = TlsConfig.off();
       Caller caller =
@@ -277,7 +296,7 @@ class SecretsIT {
   void serve_configurationThatCannotBe_isRefusedWithoutItsSecrets() throws Exception {
     for (String setting :
         List.of(
-            "server.auth_token=%hidden-text",
+            "server.auth_token=`hidden-text",
             "server.auth_token=[hidden-text]",
             "server.auth_token={text: hidden-text}",
             "server.admin.auth_token=\"hidden-text",
@@ -291,8 +310,7 @@ class SecretsIT {
                       .toList())
               .redirectErrorStream(true)
               .start();
-      String output =
-          new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+      String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
       assertThat(process.waitFor()).as(output).isEqualTo(2);
       assertThat(output).contains("espalier serve: ").doesNotContain("hidden-text");
     }

@@ -232,8 +232,7 @@ class SecureClusterIT {
     List<String> command = new ArrayList<>(ServerProcess.command(ROOT));
     command.addAll(List.of(arguments));
     Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
-    String output =
-        new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     return new Ended(process.waitFor(), output);
   }
 
@@ -245,13 +244,37 @@ class SecureClusterIT {
     String data = BuiltInShop.folder(ROOT).toString();
     Ended good =
         run(
-            "search", query, "--target", router, "--data", data, "--ca", ca, "--cert", cert,
-            "--key", own, "--token-file", file("search.token").toString(), "--deadline", "60s");
+            "search",
+            query,
+            "--target",
+            router,
+            "--data",
+            data,
+            "--ca",
+            ca,
+            "--cert",
+            cert,
+            "--key",
+            own,
+            "--token-file",
+            file("search.token").toString(),
+            "--deadline",
+            "60s");
     assertThat(good.code()).as(good.output()).isZero();
     Ended erased =
         run(
-            "erase", user, "--target", "127.0.0.1:" + admin, "--ca", ca, "--cert", cert, "--key",
-            own, "--token-file", file("admin.token").toString());
+            "erase",
+            user,
+            "--target",
+            "127.0.0.1:" + admin,
+            "--ca",
+            ca,
+            "--cert",
+            cert,
+            "--key",
+            own,
+            "--token-file",
+            file("admin.token").toString());
     assertThat(erased.output()).contains("erased " + user);
     Ended ready = run("ready", "--target", router, "--ca", ca, "--cert", cert, "--key", own);
     assertThat(ready.output()).contains("SERVING");
@@ -260,8 +283,18 @@ class SecureClusterIT {
     assertThat(anonymous.output()).contains("the server wants a certificate of its clients");
     Ended tokenless =
         run(
-            "recommend", user, "--target", router, "--data", data, "--ca", ca, "--cert", cert,
-            "--key", own);
+            "recommend",
+            user,
+            "--target",
+            router,
+            "--data",
+            data,
+            "--ca",
+            ca,
+            "--cert",
+            cert,
+            "--key",
+            own);
     assertThat(tokenless.output()).contains("UNAUTHENTICATED").contains("a JSON web token");
     Ended plaintext = run("recommend", user, "--target", router, "--data", data);
     assertThat(plaintext.code()).isEqualTo(4);

@@ -47,7 +47,8 @@ final class ServerProcess implements AutoCloseable {
         "-Despalier.root=" + root,
         "-cp",
         System.getProperty(
-            "espalier.classpath", module.resolve("espalier.jar") + ":" + module.resolve("lib") + "/*"),
+            "espalier.classpath",
+            module.resolve("espalier.jar") + ":" + module.resolve("lib") + "/*"),
         "io.espalier.cli.Main");
   }
 
