@@ -2,38 +2,34 @@ package io.espalier.server;
 
 import io.grpc.Attributes;
 import io.grpc.Grpc;
+import io.grpc.Metadata;
+import io.grpc.ServerCall;
+import io.grpc.ServerCallHandler;
+import io.grpc.ServerInterceptor;
 import io.grpc.ServerTransportFilter;
-import io.grpc.netty.shaded.io.netty.handler.codec.http2.Http2Error;
-import io.grpc.netty.shaded.io.netty.handler.codec.http2.Http2Exception;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.logging.Level;
-import java.util.logging.Logger;
+import org.jspecify.annotations.Nullable;
 
-/** Ends a connection beyond those that one address may have, as soon as it is there. */
+/**
+ * Refuses the calls of connections beyond those that one address may have.
+ *
+ * <p>Such a connection stays until its age ends it: clients whose connections are closed come back
+ * at once, without end, and each time greet anew.
+ */
 final class ConnectionLimit extends ServerTransportFilter {
   private static final Attributes.Key<InetAddress> COUNTED =
       Attributes.Key.create("espalier-counted-connection");
-
-  // The transport writes each failed connection and its stack into the log: strangers would fill it.
-  private static final Logger CONNECTIONS =
-      Logger.getLogger("io.grpc.netty.shaded.io.grpc.netty.NettyServerTransport.connections");
-
-  static {
-    CONNECTIONS.setLevel(Level.WARNING);
-  }
+  private static final Attributes.Key<String> REFUSED =
+      Attributes.Key.create("espalier-refused-connection");
 
   private final int limit;
   private final Map<InetAddress, Integer> open = new ConcurrentHashMap<>();
 
   ConnectionLimit(int limit) {
     this.limit = limit;
-  }
-
-  int open(InetAddress address) {
-    return open.getOrDefault(address, 0);
   }
 
   @Override
@@ -45,16 +41,17 @@ final class ConnectionLimit extends ServerTransportFilter {
     int now = open.merge(address, 1, Integer::sum);
     if (now > limit) {
       release(address);
-      // The transport closes the connection of a filter that throws, with the error that is told.
-      String why = "connections: %d (expected: at most %d)".formatted(now, limit);
-      throw new IllegalStateException(
-          why, Http2Exception.connectionError(Http2Error.ENHANCE_YOUR_CALM, why));
+      return transport.toBuilder()
+          .set(
+              REFUSED,
+              "connections of this address: %d (expected: at most %d)".formatted(now, limit))
+          .build();
     }
     return transport.toBuilder().set(COUNTED, address).build();
   }
 
   @Override
-  public void transportTerminated(Attributes transport) {
+  public void transportTerminated(@Nullable Attributes transport) {
     InetAddress address = transport == null ? null : transport.get(COUNTED);
     if (address != null) {
       release(address);
@@ -63,5 +60,18 @@ final class ConnectionLimit extends ServerTransportFilter {
 
   private void release(InetAddress address) {
     open.computeIfPresent(address, (key, count) -> count == 1 ? null : count - 1);
+  }
+
+  /** Refuses the calls. */
+  static final class Guard implements ServerInterceptor {
+    @Override
+    public <Q, R> ServerCall.Listener<Q> interceptCall(
+        ServerCall<Q, R> call, Metadata headers, ServerCallHandler<Q, R> next) {
+      String why = call.getAttributes().get(REFUSED);
+      if (why != null) {
+        throw RequestException.resourceExhausted(why);
+      }
+      return next.startCall(call, headers);
+    }
   }
 }

@@ -216,6 +216,9 @@ public final class EspalierServer implements AutoCloseable {
     }
     chain.add(telemetry);
     chain.add(mapper);
+    if (config.perClient().connections() > 0) {
+      chain.add(new ConnectionLimit.Guard());
+    }
     chain.add(authentication);
     if (config.perClient().callsPerSecond() > 0) {
       chain.add(

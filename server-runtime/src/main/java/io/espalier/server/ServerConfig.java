@@ -70,6 +70,9 @@ public record ServerConfig(
     notNegative("propagation_delay", propagationDelay);
     notNegative("drain_timeout", drainTimeout);
     Objects.requireNonNull(authToken, "auth_token");
+    Objects.requireNonNull(jwt, "jwt");
+    Objects.requireNonNull(admin, "admin");
+    Objects.requireNonNull(perClient, "per_client");
     clientNames = List.copyOf(clientNames);
     if (tls.hasTrust() && !tls.hasCertificate()) {
       throw new IllegalArgumentException(
