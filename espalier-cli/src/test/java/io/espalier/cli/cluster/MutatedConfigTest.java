@@ -80,8 +80,9 @@ class MutatedConfigTest {
         defaults.under(file);
         read++;
       } catch (ConfigException e) {
-        assertThat(e.getMessage()).as("seed %d, file %d", seed, i).startsWith(file.toString());
-        assertThat(e.getMessage().length()).as("seed %d, file %d", seed, i).isLessThan(2_000);
+        String message = String.valueOf(e.getMessage());
+        assertThat(message).as("seed %d, file %d", seed, i).startsWith(file.toString());
+        assertThat(message.length()).as("seed %d, file %d", seed, i).isLessThan(2_000);
       } catch (RuntimeException | StackOverflowError e) {
         throw new AssertionError("seed " + seed + ", file " + i + ":\n" + spoilt, e);
       }

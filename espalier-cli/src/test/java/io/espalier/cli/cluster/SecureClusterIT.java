@@ -156,14 +156,15 @@ class SecureClusterIT {
   /** Routes without budgets: what is looked at is who may, not when. */
   private static Path patientRepository() throws Exception {
     Path real = ROOT.resolve("model-repo");
-    Path routes = Files.createDirectories(directory.resolve("repository/routes"));
+    Path repository = directory.resolve("repository");
+    Path routes = Files.createDirectories(repository.resolve("routes"));
     for (String part : List.of("models", "bundles")) {
-      Files.createSymbolicLink(routes.resolveSibling(part), real.resolve(part));
+      Files.createSymbolicLink(repository.resolve(part), real.resolve(part));
     }
     for (RouteText route : Deployment.routes(BundleRepository.open(real))) {
       Files.writeString(routes.resolve(route.name() + ".yaml"), route.withoutBudgets().yaml());
     }
-    return routes.getParent();
+    return repository;
   }
 
   @AfterAll
