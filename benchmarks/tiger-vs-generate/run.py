@@ -85,7 +85,8 @@ class Served:
 
     name, unit, sizes, sample = "espalier over gRPC", "in flight", (1, 2, 4, 8, 16), 200
 
-    def __init__(self, bundle: str, version: int, ids: list[str], target: str, process: int):
+    def __init__(self, bundle: str, version: int, ids: list[str], target: str, process: int, bar_seen: bool = True):
+        self.bar_seen = bar_seen
         self.messages, services = stubs(Path(tempfile.mkdtemp(prefix="espalier-stubs-")))
         self.channel = grpc.insecure_channel(target)
         grpc.channel_ready_future(self.channel).result(timeout=300)
@@ -103,7 +104,7 @@ class Served:
         response = self.stub.Retrieve(
             self.messages.RetrieveRequest(
                 bundle=self.bundle, bundle_version=self.version, k=beam, beam_width=beam,
-                history=seen, exclude=seen,
+                history=seen, exclude=seen if self.bar_seen else (),
             ),
             timeout=60,
         )

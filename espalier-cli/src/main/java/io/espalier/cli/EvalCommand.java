@@ -366,7 +366,9 @@ final class EvalCommand implements Callable<Integer> {
 
   private Cluster start(Deployment deployment) {
     StageServers servers =
-        new StageServers(deployment, home.rewriteTables()).withRewriteModelBudget(PATIENCE);
+        new StageServers(deployment, home.rewriteTables())
+            .withEngine(options.engine())
+            .withRewriteModelBudget(PATIENCE);
     return Cluster.inProcess(servers, EmbeddedUserStates.inMemory(UserStates.EVENTS));
   }
 

@@ -56,12 +56,13 @@ import picocli.CommandLine.Parameters;
           + " server.max_concurrent_calls=200",
       "  ./espalier serve router --set state=redis://127.0.0.1:6379/0   users' events on a server"
           + " that routers share",
+      "  ./espalier serve ranking --engine dns:///triton:8001   its models run on those Tritons",
       "  ./espalier serve ranking --config /etc/espalier/server.yaml",
       "",
       "A file may hold any of these keys; --set takes the same keys, and wins:",
       "  server: {host, port, max_message_bytes, max_connection_age, max_connection_age_grace,",
-      "    max_concurrent_calls, deadline_floor, propagation_delay, drain_timeout, reflection,"
-          + " auth_token,",
+      "    max_concurrent_calls, admission.{adaptive, target, least_calls}, deadline_floor,",
+      "    propagation_delay, drain_timeout, reflection, auth_token,",
       "    tls: {certificate, key, trust, min_version, reload}, client_names,",
       "    jwt: {jwks, issuer, audience, algorithms, clock_skew, refresh, scope_claim, tenant_claim,"
           + " trust},",
@@ -70,6 +71,7 @@ import picocli.CommandLine.Parameters;
       "  model_repo, data, state, catalog_log, rewrite_tables, rewrite_model_budget,",
       "  snapshots: {store, cache, publish: {keep, changes, max_age, busy_share}},",
       "  decode (bundle, stepwise or fused),",
+      "  engine: {targets, models (named or sent), keep_alive, patience},",
       "  peers: {rewrite, retrieval, ranking, catalog},",
       "  calls: {tls: {certificate, key, trust, min_version, reload}, token},",
       "  a token is a text, or {file: PATH}",
@@ -162,6 +164,7 @@ final class ServeCommand implements Callable<Integer> {
         new StageServers(deployment, Path.of(read.rewriteTables()))
             .withTelemetry(telemetry)
             .withRewriteModelBudget(read.rewriteModelBudget())
+            .withEngine(read.engine())
             .withDecoder(read.decoder());
     if (!read.snapshots().store().isEmpty()) {
       servers = servers.withSnapshots(folders(read.snapshots()));
@@ -257,6 +260,10 @@ final class ServeCommand implements Callable<Integer> {
     }
     if (options.repository.directory != null) {
       overrides.put("model_repo", repository.toString());
+    }
+    if (!options.engine.isEmpty()) {
+      overrides.put(
+          "engine.targets", options.engine.stream().map(t -> '"' + t + '"').toList().toString());
     }
     if (catalogLog != null) {
       overrides.put("catalog_log", "\"" + catalogLog + "\"");

@@ -51,8 +51,8 @@ import picocli.CommandLine.Option;
 @Command(
     name = "up",
     description = {
-      "Runs the whole cluster in one process on the embedded engine: router, rewrite, retrieval,"
-          + " ranking.",
+      "Runs the whole cluster in one process: router, rewrite, retrieval, ranking, catalogue, and"
+          + " the models unless --engine says where else.",
       "Without --data it serves the built-in shop."
     },
     footerHeading = "%nExamples:%n",
@@ -61,6 +61,7 @@ import picocli.CommandLine.Option;
       "  ./espalier up                                 until Ctrl-C; ask it with ./espalier search,"
           + " recommend, why-not",
       "  ./espalier up --data my-catalogue --model-repo out/mine",
+      "  ./espalier up --engine 127.0.0.1:8001,127.0.0.1:8002   with the models on two Tritons",
       "  ./espalier up --host 0.0.0.0 --port 9000 --state /var/lib/espalier"
     })
 final class UpCommand implements Callable<Integer> {
@@ -137,6 +138,7 @@ final class UpCommand implements Callable<Integer> {
 
   @Mixin ClientOptions self = new ClientOptions();
 
+  @Mixin AdmissionOptions admission = new AdmissionOptions();
   @Mixin TelemetryOptions telemetryOptions = new TelemetryOptions();
 
   @Mixin ClusterOptions options = new ClusterOptions();
@@ -154,7 +156,8 @@ final class UpCommand implements Callable<Integer> {
     Integer portGiven = port;
     ServerConfig config =
         with(Stage.ROUTER.config())
-            .on(host, portGiven != null ? portGiven : once ? 0 : Stage.ROUTER.port());
+            .on(host, portGiven != null ? portGiven : once ? 0 : Stage.ROUTER.port())
+            .withAdmission(admission.config());
     Integer catalogPort = catalogGiven;
     ServerConfig catalog =
         with(Stage.CATALOG.config())
@@ -179,6 +182,7 @@ final class UpCommand implements Callable<Integer> {
         new StageServers(deployment, home.rewriteTables())
             .withTelemetry(telemetry.openTelemetry())
             .withRewriteModelBudget(rewriteModelBudget)
+            .withEngine(options.engine())
             .withSnapshots(
                 new SnapshotFolders(
                     FolderBlobs.open(kept.resolve("snapshots")),

@@ -16,7 +16,7 @@ public final class ModelException extends RuntimeException {
     INVALID_INPUT,
     /** The model is loading, failed to load, or the runner is closed. */
     NOT_READY,
-    /** The queue holds as many calls as it may. */
+    /** The queue holds as many calls as it may, or more than can be served in a call's time. */
     QUEUE_FULL,
     /** The deadline or the queue's timeout passed before the work could start or end. */
     EXPIRED,

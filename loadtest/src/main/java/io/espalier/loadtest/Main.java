@@ -2,6 +2,7 @@ package io.espalier.loadtest;
 
 import io.espalier.loadtest.crash.KillWriterCommand;
 import io.espalier.loadtest.driver.Report;
+import io.espalier.loadtest.hangup.HangUpCommand;
 import io.espalier.loadtest.live.LiveCatalogueCommand;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
@@ -21,8 +22,10 @@ public final class Main {
     CommandLine program =
         new CommandLine(new Main())
             .addSubcommand(new RunCommand(report))
+            .addSubcommand(new OverloadCommand(report))
             .addSubcommand(new KillWriterCommand(report))
             .addSubcommand(new LiveCatalogueCommand(report))
+            .addSubcommand(new HangUpCommand(report))
             .setCaseInsensitiveEnumValuesAllowed(true)
             .setExecutionExceptionHandler(Main::fail);
     program

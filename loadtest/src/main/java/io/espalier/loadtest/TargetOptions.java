@@ -20,8 +20,11 @@ import io.espalier.server.TlsConfig;
 import io.espalier.stores.catalog.DataFolder;
 import io.espalier.stores.catalog.LoggedQuery;
 import io.espalier.stores.catalog.UserSequence;
-import io.grpc.ManagedChannel;
+import io.grpc.Channel;
+import io.grpc.ClientInterceptors;
+import io.grpc.Metadata;
 import io.grpc.MethodDescriptor;
+import io.grpc.stub.MetadataUtils;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -44,6 +47,9 @@ final class TargetOptions {
     /** A search, with logged queries. */
     SEARCH
   }
+
+  private static final Metadata.Key<String> TENANT =
+      Metadata.Key.of("x-espalier-tenant", Metadata.ASCII_STRING_MARSHALLER);
 
   @Option(names = "--target", description = "The server (default: ${DEFAULT-VALUE}).")
   private String target = "127.0.0.1:7700";
@@ -103,29 +109,45 @@ final class TargetOptions {
             file == null ? Secret.none() : Secret.in(file)));
   }
 
+  /** The requests of a caller who says nothing of himself. */
   Target target() {
+    return target("");
+  }
+
+  /**
+   * The requests of a tenant, over connections of its own.
+   *
+   * @param tenant its name; empty for none
+   */
+  Target target(String tenant) {
     DataFolder folder = DataFolder.open(data);
     return switch (call) {
       case RETRIEVE ->
           target(
               RetrievalServiceGrpc.getRetrieveMethod(),
               folder.sequences().stream().map(user -> retrieve(folder, user)),
-              (request, answer) -> Outcome.OK);
+              (request, answer) -> Outcome.OK,
+              tenant);
       case RECOMMEND ->
           target(
               RouterServiceGrpc.getRecommendMethod(),
               folder.sequences().stream().map(this::recommend),
-              (request, answer) -> judge(answer.getPage()));
+              (request, answer) -> judge(answer.getPage()),
+              tenant);
       case SEARCH ->
           target(
               RouterServiceGrpc.getSearchMethod(),
               folder.queries().stream().map(LoggedQuery::query).distinct().map(this::search),
-              (request, answer) -> judge(answer.getPage()));
+              (request, answer) -> judge(answer.getPage()),
+              tenant);
     };
   }
 
   private <Q, A> Target target(
-      MethodDescriptor<Q, A> method, Stream<Q> requests, GrpcTarget.Judge<Q, A> judge) {
+      MethodDescriptor<Q, A> method,
+      Stream<Q> requests,
+      GrpcTarget.Judge<Q, A> judge,
+      String tenant) {
     List<Q> all = new ArrayList<>(requests.toList());
     if (all.isEmpty()) {
       throw new IllegalArgumentException(
@@ -133,14 +155,26 @@ final class TargetOptions {
     }
     Collections.shuffle(all, new Random(seed));
     Caller caller = caller();
-    List<ManagedChannel> channels =
-        Stream.generate(() -> ClientChannels.open(target, caller)).limit(connections).toList();
+    List<Channel> channels =
+        Stream.generate(() -> of(tenant, ClientChannels.open(target, caller)))
+            .limit(connections)
+            .toList();
     return new GrpcTarget<>(
         channels,
         method,
         Duration.ofMillis(deadlineMillis),
         number -> all.get(number % all.size()),
         judge);
+  }
+
+  private static Channel of(String tenant, Channel channel) {
+    if (tenant.isEmpty()) {
+      return channel;
+    }
+    Metadata headers = new Metadata();
+    headers.put(TENANT, tenant);
+    return ClientInterceptors.intercept(
+        channel, MetadataUtils.newAttachHeadersInterceptor(headers));
   }
 
   private RetrieveRequest retrieve(DataFolder folder, UserSequence user) {

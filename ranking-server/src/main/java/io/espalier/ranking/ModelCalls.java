@@ -6,6 +6,7 @@ import io.espalier.inference.ModelException;
 import io.espalier.inference.ModelException.Reason;
 import io.espalier.inference.ModelRunner;
 import io.espalier.inference.Tensor;
+import io.espalier.server.Priority;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CancellationException;
@@ -41,7 +42,7 @@ final class ModelCalls {
   /** Starts a call and returns at once; the output must be FP32 and of batch size 1. */
   Pending start(String model, Map<String, Tensor> inputs, String output) {
     CompletableFuture<Map<String, Tensor>> call =
-        runner.infer(new ModelCall(model, inputs, deadlineNanos));
+        runner.infer(new ModelCall(model, inputs, deadlineNanos, Priority.current()));
     started.add(call);
     if (cancelled) {
       call.cancel(false);

@@ -16,6 +16,7 @@ import io.espalier.ranking.v1.RankedCandidate;
 import io.espalier.ranking.v1.RankingServiceGrpc;
 import io.espalier.ranking.v1.ScorePart;
 import io.espalier.ranking.v1.SourceScore;
+import io.espalier.server.Admission;
 import io.espalier.server.Deadlines;
 import io.espalier.server.RequestException;
 import io.grpc.Context;
@@ -52,6 +53,7 @@ final class RankingService extends RankingServiceGrpc.RankingServiceImplBase {
     Context.CancellationListener cancel = context -> calls.cancel();
     Context.current().addListener(cancel, Runnable::run);
     try (Lease<Ranker> lease = lease(request)) {
+      Admission.work(request.getBundle() + "@" + request.getBundleVersion());
       observer.onNext(response(lease.get().rank(query, calls)));
     } catch (ModelException e) {
       throw ModelFailures.toRequest(e);

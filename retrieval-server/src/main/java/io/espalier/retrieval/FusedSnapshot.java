@@ -79,8 +79,8 @@ final class FusedSnapshot implements AutoCloseable {
    *
    * @param live the catalogue's trie that {@code legal} and {@code constraint} are of
    * @param history {@code places × levels} codes, left-padded with −1
-   * @return the finished beams, best first; empty when the question is beyond the limits, or the
-   *     model was freed since
+   * @return the finished beams, best first; empty when the question is beyond the limits, the model
+   *     was freed since, or no server has it ready at present
    */
   Optional<List<Beam>> search(
       LiveTrie live,
@@ -101,6 +101,9 @@ final class FusedSnapshot implements AutoCloseable {
       return Optional.empty();
     }
     try {
+      if (!calls.isReady(name)) {
+        return Optional.empty();
+      }
       Map<String, Tensor> inputs = new HashMap<>(added(live, legal));
       inputs.put("history", Tensor.ofLongs(history, 1, history.length / levels, levels));
       inputs.put("beams", Tensor.ofLongs(new long[beams], 1, beams));

@@ -4,6 +4,7 @@ import io.espalier.inference.ModelCall;
 import io.espalier.inference.ModelException;
 import io.espalier.inference.ModelRunner;
 import io.espalier.inference.Tensor;
+import io.espalier.server.Priority;
 import io.espalier.server.RequestException;
 import io.grpc.Context;
 import java.nio.file.Path;
@@ -50,7 +51,7 @@ final class ModelCalls {
   Map<String, Tensor> infer(String model, Map<String, Tensor> inputs, long deadlineNanos) {
     CompletableFuture<Map<String, Tensor>> call;
     try {
-      call = runner.infer(new ModelCall(model, inputs, deadlineNanos));
+      call = runner.infer(new ModelCall(model, inputs, deadlineNanos, Priority.current()));
     } catch (ModelException e) {
       throw translate(model, e);
     }

@@ -9,6 +9,7 @@ import io.espalier.retrieval.v1.NarrowedBeams;
 import io.espalier.retrieval.v1.RetrievalServiceGrpc;
 import io.espalier.retrieval.v1.RetrieveRequest;
 import io.espalier.retrieval.v1.RetrieveResponse;
+import io.espalier.server.Admission;
 import io.espalier.server.Deadlines;
 import io.espalier.server.RequestException;
 import io.grpc.stub.StreamObserver;
@@ -50,6 +51,10 @@ final class RetrievalService extends RetrievalServiceGrpc.RetrievalServiceImplBa
     Retriever retriever = retriever(request);
     Question question = question(request, retriever);
     requireItems(question);
+    if (question.deadlineNanos() - System.nanoTime() <= 0) {
+      throw RequestException.deadlineExceeded("deadline: passed (expected: time for a search)");
+    }
+    Admission.work(source(request));
     filters.asked(question);
     Answer answer = retriever.retrieve(question);
     List<Answer.Hit> hits = legality.legal(answer.hits(), question, source(request));

@@ -91,8 +91,8 @@ class LiveCatalogueTest {
   private final MemoryLog log = new MemoryLog(AT_FIRST + 1);
   private final List<AutoCloseable> open = new ArrayList<>();
   private final Random random = new Random(7);
-  // By offset, what the catalogue was: prices by id.
-  private final Map<Long, Map<String, Integer>> past = new ConcurrentHashMap<>();
+  // By offset, what the catalogue was: for each item's number its price and one, or none.
+  private final Map<Long, byte[]> past = new ConcurrentHashMap<>();
   private final AtomicInteger rollBacks = new AtomicInteger();
   private final int[] codes = random.ints((long) ITEMS * LEVELS, 0, CODES).toArray();
   private BundleRepository repository;
@@ -215,6 +215,7 @@ class LiveCatalogueTest {
             .as("%s at offset %d", source, known)
             .containsExactlyInAnyOrderElementsOf(legal);
         returned += legal.size();
+        runner.forget();
       }
     } finally {
       stop.set(true);
@@ -233,7 +234,7 @@ class LiveCatalogueTest {
     try {
       while (!stop.get()) {
         int number = changes.nextInt(ITEMS + STRANGERS);
-        String id = number < ITEMS ? id(number) : "new-" + number;
+        String id = named(number);
         if (changes.nextInt(100) == 0) {
           rollBack(changes, prices);
         } else if (changes.nextInt(3) == 0) {
@@ -274,11 +275,25 @@ class LiveCatalogueTest {
   }
 
   private Map<String, Integer> at(long offset) {
-    return Objects.requireNonNull(past.get(offset), () -> "offset " + offset);
+    byte[] prices = Objects.requireNonNull(past.get(offset), () -> "offset " + offset);
+    return IntStream.range(0, prices.length)
+        .filter(number -> prices[number] > 0)
+        .boxed()
+        .collect(toMap(LiveCatalogueTest::named, number -> prices[number] - 1));
   }
 
   private void remember(long offset, Map<String, Integer> prices) {
-    past.put(offset, Map.copyOf(prices));
+    byte[] kept = new byte[ITEMS + STRANGERS];
+    for (int number = 0; number < kept.length; number++) {
+      Integer price = prices.get(named(number));
+      kept[number] = (byte) (price == null ? 0 : price + 1);
+    }
+    past.put(offset, kept);
+  }
+
+  /** The id of an item by its number; the bundle was not trained on the last of them. */
+  private static String named(int number) {
+    return number < ITEMS ? id(number) : "new-" + number;
   }
 
   /** The log no longer reaches back to the folder's items: a new replica needs a snapshot. */

@@ -18,8 +18,6 @@ import org.jspecify.annotations.Nullable;
 
 /** The ranking stage: one call with the best of the merged candidates. */
 final class RankingStage {
-  private static final DegradationReason LADDER = DegradationReason.DEGRADATION_REASON_LADDER;
-
   private final RankingServiceFutureStub stub;
 
   RankingStage(Channel channel) {
@@ -41,22 +39,23 @@ final class RankingStage {
       List<String> history,
       List<ListItem> merged,
       ListMerge merge,
+      Attempts attempts,
       RequestRun run) {
     Route.@Nullable Ranking ranking = route.ranking();
     if (ranking == null || merged.isEmpty()) {
       return Ranked.not(merged);
     }
-    Route.LadderStep step = route.step(run.remaining());
+    Route.LadderStep step = run.step(route);
     if (step.skips(Route.Skip.RANKING)) {
-      run.degraded("ranking", LADDER, "skipped: little time left");
+      run.laddered("ranking", step, "skipped: " + run.why(step));
       return Ranked.not(merged);
     }
     int limit = ranking.candidates();
     if (step.candidates() > 0 && step.candidates() < limit) {
       if (merged.size() > step.candidates()) {
-        run.degraded(
+        run.laddered(
             "ranking",
-            LADDER,
+            step,
             "%d candidates instead of %d"
                 .formatted(step.candidates(), Math.min(limit, merged.size())));
       }
@@ -72,7 +71,8 @@ final class RankingStage {
     rewrites.forEach(rewrite -> request.addRewrites(rewrite.getText()));
     candidates.forEach(candidate -> request.addCandidates(candidate(candidate)));
     StageCall<RankResponse> call =
-        run.start(
+        run.call(
+            attempts,
             "ranking",
             ranking.budget(),
             candidates.size(),

@@ -6,6 +6,7 @@ import io.espalier.router.v1.BundleVersion;
 import io.espalier.router.v1.Degradation;
 import io.espalier.router.v1.DegradationReason;
 import io.espalier.router.v1.StageFact;
+import io.espalier.server.Admission;
 import io.espalier.server.RequestException;
 import io.espalier.stores.users.UserStateException;
 import io.grpc.Context;
@@ -37,6 +38,7 @@ final class RequestRun implements AutoCloseable {
   private final long arrival = System.nanoTime();
   private final long end;
   private final long reserve;
+  private final double load = Admission.load();
   private final List<StageCall<?>> calls = new ArrayList<>();
   private final List<StageFact> facts = new ArrayList<>();
   private final List<Degradation> degradations = new ArrayList<>();
@@ -54,6 +56,16 @@ final class RequestRun implements AutoCloseable {
   /** Nanoseconds until the request's deadline. */
   long remaining() {
     return end - System.nanoTime();
+  }
+
+  /** The step of a route's ladder that holds now: by the time that is left, or by the load. */
+  Route.LadderStep step(Route route) {
+    return route.step(remaining(), load);
+  }
+
+  /** How full the server was when it let the request in. */
+  double load() {
+    return load;
   }
 
   /** Refuses to go on when nothing more could be done in time. */
@@ -79,6 +91,20 @@ final class RequestRun implements AutoCloseable {
             call.apply(Deadline.after(nanos, TimeUnit.NANOSECONDS)));
     calls.add(stageCall);
     return stageCall;
+  }
+
+  /** As {@link #start}, of a call that goes to another server and may be made twice. */
+  <T> StageCall<T> call(
+      Attempts attempts,
+      String stage,
+      Budget budget,
+      int itemsIn,
+      Function<Deadline, ListenableFuture<T>> call) {
+    return start(
+        stage,
+        budget,
+        itemsIn,
+        deadline -> attempts.start(stage, deadline, () -> call.apply(deadline)));
   }
 
   /** Waits for a call, no longer than its budget, and records the fact. */
@@ -146,6 +172,21 @@ final class RequestRun implements AutoCloseable {
   void degraded(String stage, DegradationReason reason, String detail) {
     degradations.add(
         Degradation.newBuilder().setStage(stage).setReason(reason).setDetail(detail).build());
+  }
+
+  /** A step of the ladder has changed what a stage does. */
+  void laddered(String stage, Route.LadderStep step, String detail) {
+    degraded(
+        stage,
+        step.holdsBy(remaining())
+            ? DegradationReason.DEGRADATION_REASON_LADDER
+            : DegradationReason.DEGRADATION_REASON_LOAD,
+        detail);
+  }
+
+  /** Why a step holds, for a person. */
+  String why(Route.LadderStep step) {
+    return step.holdsBy(remaining()) ? "little time left" : "the server is busy";
   }
 
   void tookPart(BundleId bundle) {

@@ -18,9 +18,8 @@ import java.util.Set;
 
 /** The retrieval stage of one request: which sources are asked, with what, and what came back. */
 final class RetrievalStage {
-  private static final DegradationReason LADDER = DegradationReason.DEGRADATION_REASON_LADDER;
-
   private final RetrievalServiceFutureStub stub;
+  private final Attempts attempts;
   private final Route route;
   private final Question question;
   private final List<String> history;
@@ -38,12 +37,14 @@ final class RetrievalStage {
 
   RetrievalStage(
       RetrievalServiceFutureStub stub,
+      Attempts attempts,
       Route route,
       Question question,
       List<String> history,
       Set<String> excluded,
       RequestRun run) {
     this.stub = stub;
+    this.attempts = attempts;
     this.route = route;
     this.question = question;
     this.history = history;
@@ -85,15 +86,15 @@ final class RetrievalStage {
   private void start(int index, String rewrite, double rewriteWeight) {
     Route.Source source = route.sources().get(index);
     String stage = "retrieval/" + source.bundle().name();
-    Route.LadderStep step = route.step(run.remaining());
+    Route.LadderStep step = run.step(route);
     int k = rewrite.isEmpty() || source.rewriteK() == 0 ? source.k() : source.rewriteK();
     int beam = source.beam();
     if (step.k() > 0 && step.k() < k) {
-      run.degraded(stage, LADDER, "%d items instead of %d".formatted(step.k(), k));
+      run.laddered(stage, step, "%d items instead of %d".formatted(step.k(), k));
       k = step.k();
     }
     if (step.beam() > 0 && step.beam() < beam) {
-      run.degraded(stage, LADDER, "%d beams instead of %d".formatted(step.beam(), beam));
+      run.laddered(stage, step, "%d beams instead of %d".formatted(step.beam(), beam));
       beam = step.beam();
     }
     RetrieveRequest.Builder request =
@@ -119,7 +120,8 @@ final class RetrievalStage {
             index,
             rewrite,
             route.merge().weight(source.bundle().name()) * rewriteWeight,
-            run.start(
+            run.call(
+                attempts,
                 rewrite.isEmpty() ? stage : stage + "/rewrite",
                 source.budget(),
                 history.size(),

@@ -27,13 +27,12 @@ final class RewriteStage {
   }
 
   List<StageCall<RewriteResponse>> start(
-      Route route, Question question, Route.LadderStep step, RequestRun run) {
+      Route route, Question question, Route.LadderStep step, Attempts attempts, RequestRun run) {
     if (route.rewriters().isEmpty()) {
       return List.of();
     }
     if (step.skips(Route.Skip.REWRITE)) {
-      run.degraded(
-          "rewrite", DegradationReason.DEGRADATION_REASON_LADDER, "skipped: little time left");
+      run.laddered("rewrite", step, "skipped: " + run.why(step));
       return List.of();
     }
     List<StageCall<RewriteResponse>> calls = new ArrayList<>();
@@ -46,7 +45,8 @@ final class RewriteStage {
               .setMaxRewrites(rewriter.max())
               .build();
       calls.add(
-          run.start(
+          run.call(
+              attempts,
               "rewrite/" + rewriter.bundle().name(),
               rewriter.budget(),
               1,

@@ -24,6 +24,7 @@ record Route(
     Kind kind,
     @JsonProperty("default") boolean isDefault,
     Duration deadline,
+    Duration slo,
     Duration reserve,
     int pageSize,
     int listSize,
@@ -37,6 +38,8 @@ record Route(
     List<Source> sources,
     Merge merge,
     @Nullable Ranking ranking,
+    Retry retry,
+    @Nullable Hedge hedge,
     List<LadderStep> ladder,
     List<Rule> rules) {
   private static final Pattern NAME = Pattern.compile("[a-z0-9-]{1,128}");
@@ -47,6 +50,7 @@ record Route(
           "name: %s (expected: 1 to 128 lower-case letters, digits and hyphens)".formatted(name));
     }
     positive("deadline", deadline);
+    positive("slo", slo);
     positive("page_token_ttl", pageTokenTtl);
     if (reserve.isNegative() || reserve.compareTo(deadline) >= 0) {
       throw new IllegalArgumentException(
@@ -115,11 +119,25 @@ record Route(
   }
 
   private static void checkLadder(Kind kind, List<LadderStep> ladder, List<Source> sources) {
-    for (int i = 1; i < ladder.size(); i++) {
-      if (ladder.get(i).below().compareTo(ladder.get(i - 1).below()) >= 0) {
-        throw new IllegalArgumentException(
-            "ladder[%d].below: %s (expected: less than the step before)"
-                .formatted(i, ladder.get(i).below()));
+    Duration below = Duration.ofDays(36_500);
+    double load = 0;
+    for (int i = 0; i < ladder.size(); i++) {
+      LadderStep step = ladder.get(i);
+      if (step.below().isPositive()) {
+        if (step.below().compareTo(below) >= 0) {
+          throw new IllegalArgumentException(
+              "ladder[%d].below: %s (expected: less than the step before)"
+                  .formatted(i, step.below()));
+        }
+        below = step.below();
+      }
+      if (step.load() > 0) {
+        if (step.load() <= load) {
+          throw new IllegalArgumentException(
+              "ladder[%d].load: %s (expected: more than the step before)"
+                  .formatted(i, step.load()));
+        }
+        load = step.load();
       }
     }
     boolean popular = ladder.stream().anyMatch(step -> step.answer() == Answer.POPULAR);
@@ -149,20 +167,25 @@ record Route(
     return bundles;
   }
 
-  /** The ladder's step for a stage that starts with this much time left. */
-  LadderStep step(long remainingNanos) {
+  /** The ladder's step for a stage that starts with this much time left, at a load. */
+  LadderStep step(long remainingNanos, double load) {
     LadderStep holds = LadderStep.NONE;
     for (LadderStep step : ladder) {
-      if (remainingNanos < step.below().toNanos()) {
+      if (step.holdsBy(remainingNanos) || (step.load() > 0 && load >= step.load())) {
         holds = step;
       }
     }
     return holds;
   }
 
-  /** Whether a rule reads the catalogue. */
+  /** Whether a rule reads the catalogue, or kept lists are held against it. */
   boolean needsCatalogue() {
-    return rules.stream().anyMatch(Rule::needsCatalogue);
+    return servesCached() || rules.stream().anyMatch(Rule::needsCatalogue);
+  }
+
+  /** Whether the ladder answers with kept lists. */
+  boolean servesCached() {
+    return ladder.stream().anyMatch(step -> step.answer() == Answer.CACHED);
   }
 
   static void inRange(String key, int value, int min, int max) {
@@ -321,13 +344,29 @@ record Route(
     POPULAR
   }
 
-  /** A step of the degradation ladder. Bounds of 0 bound nothing. */
+  /**
+   * A step of the degradation ladder. Bounds of 0 bound nothing; it holds by {@code below}, by
+   * {@code load}, or by either.
+   */
   record LadderStep(
-      Duration below, int beam, int k, int candidates, List<Skip> skip, @Nullable Answer answer) {
-    static final LadderStep NONE = new LadderStep(Duration.ofNanos(1), 0, 0, 0, List.of(), null);
+      Duration below,
+      double load,
+      int beam,
+      int k,
+      int candidates,
+      List<Skip> skip,
+      @Nullable Answer answer) {
+    static final LadderStep NONE = new LadderStep(Duration.ofNanos(1), 0, 0, 0, 0, List.of(), null);
 
     LadderStep {
-      positive("below", below);
+      if (below.isNegative() || !(load >= 0 && load <= 1)) {
+        throw new IllegalArgumentException(
+            "below and load: %s and %s (expected: >= 0, and 0 <= load <= 1)"
+                .formatted(below, load));
+      }
+      if (below.isZero() && load == 0) {
+        throw new IllegalArgumentException("below and load: neither (expected: one of them)");
+      }
       inRange("beam", beam, 0, 512);
       inRange("k", k, 0, 1000);
       inRange("candidates", candidates, 0, 500);
@@ -336,6 +375,40 @@ record Route(
 
     boolean skips(Skip stage) {
       return skip.contains(stage);
+    }
+
+    boolean holdsBy(long remainingNanos) {
+      return remainingNanos < below.toNanos();
+    }
+  }
+
+  /**
+   * Second tries of calls that were lost.
+   *
+   * @param share of the calls that may be tried again; 0: none
+   * @param burst how many may be beyond that share at once
+   */
+  record Retry(double share, int burst) {
+    Retry {
+      if (!(share >= 0 && share <= 1)) {
+        throw new IllegalArgumentException("share: %s (expected: 0..1)".formatted(share));
+      }
+      inRange("burst", burst, 0, 100_000);
+    }
+  }
+
+  /**
+   * Second calls beside those that are slow.
+   *
+   * @param after how long a call has had then
+   * @param load at which there are none
+   */
+  record Hedge(Duration after, double load) {
+    Hedge {
+      positive("after", after);
+      if (!(load > 0 && load <= 1)) {
+        throw new IllegalArgumentException("load: %s (expected: 0 < load <= 1)".formatted(load));
+      }
     }
   }
 

@@ -22,6 +22,7 @@ final class RouteFile {
           """
           default: false
           deadline: 500ms
+          slo: 250ms
           reserve: 2ms
           page_size: 20
           list_size: 500
@@ -32,6 +33,7 @@ final class RouteFile {
           rewriters: []
           max_rewrites: 4
           merge: {method: rrf, k: 60, weights: {}, calibration: {}}
+          retry: {share: 0.1, burst: 100}
           ladder: []
           rules: []
           """);
@@ -47,7 +49,9 @@ final class RouteFile {
       defaults("{scale: 1, offset: 0, floor: -20, weight: 1}");
   private static final ObjectNode RANKING =
       defaults("{candidates: 500, budget: {share: 0.9, max: 24h}, optional: true}");
-  private static final ObjectNode STEP = defaults("{beam: 0, k: 0, candidates: 0, skip: []}");
+  private static final ObjectNode STEP =
+      defaults("{below: 0s, load: 0, beam: 0, k: 0, candidates: 0, skip: []}");
+  private static final ObjectNode HEDGE = defaults("{load: 0.5}");
   private static final ObjectNode GROUP = defaults("{max: 1}");
   private static final ObjectNode WEIGHTING = defaults("{ids: []}");
 
@@ -112,6 +116,7 @@ final class RouteFile {
     if (filled.get("ranking") instanceof ObjectNode ranking) {
       filled.set("ranking", ConfigFile.merge(RANKING, ranking));
     }
+    fill(filled, "hedge", HEDGE);
     if (filled.path("merge").path("calibration") instanceof ObjectNode calibration) {
       fillValues(calibration, CALIBRATION);
     }

@@ -6,7 +6,6 @@ import io.espalier.retrieval.v1.RetrievalServiceGrpc;
 import io.espalier.retrieval.v1.RetrievalServiceGrpc.RetrievalServiceFutureStub;
 import io.espalier.rewrite.v1.RewriteResponse;
 import io.espalier.router.SourceList.Retrieved;
-import io.espalier.router.v1.DegradationReason;
 import io.espalier.router.v1.Rewrite;
 import io.espalier.stores.users.UserEvent;
 import io.espalier.stores.users.UserStateStore;
@@ -35,9 +34,15 @@ final class RouteRunner {
   private final RankingStage rankingStage;
   private final UserStateStore users;
   private final CallerRules rules;
+  private final Retries retries;
   private final Executor lookups;
 
-  RouteRunner(StageChannels channels, UserStateStore users, CallerRules rules, Executor lookups) {
+  RouteRunner(
+      StageChannels channels,
+      UserStateStore users,
+      CallerRules rules,
+      Retries retries,
+      Executor lookups) {
     this.rewriteStage = new RewriteStage(channels.rewrite());
     // Answers only complete a future, which blocks nobody.
     this.retrievalStub =
@@ -45,27 +50,27 @@ final class RouteRunner {
     this.rankingStage = new RankingStage(channels.ranking());
     this.users = users;
     this.rules = rules;
+    this.retries = retries;
     this.lookups = lookups;
   }
 
   RouteAnswer run(Route route, Question question, RequestRun run) {
     run.checkTime("the first stage");
-    Route.LadderStep first = route.step(run.remaining());
+    Route.LadderStep first = run.step(route);
     boolean popular = first.answer() == Route.Answer.POPULAR;
     if (popular) {
-      run.degraded(
-          "retrieval",
-          DegradationReason.DEGRADATION_REASON_LADDER,
-          "only the sources for users without history");
+      run.laddered("retrieval", first, "only the sources for users without history");
     }
-    List<StageCall<RewriteResponse>> rewriting = rewriteStage.start(route, question, first, run);
+    Attempts attempts = retries.attempts(route, run.load());
+    List<StageCall<RewriteResponse>> rewriting =
+        rewriteStage.start(route, question, first, attempts, run);
     List<String> seen = seen(route, question, run);
     List<String> history = seen.subList(Math.max(0, seen.size() - route.history()), seen.size());
     Set<String> excluded =
         question.maskSeen(route) ? new LinkedHashSet<>(seen) : new LinkedHashSet<>();
 
     RetrievalStage retrieval =
-        new RetrievalStage(retrievalStub, route, question, history, excluded, run);
+        new RetrievalStage(retrievalStub, attempts, route, question, history, excluded, run);
     retrieval.start(popular);
     List<Rewrite> rewrites = rewriteStage.await(route, question, rewriting, retrieval, run);
     List<Retrieved> lists = retrieval.await();
@@ -75,7 +80,7 @@ final class RouteRunner {
     RankingStage.Ranked ranked =
         popular
             ? RankingStage.Ranked.not(merged)
-            : rankingStage.rank(route, question, rewrites, history, merged, merge, run);
+            : rankingStage.rank(route, question, rewrites, history, merged, merge, attempts, run);
     CallerRules.Ruled ruled =
         rules.apply(route.rules(), ranked.items(), question.filter(), excluded);
     List<ListItem> items =

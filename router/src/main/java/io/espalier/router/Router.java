@@ -1,6 +1,5 @@
 package io.espalier.router;
 
-import io.espalier.router.v1.DegradationReason;
 import io.espalier.router.v1.ExplanationLevel;
 import io.espalier.router.v1.RecommendRequest;
 import io.espalier.router.v1.RecommendResponse;
@@ -8,12 +7,16 @@ import io.espalier.router.v1.ResultPage;
 import io.espalier.router.v1.SearchRequest;
 import io.espalier.router.v1.SearchResponse;
 import io.espalier.router.v1.StageFact;
+import io.espalier.server.Admission;
+import io.espalier.stores.catalog.CatalogItem;
 import java.time.InstantSource;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
+import java.util.function.Predicate;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Answers searches and feed requests: resolves route and arm, runs the route, pins the list, cuts
@@ -25,6 +28,7 @@ final class Router {
   private final PinnedLists lists;
   private final PageTokens tokens;
   private final RouterMetrics metrics;
+  private final @Nullable Catalogue catalogue;
   private final InstantSource clock;
 
   Router(
@@ -33,12 +37,17 @@ final class Router {
       PinnedLists lists,
       PageTokens tokens,
       RouterMetrics metrics,
+      @Nullable Catalogue catalogue,
       InstantSource clock) {
     this.routes = routes;
     this.runner = runner;
     this.lists = lists;
     this.tokens = tokens;
     this.metrics = metrics;
+    this.catalogue = catalogue;
+    for (RoutePlan plan : routes.plans()) {
+      plan.arms().forEach(arm -> metrics.route(plan.name(), arm.name()));
+    }
     this.clock = clock;
   }
 
@@ -61,10 +70,12 @@ final class Router {
     RoutePlan plan = routes.resolve(question.options().getRoute(), question.kind());
     RoutePlan.Arm arm = plan.arm(question.user().getId());
     Route route = arm.route();
+    Admission.objective(route.slo());
     byte[] fingerprint = question.fingerprint(route);
     if (!question.options().getPageToken().isEmpty()) {
       return nextPage(question, route, fingerprint);
     }
+    Admission.work(route.name());
     try (RequestRun run = new RequestRun(route.deadline(), route.reserve())) {
       PinnedLists.Pinned list = list(question, arm, fingerprint, run);
       UUID id = UUID.randomUUID();
@@ -72,7 +83,7 @@ final class Router {
       if (level(question, route) != ExplanationLevel.EXPLANATION_LEVEL_NONE) {
         page.addAllStages(run.facts()).addStages(own(run, list.items().size()));
       }
-      metrics.answered(route.name(), arm.name(), run);
+      metrics.answered(route, arm.name(), run);
       return new Page(page.build(), list);
     }
   }
@@ -80,10 +91,14 @@ final class Router {
   private PinnedLists.Pinned list(
       Question question, RoutePlan.Arm arm, byte[] fingerprint, RequestRun run) {
     Route route = arm.route();
-    if (route.step(run.remaining()).answer() == Route.Answer.CACHED) {
+    Route.LadderStep step = run.step(route);
+    Catalogue items = catalogue;
+    if (step.answer() == Route.Answer.CACHED && items != null) {
       Optional<PinnedLists.Pinned> cached = lists.latest(fingerprint);
-      if (cached.isPresent() && cached.get().arm().equals(arm.name())) {
-        return cached(question, route, cached.get(), run);
+      if (cached.isPresent()
+          && cached.get().arm().equals(arm.name())
+          && cached.get().catalogOffset() >= question.options().getMinCatalogOffset()) {
+        return cached(question, route, step, cached.get(), items, run);
       }
     }
     RouteAnswer answer = runner.run(route, question, run);
@@ -99,32 +114,42 @@ final class Router {
             answer.shortList(),
             answer.catalogOffset(),
             route.pageTokenTtl());
-    boolean wantsCache =
-        route.ladder().stream().anyMatch(step -> step.answer() == Route.Answer.CACHED);
-    if (wantsCache && run.degradations().isEmpty()) {
+    if (route.servesCached() && run.degradations().isEmpty()) {
       lists.remember(fingerprint, list);
     }
     return list;
   }
 
-  /** The last whole list of the same request, less what the user has seen since. */
+  /**
+   * The last whole list of the same request, less what the user has seen since, and what is no
+   * longer in the catalogue or no longer satisfies the request's filter.
+   */
   private PinnedLists.Pinned cached(
-      Question question, Route route, PinnedLists.Pinned cached, RequestRun run) {
+      Question question,
+      Route route,
+      Route.LadderStep step,
+      PinnedLists.Pinned cached,
+      Catalogue items,
+      RequestRun run) {
     Set<String> seen =
         question.maskSeen(route) ? new HashSet<>(runner.seen(route, question, run)) : Set.of();
-    run.degraded(
-        "route",
-        DegradationReason.DEGRADATION_REASON_LADDER,
-        "the last list of the same request: little time left");
+    Predicate<CatalogItem> filter =
+        question.filter().map(ItemPredicate::of).orElseGet(() -> item -> true);
+    List<ListItem> legal =
+        cached.items().stream()
+            .filter(item -> !seen.contains(item.id()))
+            .filter(item -> items.item(item.id()).filter(filter).isPresent())
+            .toList();
+    run.laddered("route", step, "the last list of the same request: " + run.why(step));
     return new PinnedLists.Pinned(
         UUID.randomUUID().toString(),
         cached.user(),
         cached.arm(),
-        cached.items().stream().filter(item -> !seen.contains(item.id())).toList(),
+        legal,
         cached.rewrites(),
         cached.bundles(),
         run.degradations(),
-        cached.shortList(),
+        cached.shortList() || legal.size() < cached.items().size(),
         cached.catalogOffset(),
         cached.timeToLive());
   }

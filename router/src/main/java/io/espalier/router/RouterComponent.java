@@ -42,7 +42,7 @@ public final class RouterComponent {
       for (RoutePlan.Arm arm : plan.arms()) {
         if (builder.catalogue == null && arm.route().needsCatalogue()) {
           throw new ConfigException(
-              "route %s: rules that read items (expected: none, or a router with the catalogue)"
+              "route %s: rules that read items, or cached answers (expected: none, or a router with the catalogue)"
                   .formatted(plan.name()));
         }
       }
@@ -54,9 +54,14 @@ public final class RouterComponent {
     }
     // One virtual thread a look-up: a slow store holds up only those who wait for it.
     Executor lookups = task -> Thread.ofVirtual().name("user-state").start(task);
+    RouterMetrics metrics = new RouterMetrics(builder.openTelemetry.getMeter("io.espalier.router"));
     RouteRunner runner =
         new RouteRunner(
-            builder.channels, builder.users, new CallerRules(builder.catalogue), lookups);
+            builder.channels,
+            builder.users,
+            new CallerRules(builder.catalogue),
+            new Retries(metrics),
+            lookups);
     RequestValidator validator = new RequestValidator();
     PinnedLists lists = new PinnedLists(builder.config.pinnedItems(), builder.clock);
     this.service =
@@ -67,7 +72,8 @@ public final class RouterComponent {
                 runner,
                 lists,
                 new PageTokens(key, builder.clock),
-                new RouterMetrics(builder.openTelemetry.getMeter("io.espalier.router")),
+                metrics,
+                builder.catalogue,
                 builder.clock),
             new WhyNot(routes, runner, builder.channels, builder.catalogue),
             new UserRecords(builder.users, lists, builder.clock));

@@ -8,6 +8,7 @@ import io.opentelemetry.api.metrics.DoubleHistogram;
 import io.opentelemetry.api.metrics.LongCounter;
 import io.opentelemetry.api.metrics.Meter;
 import io.opentelemetry.api.trace.Span;
+import java.util.Locale;
 
 /** What the router counts: time and own time by route, degradations by stage and reason, pages. */
 final class RouterMetrics {
@@ -15,6 +16,7 @@ final class RouterMetrics {
   private static final AttributeKey<String> ARM = AttributeKey.stringKey("espalier.arm");
   private static final AttributeKey<String> STAGE = AttributeKey.stringKey("espalier.stage");
   private static final AttributeKey<String> OUTCOME = AttributeKey.stringKey("espalier.outcome");
+  private static final AttributeKey<String> KIND = AttributeKey.stringKey("espalier.kind");
   private static final AttributeKey<String> REASON = AttributeKey.stringKey("espalier.reason");
 
   private final DoubleHistogram durations;
@@ -23,6 +25,8 @@ final class RouterMetrics {
   private final LongCounter degraded;
   private final LongCounter degradations;
   private final LongCounter pinnedPages;
+  private final LongCounter slow;
+  private final LongCounter secondCalls;
 
   RouterMetrics(Meter meter) {
     durations = seconds(meter, "espalier.router.duration", "Time of a routed request");
@@ -43,6 +47,37 @@ final class RouterMetrics {
         counter(meter, "espalier.router.degradations", "Degradations, by route, stage and reason");
     pinnedPages =
         counter(meter, "espalier.router.pinned_pages", "Pages that were served from a pinned list");
+    slow =
+        counter(
+            meter,
+            "espalier.router.slow",
+            "Requests that took longer than their route's objective");
+    secondCalls =
+        counter(
+            meter, "espalier.router.second_calls", "Calls of stages that were made again, by kind");
+  }
+
+  /** Why a stage was called a second time, or was not. */
+  enum SecondCall {
+    /** The first call was lost. */
+    RETRY,
+    /** The first call is slow. */
+    HEDGE,
+    /** The budget did not allow it. */
+    DENIED
+  }
+
+  /**
+   * Makes what is counted of a route known before anything is: an alarm has to see the first one as
+   * a rise.
+   */
+  void route(String route, String arm) {
+    slow.add(0, Attributes.of(ROUTE, route, ARM, arm));
+  }
+
+  void secondCall(String route, String stage, SecondCall kind) {
+    secondCalls.add(
+        1, Attributes.of(ROUTE, route, STAGE, stage, KIND, kind.name().toLowerCase(Locale.ROOT)));
   }
 
   private static DoubleHistogram seconds(Meter meter, String name, String description) {
@@ -53,9 +88,14 @@ final class RouterMetrics {
     return meter.counterBuilder(name).setDescription(description).build();
   }
 
-  void answered(String route, String arm, RequestRun run) {
+  void answered(Route plan, String arm, RequestRun run) {
+    String route = plan.name();
     Attributes attributes = Attributes.of(ROUTE, route, ARM, arm);
-    durations.record(run.elapsed() * 1e-9, attributes);
+    long elapsed = run.elapsed();
+    durations.record(elapsed * 1e-9, attributes);
+    if (elapsed > plan.slo().toNanos()) {
+      slow.add(1, attributes);
+    }
     selfTimes.record(run.selfTime() * 1e-9, attributes);
     if (stageTimes.isEnabled()) {
       for (StageFact fact : run.facts()) {

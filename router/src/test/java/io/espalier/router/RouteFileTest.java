@@ -231,9 +231,48 @@ class RouteFileTest {
     Route route =
         RouteFile.parse(FEED + "ladder: [{below: 100ms, beam: 5}, {below: 10ms, beam: 1}]", "x")
             .base();
-    assertThat(route.step(Duration.ofMillis(100).toNanos()).beam()).isZero();
-    assertThat(route.step(Duration.ofMillis(99).toNanos()).beam()).isEqualTo(5);
-    assertThat(route.step(Duration.ofMillis(9).toNanos()).beam()).isEqualTo(1);
-    assertThat(route.step(-1).beam()).isEqualTo(1);
+    assertThat(route.step(Duration.ofMillis(100).toNanos(), 0).beam()).isZero();
+    assertThat(route.step(Duration.ofMillis(99).toNanos(), 0).beam()).isEqualTo(5);
+    assertThat(route.step(Duration.ofMillis(9).toNanos(), 0).beam()).isEqualTo(1);
+    assertThat(route.step(-1, 0).beam()).isEqualTo(1);
+  }
+
+  @Test
+  void step_load_theLastThatHoldsCounts() {
+    Route route =
+        RouteFile.parse(
+                FEED + "ladder: [{load: 0.5, below: 100ms, beam: 5}, {load: 0.9, beam: 1}]", "x")
+            .base();
+    long plenty = Duration.ofSeconds(1).toNanos();
+    assertThat(route.step(plenty, .49).beam()).isZero();
+    assertThat(route.step(plenty, .5).beam()).isEqualTo(5);
+    assertThat(route.step(plenty, 1.2).beam()).isEqualTo(1);
+    assertThat(route.step(0, .1).beam()).isEqualTo(5);
+  }
+
+  @Test
+  void parse_overloadKeys_areCheckedAndHaveDefaults() {
+    Route route = RouteFile.parse(FEED, "x").base();
+    assertThat(route.slo()).isEqualTo(Duration.ofMillis(250));
+    assertThat(route.retry()).isEqualTo(new Route.Retry(.1, 100));
+    assertThat(route.hedge()).isNull();
+    Route hedged = RouteFile.parse(FEED + "slo: 80ms\nhedge: {after: 20ms}", "x").base();
+    assertThat(hedged.slo()).isEqualTo(Duration.ofMillis(80));
+    assertThat(hedged.hedge()).isEqualTo(new Route.Hedge(Duration.ofMillis(20), .5));
+    Map<String, String> wrong =
+        Map.of(
+            "slo: 0s", "slo: PT0S (expected: > 0)",
+            "retry: {share: 1.5}", "share: 1.5 (expected: 0..1)",
+            "hedge: {after: 0s}", "after: PT0S (expected: > 0)",
+            "hedge: {after: 1ms, load: 2}", "load: 2.0 (expected: 0 < load <= 1)",
+            "ladder: [{beam: 5}]", "below and load: neither (expected: one of them)",
+            "ladder: [{load: 2}]", "0 <= load <= 1",
+            "ladder: [{load: 0.5}, {load: 0.4}]", "ladder[1].load: 0.4 (expected: more than",
+            "ladder: [{below: 1s}, {load: 0.4}, {below: 2s}]", "ladder[2].below: PT2S (expected:");
+    wrong.forEach(
+        (yaml, message) ->
+            assertThatThrownBy(() -> RouteFile.parse(FEED + yaml, "x"))
+                .as(yaml)
+                .hasMessageContaining(message));
   }
 }

@@ -45,6 +45,7 @@ import io.espalier.router.v1.WhyNotRequest;
 import io.espalier.router.v1.WhyNotResponse;
 import io.espalier.server.ConfigException;
 import io.espalier.server.RequestException;
+import io.espalier.server.ServerConfig;
 import io.espalier.stores.catalog.CatalogItem;
 import io.espalier.stores.users.Durability;
 import io.espalier.stores.users.EmbeddedUserStates;
@@ -57,6 +58,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -64,8 +66,13 @@ import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalLong;
 import java.util.Set;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Function;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -588,7 +595,7 @@ class RouterTest {
 
   @Test
   void recommend_ladderCached_servesTheLastWholeListWithoutWhatWasSeenSince() {
-    RunningRouter router = feed("ladder: [{below: 30s, answer: cached}]\n");
+    RunningRouter router = cached(new ConcurrentHashMap<>(all("a", "b", "c", "d", "p", "q")));
     RecommendRequest request =
         RecommendRequest.newBuilder().setUser(User.newBuilder().setId("u")).build();
     router.users.record("u", List.of(click("1", "x", 1)), WITHIN);
@@ -603,6 +610,217 @@ class RouterTest {
     assertThat(ids(hurried)).containsExactly("b", "d", "c");
     assertThat(only(hurried).getReason()).isEqualTo(DegradationReason.DEGRADATION_REASON_LADDER);
     assertThat(router.stages.retrievals).hasSize(asked);
+  }
+
+  @Test
+  void recommend_ladderCached_servesNothingThatIsNoLongerLegal() {
+    Map<String, CatalogItem> catalogue = new ConcurrentHashMap<>(all("a", "b", "c", "d", "p", "q"));
+    RunningRouter router = cached(catalogue);
+    RecommendRequest.Builder request = withHistory("x").toBuilder();
+    request
+        .getOptionsBuilder()
+        .getFilterBuilder()
+        .getEqualsBuilder()
+        .setAttribute("group")
+        .getValueBuilder()
+        .setText("g");
+    assertThat(ids(router.stub().recommend(request.build()).getPage()))
+        .containsExactly("b", "a", "d", "c");
+    catalogue.remove("a");
+    catalogue.put("d", item("d", "another"));
+    ResultPage hurried = hurried(router, request.build());
+    assertThat(ids(hurried)).containsExactly("b", "c");
+    assertThat(hurried.getShortList()).isTrue();
+    assertThat(only(hurried).getReason()).isEqualTo(DegradationReason.DEGRADATION_REASON_LADDER);
+    // A list of before the offset that the caller wants is no answer.
+    request.getOptionsBuilder().setMinCatalogOffset(1);
+    int asked = router.stages.retrievals.size();
+    hurried(router, request.build());
+    assertThat(router.stages.retrievals.size()).isGreaterThan(asked);
+  }
+
+  @Test
+  void build_cachedAnswersWithoutACatalogue_areRefused() {
+    assertThatThrownBy(
+            () -> new RunningRouter(FEED + "ladder: [{below: 30s, answer: cached}]\n").close())
+        .isInstanceOf(ConfigException.class)
+        .hasMessageContaining("a router with the catalogue");
+  }
+
+  private static Map<String, CatalogItem> all(String... ids) {
+    return Arrays.stream(ids).collect(Collectors.toMap(id -> id, id -> item(id, "g")));
+  }
+
+  private RunningRouter cached(Map<String, CatalogItem> catalogue) {
+    RunningRouter router =
+        started(
+            new RunningRouter(
+                builder -> builder.catalogue(id -> Optional.ofNullable(catalogue.get(id))),
+                FEED + "ladder: [{below: 30s, answer: cached}]\n"));
+    router
+        .stages
+        .source("tiger@1", "a", "b", "c")
+        .source("e4srec@1", "b", "d")
+        .source("popular@1", "p", "q");
+    return router;
+  }
+
+  private static ResultPage hurried(RunningRouter router, RecommendRequest request) {
+    return RouterServiceGrpc.newBlockingStub(router.channel)
+        .withDeadlineAfter(20, TimeUnit.SECONDS)
+        .recommend(request)
+        .getPage();
+  }
+
+  @Test
+  void recommend_ladderByLoad_holdsWhileTheServerIsFullAndSaysSo() throws Exception {
+    RunningRouter router =
+        started(
+            new RunningRouter(
+                ServerConfig.of(Map.of("max_concurrent_calls", "4")),
+                FEED + RANKED + "ladder: [{load: 0.5, beam: 10, skip: [ranking]}]\n"));
+    router
+        .stages
+        .source("tiger@1", "a", "b", "c")
+        .source("e4srec@1", "b", "d")
+        .reversingRanker("ranker@1");
+    assertThat(page(router, "x").getDegradationsList()).isEmpty();
+    router.stages.sources.put("tiger@1", router.stages.never());
+    ListenableFuture<RecommendResponse> slow =
+        RouterServiceGrpc.newFutureStub(router.channel)
+            .withDeadlineAfter(60, TimeUnit.SECONDS)
+            .recommend(withHistory("y"));
+    await().until(() -> router.stages.waiting.get() == 1);
+    router.stages.source("tiger@1", "a", "b", "c");
+    ResultPage page = page(router, "x");
+    slow.cancel(true);
+    assertThat(page.getDegradationsList())
+        .extracting(d -> d.getStage() + ": " + d.getDetail())
+        .containsExactlyInAnyOrder(
+            "retrieval/tiger: 10 beams instead of 50", "ranking: skipped: the server is busy");
+    assertThat(page.getDegradationsList())
+        .extracting(Degradation::getReason)
+        .containsOnly(DegradationReason.DEGRADATION_REASON_LOAD);
+  }
+
+  // Second calls.
+
+  @Test
+  void recommend_lostCall_isMadeAgain() {
+    RunningRouter router = feed("");
+    AtomicInteger calls = new AtomicInteger();
+    router.stages.sources.put(
+        "tiger@1",
+        request -> {
+          if (calls.getAndIncrement() == 0) {
+            throw RequestException.unavailable("lost");
+          }
+          return FakeStages.list(request, List.of("a"));
+        });
+    ResultPage page = page(router, "x");
+    assertThat(page.getDegradationsList()).isEmpty();
+    assertThat(ids(page)).contains("a");
+    assertThat(calls).hasValue(2);
+  }
+
+  @Test
+  void recommend_refusedOrWrongCall_isMadeOnce() {
+    for (RuntimeException failure :
+        List.of(
+            RequestException.resourceExhausted("full"),
+            RequestException.failedPrecondition("no"),
+            RequestException.deadlineExceeded("late"),
+            new IllegalStateException("defect"))) {
+      RunningRouter router = feed("");
+      AtomicInteger calls = new AtomicInteger();
+      router.stages.sources.put(
+          "tiger@1",
+          request -> {
+            calls.incrementAndGet();
+            throw failure;
+          });
+      assertThat(only(page(router, "x")).getStage()).isEqualTo("retrieval/tiger");
+      assertThat(calls).as(failure.toString()).hasValue(1);
+    }
+  }
+
+  @Test
+  void recommend_stageStaysDown_isAskedAgainNoMoreThanTheBudgetAllows() {
+    RunningRouter router = feed("retry: {share: 0.1, burst: 5}\n");
+    AtomicInteger calls = new AtomicInteger();
+    router.stages.sources.put(
+        "tiger@1",
+        request -> {
+          calls.incrementAndGet();
+          throw RequestException.unavailable("down");
+        });
+    for (int i = 0; i < 100; i++) {
+      assertThat(only(page(router, "x")).getReason())
+          .isEqualTo(DegradationReason.DEGRADATION_REASON_FAILED);
+    }
+    // A tenth of 200 calls of two sources, and the burst.
+    assertThat(calls.get()).isBetween(120, 125);
+  }
+
+  @Test
+  void recommend_noShareForRetries_neverAsksAgain() {
+    RunningRouter router = feed("retry: {share: 0}\n");
+    AtomicInteger calls = new AtomicInteger();
+    router.stages.sources.put(
+        "tiger@1",
+        request -> {
+          calls.incrementAndGet();
+          throw RequestException.unavailable("down");
+        });
+    page(router, "x");
+    assertThat(calls).hasValue(1);
+  }
+
+  @Test
+  void recommend_slowCallOfAnIdleRouter_isHedgedAndTheLoserCancelled() {
+    RunningRouter router = feed("hedge: {after: 5ms}\n");
+    AtomicInteger calls = new AtomicInteger();
+    Function<RetrieveRequest, RetrieveResponse> never = router.stages.never();
+    router.stages.sources.put(
+        "tiger@1",
+        request ->
+            calls.getAndIncrement() == 0
+                ? never.apply(request)
+                : FakeStages.list(request, List.of("a")));
+    ResultPage page = page(router, "x");
+    assertThat(page.getDegradationsList()).isEmpty();
+    assertThat(ids(page)).contains("a");
+    assertThat(calls).hasValue(2);
+    await().until(() -> router.stages.cancelled.get() == 1);
+  }
+
+  @Test
+  void recommend_slowCallOfABusyRouter_isWaitedFor() throws Exception {
+    // Every call is half of what the server may have in progress.
+    RunningRouter router =
+        started(
+            new RunningRouter(
+                ServerConfig.of(Map.of("max_concurrent_calls", "2")),
+                FEED + "hedge: {after: 1ms, load: 0.5}\n"));
+    AtomicInteger calls = new AtomicInteger();
+    router.stages.source("e4srec@1", "b", "d");
+    router.stages.sources.put(
+        "tiger@1",
+        request -> {
+          calls.incrementAndGet();
+          sleep(50);
+          return FakeStages.list(request, List.of("a"));
+        });
+    assertThat(ids(page(router, "x"))).contains("a");
+    assertThat(calls).hasValue(1);
+  }
+
+  private static void sleep(int millis) {
+    try {
+      Thread.sleep(millis);
+    } catch (InterruptedException e) {
+      throw new CancellationException();
+    }
   }
 
   private static UserEvent click(String id, String item, int second) {
@@ -1090,7 +1308,7 @@ class RouterTest {
 
   @Test
   void eraseUser_ladderCached_forgetsTheLastWholeList() {
-    RunningRouter router = feed("ladder: [{below: 30s, answer: cached}]\n");
+    RunningRouter router = cached(new ConcurrentHashMap<>(all("a", "b", "c", "d", "p", "q")));
     router.users.record("u", List.of(click("1", "x", 1)), WITHIN);
     assertThat(ids(router.stub().recommend(ofUser("u")).getPage())).contains("a");
     router.stub().eraseUser(EraseUserRequest.newBuilder().setUserId("u").build());

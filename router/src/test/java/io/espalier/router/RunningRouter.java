@@ -30,6 +30,18 @@ final class RunningRouter implements AutoCloseable {
 
   RunningRouter(
       UserStateStore users, UnaryOperator<RouterComponent.Builder> composition, String... routes) {
+    this(ServerConfig.defaults(), users, composition, routes);
+  }
+
+  RunningRouter(ServerConfig config, String... routes) {
+    this(config, EmbeddedUserStates.inMemory(100), builder -> builder, routes);
+  }
+
+  private RunningRouter(
+      ServerConfig config,
+      UserStateStore users,
+      UnaryOperator<RouterComponent.Builder> composition,
+      String... routes) {
     this.users = users;
     RouterComponent.Builder builder =
         RouterComponent.builder(stages.channels(), users).clock(now::get);
@@ -40,7 +52,7 @@ final class RunningRouter implements AutoCloseable {
     try {
       server =
           component
-              .install(EspalierServer.builder("router", ServerConfig.defaults()))
+              .install(EspalierServer.builder("router", config))
               .buildInProcess(UUID.randomUUID().toString())
               .start();
     } catch (IOException e) {

@@ -86,7 +86,7 @@ public final class Caller implements AutoCloseable {
     }
   }
 
-  private record TokenSender(Secret token) implements ClientInterceptor {
+  record TokenSender(Secret token) implements ClientInterceptor {
     @Override
     public <Q, R> ClientCall<Q, R> interceptCall(
         MethodDescriptor<Q, R> method, CallOptions options, Channel next) {

@@ -1,5 +1,6 @@
 package io.espalier.server;
 
+import io.grpc.ClientInterceptor;
 import io.grpc.ManagedChannel;
 import io.grpc.ManagedChannelBuilder;
 import io.grpc.inprocess.InProcessChannelBuilder;
@@ -27,6 +28,7 @@ public final class ClientChannels {
         target.startsWith(IN_PROCESS)
             ? InProcessChannelBuilder.forName(target.substring(IN_PROCESS.length()))
             : overTcp(target, caller);
+    builder.intercept(new CallOrigin.Sender());
     caller.intercept(builder);
     if (Telemetry.traces(telemetry)) {
       builder.intercept(new TraceSender(telemetry));
@@ -57,5 +59,10 @@ public final class ClientChannels {
   /** As {@link #open(String, Caller)}, in plaintext and without a token. */
   public static ManagedChannel open(String target) {
     return open(target, Caller.plain());
+  }
+
+  /** Sends a token with every call of a channel that is opened elsewhere. */
+  public static ClientInterceptor sending(Secret token) {
+    return new Caller.TokenSender(token);
   }
 }

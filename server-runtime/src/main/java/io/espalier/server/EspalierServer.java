@@ -51,8 +51,9 @@ import org.slf4j.LoggerFactory;
  * readiness check holds, and follows the checks from then on. {@link #close} reports NOT_SERVING,
  * waits for load balancers to notice, drains, and then closes what was handed over, last first.
  *
- * <p>Every call runs on its own virtual thread, so that services may block; those that never do can
- * run on the transport's threads instead.
+ * <p>Every call that is let in runs on its own virtual thread, so that services may block; those
+ * that never do can run on the transport's threads instead. Whether it is let in is decided on the
+ * transport's thread.
  */
 public final class EspalierServer implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(EspalierServer.class);
@@ -74,6 +75,7 @@ public final class EspalierServer implements AutoCloseable {
   private final Map<String, BooleanSupplier> readiness;
   private final List<AutoCloseable> closeables;
   private final ExceptionMapper mapper;
+  private final ConcurrencyLimit limit;
   private final ObservableLongGauge servingGauge;
   private final ExecutorService callThreads;
   private final Thread readinessThread;
@@ -116,6 +118,7 @@ public final class EspalierServer implements AutoCloseable {
     this.serviceNames = names(builder);
     serviceNames.forEach(service -> health.setStatus(service, ServingStatus.NOT_SERVING));
     CallTelemetry telemetry = new CallTelemetry(meter);
+    this.limit = new ConcurrencyLimit(config.maxConcurrentCalls(), config.admission(), name, meter);
     Integer adminPort = config.admin().port();
     if (inProcessName != null) {
       this.admin = null;
@@ -162,11 +165,13 @@ public final class EspalierServer implements AutoCloseable {
       String host,
       Builder builder,
       CallTelemetry telemetry) {
-    run(transport, callThreads, builder.neverBlocking);
+    run(transport, callThreads, Set.copyOf(serviceNames));
     transport.maxInboundMessageSize(config.maxMessageBytes() * TRANSPORT_LIMIT_FACTOR);
     boolean trusted = where == Listens.IN_PROCESS || config.insecure() || isLoopback(host);
     Authentication authentication = new Authentication(config, jwt, where, trusted);
-    List<ServerInterceptor> chain = chain(builder.openTelemetry, telemetry, authentication);
+    OwnThread ownThread = new OwnThread(callThreads, builder.neverBlocking);
+    List<ServerInterceptor> chain =
+        chain(builder.openTelemetry, telemetry, ownThread, authentication);
     for (BindableService service :
         where == Listens.BESIDE_ADMIN ? builder.services : builder.all()) {
       ServerServiceDefinition bound = service.bindService();
@@ -209,12 +214,16 @@ public final class EspalierServer implements AutoCloseable {
 
   /** The interceptors of every service, outermost first. */
   private List<ServerInterceptor> chain(
-      OpenTelemetry openTelemetry, CallTelemetry telemetry, Authentication authentication) {
+      OpenTelemetry openTelemetry,
+      CallTelemetry telemetry,
+      OwnThread ownThread,
+      Authentication authentication) {
     List<ServerInterceptor> chain = new ArrayList<>();
     if (Telemetry.traces(openTelemetry)) {
       chain.add(new CallTracing(openTelemetry));
     }
     chain.add(telemetry);
+    chain.add(ownThread);
     chain.add(mapper);
     if (config.perClient().connections() > 0) {
       chain.add(new ConnectionLimit.Guard());
@@ -225,28 +234,28 @@ public final class EspalierServer implements AutoCloseable {
           new CallRate(
               config.perClient().callsPerSecond(), config.perClient().burst(), System::nanoTime));
     }
-    if (config.maxConcurrentCalls() > 0) {
-      chain.add(new ConcurrencyLimit(config.maxConcurrentCalls()));
-    }
+    chain.add(new CallOrigin());
+    chain.add(limit);
     chain.add(new DeadlineFloor(config.deadlineFloor()));
     chain.add(new MessageSizeLimit(config.maxMessageBytes()));
     return chain;
   }
 
-  /** Says on which threads calls run. */
+  /**
+   * Calls of the services begin on the transport's threads and leave them when they have been let
+   * in; those of gRPC's own services have a thread from the start. That a caller hung up is told on
+   * the transport's thread: it must not wait for a processor behind the very calls that it would
+   * end.
+   */
   private static void run(
-      ServerBuilder<?> transport, Executor callThreads, Set<String> neverBlocking) {
-    if (neverBlocking.isEmpty()) {
-      transport.executor(callThreads);
-      return;
-    }
+      ServerBuilder<?> transport, Executor callThreads, Set<String> serviceNames) {
     transport
         .executor(Runnable::run)
         .callExecutor(
             new ServerCallExecutorSupplier() {
               @Override
               public <Q, R> Executor getExecutor(ServerCall<Q, R> call, Metadata metadata) {
-                return neverBlocking.contains(call.getMethodDescriptor().getFullMethodName())
+                return serviceNames.contains(call.getMethodDescriptor().getServiceName())
                     ? Runnable::run
                     : callThreads;
               }
@@ -433,6 +442,7 @@ public final class EspalierServer implements AutoCloseable {
       }
     }
     servingGauge.close();
+    limit.close();
     log.info("{} stopped", name);
   }
 

@@ -80,7 +80,7 @@ final class ExceptionMapper implements ServerInterceptor {
       return new MappedListener<>(next.startCall(mapped, headers), mapped);
     } catch (RuntimeException | Error e) {
       mapped.fail(e);
-      return new ServerCall.Listener<>() {};
+      return new Refused<>();
     }
   }
 
@@ -173,6 +173,9 @@ final class ExceptionMapper implements ServerInterceptor {
     log.error("{} (error {})", what, id, cause);
     return Status.INTERNAL.withDescription("internal error " + id);
   }
+
+  /** What follows of a call that was not let in: nothing. */
+  static final class Refused<Q> extends ServerCall.Listener<Q> {}
 
   private final class MappedCall<Q, R> extends SimpleForwardingServerCall<Q, R> {
     private final AtomicBoolean closed = new AtomicBoolean();

@@ -17,6 +17,7 @@ import org.jspecify.annotations.Nullable;
  *     new replicas; 0 never
  * @param maxConnectionAgeGrace how long calls of an aged connection may go on
  * @param maxConcurrentCalls calls in progress beyond which further ones are refused; 0 for no limit
+ * @param admission whom it lets in when more is asked of it than it can do
  * @param deadlineFloor a call that arrives with less time left than this is refused at once; 0
  *     refuses only expired ones
  * @param propagationDelay at stop, the time between NOT_SERVING and the end of accepting calls, for
@@ -43,6 +44,7 @@ public record ServerConfig(
     Duration maxConnectionAge,
     Duration maxConnectionAgeGrace,
     int maxConcurrentCalls,
+    AdmissionConfig admission,
     Duration deadlineFloor,
     Duration propagationDelay,
     Duration drainTimeout,
@@ -69,6 +71,7 @@ public record ServerConfig(
     notNegative("deadline_floor", deadlineFloor);
     notNegative("propagation_delay", propagationDelay);
     notNegative("drain_timeout", drainTimeout);
+    Objects.requireNonNull(admission, "admission");
     Objects.requireNonNull(authToken, "auth_token");
     Objects.requireNonNull(jwt, "jwt");
     Objects.requireNonNull(admin, "admin");
@@ -100,6 +103,7 @@ public record ServerConfig(
         Duration.ofMinutes(5),
         Duration.ofSeconds(30),
         1_024,
+        AdmissionConfig.defaults(),
         Duration.ofMillis(1),
         Duration.ZERO,
         Duration.ofSeconds(10),
@@ -135,15 +139,21 @@ public record ServerConfig(
 
   /** The same server on another address. */
   public ServerConfig on(String newHost, int newPort) {
-    return with(newHost, newPort, maxMessageBytes);
+    return with(newHost, newPort, maxMessageBytes, admission);
   }
 
   /** The same server for requests of up to so many bytes. */
   public ServerConfig withMaxMessageBytes(int bytes) {
-    return with(host, port, bytes);
+    return with(host, port, bytes, admission);
   }
 
-  private ServerConfig with(String newHost, int newPort, int newMaxMessageBytes) {
+  /** The same server, which lets others in. */
+  public ServerConfig withAdmission(AdmissionConfig newAdmission) {
+    return with(host, port, maxMessageBytes, newAdmission);
+  }
+
+  private ServerConfig with(
+      String newHost, int newPort, int newMaxMessageBytes, AdmissionConfig newAdmission) {
     return new ServerConfig(
         newHost,
         newPort,
@@ -151,6 +161,7 @@ public record ServerConfig(
         maxConnectionAge,
         maxConnectionAgeGrace,
         maxConcurrentCalls,
+        newAdmission,
         deadlineFloor,
         propagationDelay,
         drainTimeout,
@@ -175,6 +186,7 @@ public record ServerConfig(
         maxConnectionAge,
         maxConnectionAgeGrace,
         maxConcurrentCalls,
+        admission,
         deadlineFloor,
         propagationDelay,
         drainTimeout,

@@ -1,12 +1,15 @@
 package io.espalier.server;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assumptions.assumeThat;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.lang.Runtime.Version;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.CompletableFuture;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.condition.OS;
@@ -24,6 +27,35 @@ class BackgroundThreadTest {
 
     assertThat(found.join()).isEqualTo(Math.min(NICEST, before + 10));
     assertThat(nice()).isEqualTo(before);
+  }
+
+  @Test
+  @EnabledOnOs(OS.LINUX)
+  void start_whereSlicesCanBeAskedFor_runsInShortOnes() {
+    long before = slice();
+    // Linux has them since 6.12, and need not show them.
+    assumeThat(Version.parse(System.getProperty("os.version").replaceAll("[^0-9.].*", "")))
+        .isGreaterThanOrEqualTo(Version.parse("6.12"));
+    assumeThat(before).isPositive();
+    CompletableFuture<Long> found = new CompletableFuture<>();
+
+    BackgroundThread.start("background", () -> found.complete(slice()));
+
+    assertThat(found.join()).isLessThanOrEqualTo(before).isEqualTo(100_000);
+    assertThat(slice()).isEqualTo(before);
+  }
+
+  /** The slice of the calling thread in nanoseconds; 0 where it is not to be known. */
+  private static long slice() {
+    try (Stream<String> lines = Files.lines(Path.of("/proc/thread-self/sched"))) {
+      return lines
+          .filter(line -> line.startsWith("se.slice"))
+          .mapToLong(line -> Long.parseLong(line.substring(line.indexOf(':') + 1).strip()))
+          .findFirst()
+          .orElse(0);
+    } catch (IOException e) {
+      return 0;
+    }
   }
 
   /** The nice value of the calling thread. */

@@ -10,9 +10,12 @@ import io.espalier.rewrite.v1.RewriteRequest;
 import io.espalier.rewrite.v1.RewriteResponse;
 import io.espalier.rewrite.v1.RewriteServiceGrpc;
 import io.grpc.Channel;
+import io.grpc.ClientInterceptors;
+import io.grpc.Context;
 import io.grpc.ManagedChannel;
 import io.grpc.Metadata;
 import io.grpc.MethodDescriptor;
+import io.grpc.ServerCall;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.health.v1.HealthCheckRequest;
@@ -22,6 +25,7 @@ import io.grpc.reflection.v1.ServerReflectionGrpc;
 import io.grpc.reflection.v1.ServerReflectionRequest;
 import io.grpc.reflection.v1.ServerReflectionResponse;
 import io.grpc.stub.ClientCalls;
+import io.grpc.stub.MetadataUtils;
 import io.grpc.stub.StreamObserver;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
@@ -307,6 +311,141 @@ class EspalierServerTest {
           .isEqualTo(Status.Code.FAILED_PRECONDITION);
     }
     assertThat(call(channel).getNormalisedQuery()).isEqualTo("q");
+  }
+
+  @Test
+  void call_refusedWhileEveryProcessorIsTaken_needsNoThreadOfItsOwn() throws Exception {
+    // As many calls that do nothing but compute as virtual threads can run at once.
+    int processors = Runtime.getRuntime().availableProcessors();
+    CountDownLatch computing = new CountDownLatch(processors);
+    AtomicBoolean done = new AtomicBoolean();
+    EspalierServer server =
+        scripted(
+                ServerConfig.of(Map.of("max_concurrent_calls", Integer.toString(processors + 1))),
+                request -> {
+                  computing.countDown();
+                  while (!done.get()) {
+                    Thread.onSpinWait();
+                  }
+                })
+            .build()
+            .start();
+    open.add(server);
+    open.add(() -> done.set(true));
+    ManagedChannel channel = channel(server);
+    List<ListenableFuture<RewriteResponse>> calls = new ArrayList<>();
+    for (int i = 0; i < processors; i++) {
+      calls.add(rewrite(channel));
+    }
+    assertThat(computing.await(60, TimeUnit.SECONDS)).isTrue();
+    // This one is let in and waits for a processor; the next is refused without one.
+    calls.add(rewrite(channel));
+    StatusRuntimeException refused = failure(() -> call(channel));
+    assertThat(refused.getStatus().getCode()).isEqualTo(Status.Code.RESOURCE_EXHAUSTED);
+    assertThat(calls).noneMatch(ListenableFuture::isDone);
+    done.set(true);
+    for (ListenableFuture<RewriteResponse> call : calls) {
+      assertThat(call.get(20, TimeUnit.SECONDS).getNormalisedQuery()).isEqualTo("q");
+    }
+  }
+
+  private static ListenableFuture<RewriteResponse> rewrite(Channel channel) {
+    return RewriteServiceGrpc.newFutureStub(channel)
+        .rewrite(RewriteRequest.newBuilder().setQuery("q").build());
+  }
+
+  @Test
+  void call_tenantAndPriority_travelOnAndAreCheckedAtTheDoor() {
+    List<String> seen = new ArrayList<>();
+    EspalierServer stage =
+        start(
+            scripted(
+                ServerConfig.defaults(),
+                request -> seen.add(Tenant.current() + " " + Priority.current())));
+    ManagedChannel toStage = channel(stage);
+    EspalierServer router = start(scripted(ServerConfig.defaults(), request -> call(toStage)));
+    ManagedChannel channel = channel(router);
+    call(channel);
+    call(with(channel, "acme", "3"));
+    assertThat(seen).containsExactly(" 0", "acme 3");
+    for (String priority : List.of("-1", "10", "", "x")) {
+      StatusRuntimeException refused = failure(() -> call(with(channel, "acme", priority)));
+      assertThat(refused.getStatus().getCode()).isEqualTo(Status.Code.INVALID_ARGUMENT);
+      assertThat(description(refused))
+          .isEqualTo("x-espalier-priority: " + priority + " (expected: 0..9)");
+    }
+    assertThat(failure(() -> call(with(channel, "x".repeat(129), "0"))).getStatus().getCode())
+        .isEqualTo(Status.Code.INVALID_ARGUMENT);
+  }
+
+  private static Channel with(Channel channel, String tenant, String priority) {
+    Metadata headers = new Metadata();
+    headers.put(Tenant.HEADER, tenant);
+    headers.put(Priority.HEADER, priority);
+    return ClientInterceptors.intercept(
+        channel, MetadataUtils.newAttachHeadersInterceptor(headers));
+  }
+
+  @Test
+  void call_tenantThatWasProved_isNotOverruledByTheHeader() {
+    List<String> seen = new ArrayList<>();
+    Metadata headers = new Metadata();
+    headers.put(Tenant.HEADER, "claimed");
+    Context.current()
+        .withValue(Tenant.KEY, "proved")
+        .run(
+            () ->
+                new CallOrigin()
+                    .interceptCall(
+                        new NoCall(),
+                        headers,
+                        (call, given) -> {
+                          seen.add(Tenant.current());
+                          return new ServerCall.Listener<>() {};
+                        }));
+    assertThat(seen).containsExactly("proved");
+  }
+
+  private static final class NoCall extends ServerCall<String, String> {
+    @Override
+    public void request(int messages) {}
+
+    @Override
+    public void sendHeaders(Metadata headers) {}
+
+    @Override
+    public void sendMessage(String message) {}
+
+    @Override
+    public void close(Status status, Metadata trailers) {}
+
+    @Override
+    public boolean isCancelled() {
+      return false;
+    }
+
+    @Override
+    public MethodDescriptor<String, String> getMethodDescriptor() {
+      throw new UnsupportedOperationException();
+    }
+  }
+
+  @Test
+  void call_objectiveAndLoad_areTheServersAndTheCalls() throws Exception {
+    List<Double> loads = new ArrayList<>();
+    EspalierServer server =
+        start(
+            scripted(
+                ServerConfig.of(Map.of("max_concurrent_calls", "4")),
+                request -> {
+                  loads.add(Admission.load());
+                  Admission.objective(Duration.ofMillis(50));
+                }));
+    ManagedChannel channel = channel(server);
+    call(channel);
+    call(channel);
+    assertThat(loads).containsExactly(.25, .25);
+    assertThat(Admission.load()).isZero();
   }
 
   private static void awaitQuietly(CountDownLatch latch) {

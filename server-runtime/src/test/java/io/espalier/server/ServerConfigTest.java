@@ -3,6 +3,7 @@ package io.espalier.server;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.espalier.server.AdmissionConfig.TenantConfig;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -33,6 +34,12 @@ class ServerConfigTest {
         max_connection_age: 2m
         max_connection_age_grace: 1500ms
         max_concurrent_calls: 7
+        admission:
+          adaptive: true
+          target: 0.8
+          least_calls: 4
+          tenant: {weight: 2, rate: 10, burst: 20}
+          tenants: {acme: {weight: 3}, crawler: {weight: 0.5, rate: 5}}
         deadline_floor: 250us
         propagation_delay: 3s
         drain_timeout: 1h
@@ -65,6 +72,14 @@ class ServerConfigTest {
                 Duration.ofMinutes(2),
                 Duration.ofMillis(1500),
                 7,
+                new AdmissionConfig(
+                    true,
+                    .8,
+                    4,
+                    new TenantConfig(2, 10, 20),
+                    Map.of(
+                        "acme", new TenantConfig(3, 0, 0),
+                        "crawler", new TenantConfig(.5, 5, 0))),
                 Duration.ofNanos(250_000),
                 Duration.ofSeconds(3),
                 Duration.ofHours(1),
@@ -106,6 +121,10 @@ class ServerConfigTest {
     assertThatThrownBy(() -> ServerConfig.of(Map.of("port", "many")))
         .isInstanceOf(ConfigException.class)
         .hasMessageContaining("port");
+    assertThatThrownBy(() -> ServerConfig.of(Map.of("admission.target", "1.5")))
+        .hasMessageContaining("target: 1.5 (expected: 0 < target <= 1)");
+    assertThatThrownBy(() -> ServerConfig.of(Map.of("admission.tenants.acme.weight", "0")))
+        .hasMessageContaining("weight: 0.0 (expected: > 0, at most 1000000)");
   }
 
   @Test

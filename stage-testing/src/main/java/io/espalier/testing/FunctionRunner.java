@@ -78,6 +78,14 @@ public final class FunctionRunner implements ModelRunner {
     return started;
   }
 
+  /**
+   * Forgets the calls so far and their results, of which a long test has more than memory holds.
+   */
+  public void forget() {
+    calls.clear();
+    started.clear();
+  }
+
   @Override
   public CompletableFuture<Map<String, Tensor>> infer(ModelCall call) {
     calls.add(call);

@@ -1,10 +1,11 @@
 package io.espalier.cli.cluster;
 
 import io.espalier.catalog.CatalogComponent;
-import io.espalier.inference.embedded.EmbeddedModelRunner;
+import io.espalier.inference.ModelRunner;
 import io.espalier.router.StageChannels;
 import io.espalier.server.Caller;
 import io.espalier.server.EspalierServer;
+import io.espalier.server.Secret;
 import io.espalier.server.ServerConfig;
 import io.espalier.stores.users.UserStateStore;
 import io.grpc.ManagedChannel;
@@ -16,8 +17,8 @@ import java.util.concurrent.atomic.AtomicLong;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The servers in this process on one embedded engine. Stages and router talk over the in-process
- * transport, the same services and channels as between processes.
+ * The servers in this process on one engine. Stages and router talk over the in-process transport,
+ * the same services and channels as between processes.
  */
 public final class Cluster implements AutoCloseable {
   private static final AtomicLong NUMBERS = new AtomicLong();
@@ -37,7 +38,7 @@ public final class Cluster implements AutoCloseable {
     this.servers = servers;
     this.self = tcp == null ? Caller.plain() : tcp.self();
     try {
-      EmbeddedModelRunner runner = servers.runner();
+      ModelRunner runner = servers.runner(Secret.none());
       parts.push(runner);
       // The runner is shared: it closes after all stages.
       AutoCloseable nothing = () -> {};

@@ -31,6 +31,7 @@ import org.jspecify.annotations.Nullable;
  * @param rewriteModelBudget how long a rewrite model is waited for
  * @param decode how retrieval's generative sources decode where they can: {@code stepwise} or
  *     {@code fused}; {@code bundle} leaves it to each
+ * @param engine where the models of a stage run
  * @param peers where a router finds the stages
  * @param calls who this server is to the servers that it calls; its token is the server's own where
  *     none is given
@@ -47,6 +48,7 @@ public record ServeConfig(
     String rewriteTables,
     Duration rewriteModelBudget,
     String decode,
+    EngineSettings engine,
     Peers peers,
     CallerConfig calls,
     InferenceSettings inference,
@@ -100,6 +102,7 @@ public record ServeConfig(
             rewriteTables,
             rewriteModelBudget,
             decode,
+            engine,
             peers,
             calls,
             inference,
@@ -129,6 +132,7 @@ public record ServeConfig(
         rewriteTables.toString(),
         REWRITE_MODEL_BUDGET,
         "bundle",
+        EngineSettings.defaults(),
         new Peers(
             "127.0.0.1:" + Stage.REWRITE.port(),
             "127.0.0.1:" + Stage.RETRIEVAL.port(),

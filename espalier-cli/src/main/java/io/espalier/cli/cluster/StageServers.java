@@ -1,12 +1,13 @@
 package io.espalier.cli.cluster;
 
+import io.espalier.bundles.Bundle;
 import io.espalier.bundles.BundleId;
+import io.espalier.bundles.BundleManifest.Shape;
 import io.espalier.bundles.BundleRepository;
 import io.espalier.catalog.CatalogComponent;
 import io.espalier.catalog.SnapshotStore;
 import io.espalier.inference.ModelRunner;
 import io.espalier.inference.TracedModelRunner;
-import io.espalier.inference.embedded.EmbeddedModelRunner;
 import io.espalier.ranking.RankingComponent;
 import io.espalier.ranking.RankingSettings;
 import io.espalier.retrieval.Decoder;
@@ -19,6 +20,7 @@ import io.espalier.server.Caller;
 import io.espalier.server.ClientChannels;
 import io.espalier.server.ConfigException;
 import io.espalier.server.EspalierServer;
+import io.espalier.server.Secret;
 import io.espalier.server.ServerConfig;
 import io.espalier.stores.catalog.CatalogItem;
 import io.espalier.stores.log.RecordLog;
@@ -41,16 +43,21 @@ import java.util.TreeSet;
 import java.util.UUID;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Builds each server of a cluster from its deployment. The same builders make the servers of one
  * process and those that have a process each: only the transport differs.
  */
 public final class StageServers {
+  private static final Logger log = LoggerFactory.getLogger(StageServers.class);
+
   private final Deployment deployment;
   private final RewriteSettings rewriteSettings;
   private final @Nullable SnapshotFolders snapshotFolders;
   private final @Nullable Decoder decoder;
+  private final EngineSettings engine;
   private final OpenTelemetry telemetry;
 
   /**
@@ -67,6 +74,7 @@ public final class StageServers {
             : RewriteSettings.defaults(),
         null,
         null,
+        EngineSettings.defaults(),
         OpenTelemetry.noop());
   }
 
@@ -75,27 +83,35 @@ public final class StageServers {
       RewriteSettings rewriteSettings,
       @Nullable SnapshotFolders snapshotFolders,
       @Nullable Decoder decoder,
+      EngineSettings engine,
       OpenTelemetry telemetry) {
     this.deployment = deployment;
     this.rewriteSettings = rewriteSettings;
     this.snapshotFolders = snapshotFolders;
     this.decoder = decoder;
+    this.engine = engine;
     this.telemetry = telemetry;
   }
 
   /** The same servers, which tell of what they do. */
   public StageServers withTelemetry(OpenTelemetry told) {
-    return new StageServers(deployment, rewriteSettings, snapshotFolders, decoder, told);
+    return new StageServers(deployment, rewriteSettings, snapshotFolders, decoder, engine, told);
   }
 
   /** The same servers, where snapshots of the catalogue are published and followed. */
   public StageServers withSnapshots(SnapshotFolders folders) {
-    return new StageServers(deployment, rewriteSettings, folders, decoder, telemetry);
+    return new StageServers(deployment, rewriteSettings, folders, decoder, engine, telemetry);
   }
 
   /** The same servers, whose generative sources decode in this way where they can. */
   public StageServers withDecoder(@Nullable Decoder way) {
-    return new StageServers(deployment, rewriteSettings, snapshotFolders, way, telemetry);
+    return new StageServers(deployment, rewriteSettings, snapshotFolders, way, engine, telemetry);
+  }
+
+  /** The same servers, whose models run there. */
+  public StageServers withEngine(EngineSettings where) {
+    return new StageServers(
+        deployment, rewriteSettings, snapshotFolders, decoder, where, telemetry);
   }
 
   /** The same servers, whose rewrite model is waited for this long. */
@@ -117,34 +133,39 @@ public final class StageServers {
             usual.warmUpLimit()),
         snapshotFolders,
         decoder,
+        engine,
         telemetry);
   }
 
-  /** A runner with the models of all stages loaded and warm. */
-  public EmbeddedModelRunner runner() {
+  /**
+   * A runner with the models of all stages loaded and warm.
+   *
+   * @param token the cluster's shared token; empty for none
+   */
+  public ModelRunner runner(Secret token) {
     Set<BundleId> bundles = new TreeSet<>(deployment.rewriters());
     bundles.addAll(deployment.sources());
     bundles.addAll(deployment.rankers());
-    return runner(bundles);
+    return runner(bundles, token);
   }
 
-  private EmbeddedModelRunner runner(Collection<BundleId> bundles) {
-    return runner(bundles, BundleModels.of(deployment.repository(), bundles));
+  private ModelRunner runner(Collection<BundleId> bundles, Secret token) {
+    return runner(bundles, BundleModels.of(deployment.repository(), bundles), token);
   }
 
-  private EmbeddedModelRunner runner(Collection<BundleId> bundles, Set<String> models) {
+  private ModelRunner runner(Collection<BundleId> bundles, Set<String> models, Secret token) {
     BundleRepository repository = deployment.repository();
-    EmbeddedModelRunner runner =
-        new EmbeddedModelRunner(repository.models(), telemetry.getMeter("io.espalier.inference"));
-    try {
-      // No byte of a model reaches the engine's native code before its checksum has been looked at.
-      bundles.forEach(id -> repository.get(id).verify());
-      models.forEach(runner::load);
-      return runner;
-    } catch (RuntimeException e) {
-      runner.close();
-      throw e;
-    }
+    // No byte of a model reaches an engine's native code before its checksum has been looked at.
+    bundles.forEach(id -> repository.get(id).verify());
+    return engine.open(repository, models, token, telemetry.getMeter("io.espalier.inference"));
+  }
+
+  /**
+   * How generative sources decode unless told otherwise: where each call goes over the network, in
+   * as few as there can be.
+   */
+  private @Nullable Decoder decoding() {
+    return decoder == null && !engine.isEmbedded() ? Decoder.FUSED : decoder;
   }
 
   private ModelRunner traced(ModelRunner runner) {
@@ -158,7 +179,7 @@ public final class StageServers {
 
   /** The rewrite server on the deployment's models alone. */
   public EspalierServer.Builder rewrite(ServerConfig config) {
-    EmbeddedModelRunner runner = runner(deployment.rewriters());
+    ModelRunner runner = runner(deployment.rewriters(), config.authToken());
     return rewrite(config, runner, runner);
   }
 
@@ -168,7 +189,7 @@ public final class StageServers {
    * @param catalog to the catalogue's writer, whose changes are followed; null where there is none
    */
   public EspalierServer.Builder retrieval(ServerConfig config, @Nullable Channel catalog) {
-    EmbeddedModelRunner runner = runner(deployment.sources());
+    ModelRunner runner = runner(deployment.sources(), config.authToken());
     return retrieval(config, runner, runner, catalog);
   }
 
@@ -178,10 +199,11 @@ public final class StageServers {
    * @param where its log is: a folder, or an address of Kafka's
    */
   public EspalierServer.Builder catalog(ServerConfig config, String where) {
-    EmbeddedModelRunner runner =
+    ModelRunner runner =
         runner(
             deployment.sources(),
-            CatalogComponent.models(deployment.repository(), deployment.sources()));
+            CatalogComponent.models(deployment.repository(), deployment.sources()),
+            config.authToken());
     try {
       return catalog(config, where, runner, runner);
     } catch (RuntimeException e) {
@@ -191,7 +213,7 @@ public final class StageServers {
   }
 
   EspalierServer.Builder catalog(
-      ServerConfig config, String where, EmbeddedModelRunner runner, AutoCloseable owned) {
+      ServerConfig config, String where, ModelRunner runner, AutoCloseable owned) {
     long first = deployment.data().items().size() + 1L;
     // First, since it holds nothing: whatever fails once the log is this process's lets go of it.
     SnapshotStore snapshots = snapshots("catalog");
@@ -217,7 +239,7 @@ public final class StageServers {
   }
 
   private CatalogComponent component(
-      RecordLog log, EmbeddedModelRunner runner, @Nullable SnapshotStore snapshots) {
+      RecordLog log, ModelRunner runner, @Nullable SnapshotStore snapshots) {
     Meter meter = telemetry.getMeter("io.espalier.catalog");
     if (snapshots == null || snapshotFolders == null) {
       return CatalogComponent.start(
@@ -248,12 +270,11 @@ public final class StageServers {
 
   /** The ranking server on the deployment's models alone. */
   public EspalierServer.Builder ranking(ServerConfig config) {
-    EmbeddedModelRunner runner = runner(deployment.rankers());
+    ModelRunner runner = runner(deployment.rankers(), config.authToken());
     return ranking(config, runner, runner);
   }
 
-  EspalierServer.Builder rewrite(
-      ServerConfig config, EmbeddedModelRunner runner, AutoCloseable owned) {
+  EspalierServer.Builder rewrite(ServerConfig config, ModelRunner runner, AutoCloseable owned) {
     RewriteComponent component =
         RewriteComponent.start(
             deployment.repository(),
@@ -269,10 +290,8 @@ public final class StageServers {
   }
 
   EspalierServer.Builder retrieval(
-      ServerConfig config,
-      EmbeddedModelRunner runner,
-      AutoCloseable owned,
-      @Nullable Channel catalog) {
+      ServerConfig config, ModelRunner runner, AutoCloseable owned, @Nullable Channel catalog) {
+    tellOfStepwise();
     RetrievalComponent component =
         RetrievalComponent.open(
             deployment.repository(),
@@ -280,7 +299,7 @@ public final class StageServers {
             deployment.data(),
             traced(runner),
             catalog == null ? null : snapshots("retrieval"),
-            decoder,
+            decoding(),
             telemetry);
     if (catalog != null) {
       component.follow(catalog);
@@ -293,8 +312,24 @@ public final class StageServers {
         .closing(component);
   }
 
-  EspalierServer.Builder ranking(
-      ServerConfig config, EmbeddedModelRunner runner, AutoCloseable owned) {
+  /** Stepwise decoding works on any engine, but sends its state along with every call. */
+  private void tellOfStepwise() {
+    if (engine.isEmbedded()) {
+      return;
+    }
+    for (BundleId id : deployment.sources()) {
+      Bundle bundle = deployment.repository().get(id);
+      if (bundle.manifest().shape() == Shape.GENERATE
+          && (decoding() == Decoder.STEPWISE || !bundle.hasFile("fused_live"))) {
+        log.warn(
+            "{} is decoded stepwise on {}: a call a level, each with its whole state",
+            id,
+            engine.targets());
+      }
+    }
+  }
+
+  EspalierServer.Builder ranking(ServerConfig config, ModelRunner runner, AutoCloseable owned) {
     RankingComponent component =
         RankingComponent.start(
             deployment.repository(),

@@ -24,7 +24,7 @@ import io.espalier.catalog.v1.UpdateRequest;
 import io.espalier.catalog.v1.Value;
 import io.espalier.events.v1.Event;
 import io.espalier.events.v1.EventKind;
-import io.espalier.inference.embedded.EmbeddedModelRunner;
+import io.espalier.inference.ModelRunner;
 import io.espalier.inference.oip.v2.GRPCInferenceServiceGrpc;
 import io.espalier.inference.oip.v2.InferTensorContents;
 import io.espalier.inference.oip.v2.ModelConfigRequest;
@@ -58,6 +58,7 @@ import io.espalier.router.v1.User;
 import io.espalier.router.v1.WhyNotRequest;
 import io.espalier.server.ClientChannels;
 import io.espalier.server.EspalierServer;
+import io.espalier.server.Secret;
 import io.espalier.stores.blobs.FolderBlobs;
 import io.espalier.stores.catalog.DataFolder;
 import io.espalier.stores.users.EmbeddedUserStates;
@@ -142,7 +143,7 @@ class MutatedRequestsIT {
                     FolderBlobs.open(directory.resolve("snapshots")),
                     directory.resolve("cache"),
                     SnapshotSettings.defaults()));
-    EmbeddedModelRunner runner = stages.runner();
+    ModelRunner runner = stages.runner(Secret.none());
     open.add(runner);
     AutoCloseable nothing = () -> {};
     ManagedChannel catalog =

@@ -25,6 +25,9 @@ import org.jspecify.annotations.Nullable;
  * rows, when it cannot grow, or when no delay is allowed; else when its oldest call has waited the
  * allowed delay. These are the rules of Triton's dynamic batcher, which closes a batch at the first
  * call of another shape where this one looks further.
+ *
+ * <p>A call that would end after its deadline, by what is ahead of it and what runs lately took, is
+ * refused at once. One that finds an instance free is not: it is how the times are known.
  */
 final class CallQueue {
 
@@ -32,6 +35,7 @@ final class CallQueue {
   private static final class Level {
     final Set<QueuedCall> waiting = new LinkedHashSet<>();
     final Set<QueuedCall> late = new LinkedHashSet<>();
+    int rows;
 
     int size() {
       return waiting.size() + late.size();
@@ -49,10 +53,13 @@ final class CallQueue {
   private final int maxRows;
   private final @Nullable Batching batching;
   private final int fullRows;
+  private final int instances;
+  private final RunTimes times = new RunTimes();
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition changed = lock.newCondition();
   private final NavigableMap<Integer, Level> levels = new TreeMap<>();
   private int size;
+  private int busy;
   private boolean open = true;
 
   /** A lower bound of every waiting call's expiry, so that most takes need not look for any. */
@@ -61,8 +68,10 @@ final class CallQueue {
   /**
    * @param maxBatchSize most rows of a run; 0 runs each call by itself
    * @param batching null runs each call by itself
+   * @param instances how many runs there are at once
    */
-  CallQueue(int maxBatchSize, @Nullable Batching batching) {
+  CallQueue(int maxBatchSize, @Nullable Batching batching, int instances) {
+    this.instances = instances;
     this.batching = batching;
     this.maxRows = batching == null || maxBatchSize == 0 ? 0 : maxBatchSize;
     this.fullRows =
@@ -85,7 +94,7 @@ final class CallQueue {
     }
   }
 
-  /** Adds a call, or refuses it: the queue is full or closed. */
+  /** Adds a call, or refuses it: the queue is full, too long for its deadline, or closed. */
   void add(QueuedCall call) {
     lock.lock();
     try {
@@ -104,7 +113,9 @@ final class CallQueue {
                 + most
                 + ")");
       }
+      refuseLate(call);
       level.waiting.add(call);
+      level.rows += call.rows();
       if (size == 0 || call.expiryNanos() - nextExpiryNanos < 0) {
         nextExpiryNanos = call.expiryNanos();
       }
@@ -123,11 +134,61 @@ final class CallQueue {
       if (level == null || !(level.waiting.remove(call) || level.late.remove(call))) {
         return false;
       }
+      level.rows -= call.rows();
       size--;
       return true;
     } finally {
       lock.unlock();
     }
+  }
+
+  /** A run that {@link #take} began has ended; its worker takes the next one. */
+  void ended() {
+    lock.lock();
+    try {
+      busy--;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** A run has taken so long. */
+  void ran(int rows, long nanos) {
+    lock.lock();
+    try {
+      times.ran(rows, nanos);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private void refuseLate(QueuedCall call) {
+    long left = call.call().deadlineNanos() - System.nanoTime();
+    long needed = predicted(call);
+    if (needed > left && left > 0) {
+      throw new ModelException(
+          Reason.QUEUE_FULL,
+          "%s: %d calls wait, this one would end after %d us (expected: within its deadline, %d us)"
+              .formatted(call.call().model(), size, needed / 1000, left / 1000));
+    }
+  }
+
+  /** Nanoseconds until a call would end that is added now; 0 where an instance is free for it. */
+  private long predicted(QueuedCall call) {
+    int rows = 0;
+    int calls = 0;
+    for (Level level : levels.headMap(call.priority(), true).values()) {
+      rows += level.rows;
+      calls += level.size();
+    }
+    boolean free = busy < instances;
+    if (free && calls == 0) {
+      return 0;
+    }
+    int before = maxRows == 0 ? calls : rows / maxRows;
+    long run = times.expected(maxRows == 0 ? call.rows() : Math.min(maxRows, rows + call.rows()));
+    // Of the run that is under way the half is left.
+    return (free ? 0 : run / 2) + (before / instances) * run + run;
   }
 
   /**
@@ -184,9 +245,15 @@ final class CallQueue {
         }
         for (QueuedCall call : calls) {
           Level level = levels.get(call.priority());
-          if (level != null && !level.waiting.remove(call)) {
-            level.late.remove(call);
+          if (level != null) {
+            level.rows -= call.rows();
+            if (!level.waiting.remove(call)) {
+              level.late.remove(call);
+            }
           }
+        }
+        if (!calls.isEmpty()) {
+          busy++;
         }
         size -= calls.size();
         if (size > 0) {
@@ -212,6 +279,7 @@ final class CallQueue {
             if (call.deadlinePassed(now)
                 || policy(call.priority()).onTimeout() == TimeoutAction.REJECT) {
               expired.add(call);
+              level.rows -= call.rows();
               continue;
             }
             call.expireAtDeadlineOnly();

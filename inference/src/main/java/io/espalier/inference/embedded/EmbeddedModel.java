@@ -6,6 +6,7 @@ import ai.onnxruntime.OrtSession;
 import io.espalier.inference.ModelCall;
 import io.espalier.inference.ModelException;
 import io.espalier.inference.ModelException.Reason;
+import io.espalier.inference.ModelMetrics;
 import io.espalier.inference.ModelSpec;
 import io.espalier.inference.Tensor;
 import io.espalier.inference.repository.ModelSettings;
@@ -58,7 +59,7 @@ final class EmbeddedModel {
     this.spec = spec;
     this.check = new InputCheck(spec);
     this.session = session;
-    this.queue = new CallQueue(spec.maxBatchSize(), settings.batching());
+    this.queue = new CallQueue(spec.maxBatchSize(), settings.batching(), settings.instances());
     this.metrics = new ModelMetrics(meter, spec.name(), queue::size);
     this.timers = timers;
   }
@@ -238,9 +239,15 @@ final class EmbeddedModel {
         batch.expired().forEach(this::expire);
         List<QueuedCall> calls =
             batch.calls().stream().filter(call -> !call.result().isDone()).toList();
-        if (!calls.isEmpty()) {
-          running.addAndGet(calls.size());
-          run(instance, calls);
+        try {
+          if (!calls.isEmpty()) {
+            running.addAndGet(calls.size());
+            run(instance, calls);
+          }
+        } finally {
+          if (!batch.calls().isEmpty()) {
+            queue.ended();
+          }
         }
       }
     } finally {
@@ -255,7 +262,7 @@ final class EmbeddedModel {
     long start = System.nanoTime();
     int rows = 0;
     for (QueuedCall call : calls) {
-      metrics.started(call, start);
+      metrics.started(call.trace(), start - call.enqueuedNanos());
       rows += call.rows();
     }
     List<Map<String, Tensor>> outputs;
@@ -265,7 +272,9 @@ final class EmbeddedModel {
       failed(instance, calls, e);
       return;
     }
-    metrics.ran(calls, rows, System.nanoTime() - start);
+    long took = System.nanoTime() - start;
+    queue.ran(rows, took);
+    metrics.ran(calls.stream().map(QueuedCall::trace).toList(), rows, took);
     statistics.ran(calls, rows, start, instance.lastRun());
     running.addAndGet(-calls.size());
     for (int i = 0; i < calls.size(); i++) {

@@ -9,6 +9,7 @@ import io.grpc.Context;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -21,7 +22,9 @@ final class SentCall {
   private final ModelCall call;
   private final Context request = Context.current();
   private final io.opentelemetry.context.Context trace = io.opentelemetry.context.Context.current();
+  private final long enqueuedNanos = System.nanoTime();
   private final CompletableFuture<Map<String, Tensor>> result = new CompletableFuture<>();
+  private final AtomicBoolean sentAgain = new AtomicBoolean();
   private volatile @Nullable ClientCall<?, ?> rpc;
   private volatile @Nullable Future<?> timer;
 
@@ -43,6 +46,16 @@ final class SentCall {
 
   int priority() {
     return call.priority();
+  }
+
+  /** When it came. */
+  long enqueuedNanos() {
+    return enqueuedNanos;
+  }
+
+  /** Whether it may be sent to a second server: true once, and not to somebody who has gone. */
+  boolean mayGoAgain() {
+    return !result.isDone() && sentAgain.compareAndSet(false, true);
   }
 
   /** The rows of its batch. */

@@ -10,16 +10,20 @@ import io.espalier.inference.oip.v2.ModelReadyRequest;
 import io.espalier.inference.oip.v2.ModelReadyResponse;
 import io.espalier.inference.oip.v2.ModelStatistics;
 import io.espalier.inference.oip.v2.ModelStatisticsRequest;
+import io.espalier.inference.oip.v2.ModelStatisticsResponse;
 import io.espalier.inference.oip.v2.RepositoryIndexRequest;
 import io.espalier.inference.oip.v2.RepositoryModelLoadRequest;
 import io.espalier.inference.oip.v2.RepositoryModelLoadResponse;
 import io.espalier.inference.oip.v2.RepositoryModelUnloadRequest;
 import io.espalier.inference.oip.v2.RepositoryModelUnloadResponse;
+import io.espalier.inference.oip.v2.ServerLiveRequest;
+import io.espalier.inference.oip.v2.ServerLiveResponse;
 import io.grpc.CallOptions;
 import io.grpc.Channel;
 import io.grpc.Context;
 import io.grpc.MethodDescriptor;
 import io.grpc.stub.ClientCalls;
+import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 
@@ -27,11 +31,21 @@ import java.util.concurrent.TimeUnit;
 final class ServerControl {
   private static final int SECONDS = 10;
   private static final int LOAD_SECONDS = 300;
+  private static final int LIVE_SECONDS = 2;
 
   private final Channel channel;
 
   ServerControl(Channel channel) {
     this.channel = channel;
+  }
+
+  /** Whether it answers at all. */
+  CompletableFuture<Boolean> isLive() {
+    return ask(
+            GRPCInferenceServiceGrpc.getServerLiveMethod(),
+            ServerLiveRequest.getDefaultInstance(),
+            LIVE_SECONDS)
+        .thenApply(ServerLiveResponse::getLive);
   }
 
   CompletableFuture<ModelConfig> config(String model) {
@@ -46,10 +60,15 @@ final class ServerControl {
         .thenApply(ModelReadyResponse::getReady);
   }
 
-  CompletableFuture<ModelStatistics> statistics(String model) {
+  /**
+   * What it has done.
+   *
+   * @param model empty for each that is loaded
+   */
+  CompletableFuture<List<ModelStatistics>> statistics(String model) {
     ModelStatisticsRequest request = ModelStatisticsRequest.newBuilder().setName(model).build();
     return ask(GRPCInferenceServiceGrpc.getModelStatisticsMethod(), request, SECONDS)
-        .thenApply(response -> response.getModelStats(0));
+        .thenApply(ModelStatisticsResponse::getModelStatsList);
   }
 
   CompletableFuture<RepositoryModelLoadResponse> load(RepositoryModelLoadRequest request) {

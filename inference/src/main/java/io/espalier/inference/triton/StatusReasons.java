@@ -22,6 +22,16 @@ final class StatusReasons {
     return Status.fromThrowable(error).getCode() == Status.Code.NOT_FOUND;
   }
 
+  /**
+   * Whether a call may be served by another server: this one is gone, is on its way out, or does
+   * not have the model. A server that has too much to do is not among them.
+   */
+  static boolean isOfTheServer(Throwable error) {
+    return lacksModel(error)
+        || (Status.fromThrowable(error).getCode() == Status.Code.UNAVAILABLE
+            && exception("", error).reason() == Reason.NOT_READY);
+  }
+
   private static Reason reason(Status.Code code, String description) {
     return switch (code) {
       case NOT_FOUND -> Reason.UNKNOWN_MODEL;

@@ -12,16 +12,20 @@ import io.espalier.inference.oip.v2.GRPCInferenceServiceGrpc;
 import io.espalier.inference.oip.v2.ModelConfig;
 import io.espalier.inference.oip.v2.ModelInferRequest;
 import io.espalier.inference.oip.v2.ModelInferResponse;
+import io.espalier.inference.oip.v2.ModelStatistics;
 import io.espalier.inference.oip.v2.RepositoryModelLoadRequest;
 import io.grpc.CallOptions;
 import io.grpc.Channel;
 import io.grpc.ChannelCredentials;
 import io.grpc.ClientCall;
-import io.grpc.ConnectivityState;
-import io.grpc.Grpc;
 import io.grpc.ManagedChannel;
+import io.grpc.Status;
+import io.grpc.netty.shaded.io.grpc.netty.NettyChannelBuilder;
 import io.grpc.stub.ClientCalls;
+import io.opentelemetry.api.OpenTelemetry;
+import io.opentelemetry.api.metrics.Meter;
 import java.io.IOException;
+import java.net.SocketAddress;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -29,28 +33,31 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
-import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.TimeoutException;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Runs the models of a Triton server, over gRPC.
+ * Runs the models of Triton servers, over gRPC.
  *
  * <p>What is left of a call's deadline travels as the gRPC deadline and as Triton's queue timeout;
- * cancelling a result cancels the call. As much work of a model is at the server as keeps its
+ * cancelling a result cancels the call. As much work of a model is at the servers as keeps their
  * instances busy, the rest waits here, in the order of priorities: a call that is cancelled or late
- * is gone at once. Nothing is sent twice. The caller's trace context travels as {@code
- * traceparent}.
+ * is gone at once. The next call goes to the server that has the least to do. The caller's trace
+ * context travels as {@code traceparent}.
  *
- * <p>A server that starts again forgets the models that it was given by {@link #load(Path)}; it is
- * given them again when a call misses one.
+ * <p>A server that is lost, ends, or does not have the model any more gets no further calls, and
+ * those that it had are sent once more, to another; nothing else is sent twice. It is connected to
+ * again within a second of its return. A server that starts again, or comes later, is given the
+ * models of {@link #load(Path)}, and takes their calls once it has them.
  */
 public final class TritonModelRunner implements ModelRunner {
   /** Triton closes connections that are pinged more often than every five minutes. */
@@ -58,35 +65,75 @@ public final class TritonModelRunner implements ModelRunner {
 
   private static final Logger log = LoggerFactory.getLogger(TritonModelRunner.class);
   private static final long LONGEST_TIMEOUT_NANOS = TimeUnit.DAYS.toNanos(1);
-  private static final long RECONNECT_NANOS = TimeUnit.SECONDS.toNanos(1);
   private static final int CLOSE_SECONDS = 10;
+  private static final int ANSWER_SECONDS = 10;
+  private static final int STATISTICS_SECONDS = 5;
 
-  private final ManagedChannel channel;
-  private final ServerControl control;
-  private final ScheduledThreadPoolExecutor timers;
-  private final Map<String, SendQueue> queues = new ConcurrentHashMap<>();
-  private final Map<String, RepositoryModelLoadRequest> given = new ConcurrentHashMap<>();
-  private final Set<String> givenAgain = ConcurrentHashMap.newKeySet();
-  private final AtomicLong lastReconnectNanos = new AtomicLong(System.nanoTime());
+  /** What a server says of a model. */
+  private record At(Server server, String model) {}
+
+  private final ScheduledThreadPoolExecutor thread;
+  private final Placement placement;
+  private final Map<At, StatisticsWatch> watches = new ConcurrentHashMap<>();
+  private @Nullable ServerList list;
   private volatile boolean closed;
 
-  /** A runner over a channel, which it shuts down when it closes. */
-  public TritonModelRunner(ManagedChannel channel) {
-    this.channel = Objects.requireNonNull(channel, "channel");
-    this.control = new ServerControl(channel);
+  private TritonModelRunner(Duration unloadDelay, Meter meter) {
     if (ByteOrder.nativeOrder() != ByteOrder.LITTLE_ENDIAN) {
       throw new IllegalStateException(
           "byte order: " + ByteOrder.nativeOrder() + " (expected: LITTLE_ENDIAN, as on the wire)");
     }
-    this.timers =
+    this.thread =
         new ScheduledThreadPoolExecutor(
-            1, Thread.ofPlatform().daemon().name("triton-timeouts").factory());
-    this.timers.setRemoveOnCancelPolicy(true);
-    this.timers.setRejectedExecutionHandler(new ThreadPoolExecutor.DiscardPolicy());
+            1, Thread.ofPlatform().daemon().name("triton-control").factory());
+    this.thread.setRemoveOnCancelPolicy(true);
+    this.thread.setExecuteExistingDelayedTasksAfterShutdownPolicy(false);
+    this.thread.setRejectedExecutionHandler(new ThreadPoolExecutor.DiscardPolicy());
+    this.placement =
+        new Placement(thread, name -> new RemoteModel(name, meter, this::send), unloadDelay);
+    var unused =
+        thread.scheduleWithFixedDelay(
+            this::askStatistics, STATISTICS_SECONDS, STATISTICS_SECONDS, TimeUnit.SECONDS);
+  }
+
+  /** A runner of the one server behind a channel, which it shuts down when it closes. */
+  public TritonModelRunner(ManagedChannel channel) {
+    this(Duration.ZERO, OpenTelemetry.noop().getMeter("io.espalier.inference"));
+    Objects.requireNonNull(channel, "channel");
+    thread.execute(
+        () -> {
+          placement.added(new Server(channel.authority(), channel, thread, this::changed));
+          placement.resolved("");
+        });
+  }
+
+  private TritonModelRunner(TritonSettings settings, Meter meter) {
+    this(settings.unloadDelay(), meter);
+    this.list =
+        new ServerList(
+            settings.targets(),
+            thread,
+            placement,
+            (address, authority) ->
+                new Server(
+                    ServerList.name(address),
+                    channel(settings, address, authority),
+                    thread,
+                    this::changed));
   }
 
   /**
-   * Connects to a server.
+   * Connects to servers; returns at once.
+   *
+   * @param meter where measurements go
+   * @throws IllegalArgumentException when a target is none
+   */
+  public static TritonModelRunner connect(TritonSettings settings, Meter meter) {
+    return new TritonModelRunner(settings, meter);
+  }
+
+  /**
+   * Connects to the servers behind one target, without metrics.
    *
    * @param target a gRPC target, for example {@code dns:///triton:8001}
    * @param keepAlive how long a connection with calls may be silent before it is pinged, at least
@@ -94,89 +141,92 @@ public final class TritonModelRunner implements ModelRunner {
    */
   public static TritonModelRunner connect(
       String target, ChannelCredentials credentials, Duration keepAlive) {
-    return new TritonModelRunner(
-        Grpc.newChannelBuilder(target, credentials)
-            .maxInboundMessageSize(Integer.MAX_VALUE)
-            .keepAliveTime(keepAlive.toNanos(), TimeUnit.NANOSECONDS)
-            .build());
+    return connect(
+        new TritonSettings(List.of(target), credentials, keepAlive),
+        OpenTelemetry.noop().getMeter("io.espalier.inference"));
+  }
+
+  private static ManagedChannel channel(
+      TritonSettings settings, SocketAddress address, String authority) {
+    return NettyChannelBuilder.forAddress(address, settings.credentials())
+        .overrideAuthority(authority)
+        .maxInboundMessageSize(Integer.MAX_VALUE)
+        .keepAliveTime(settings.keepAlive().toNanos(), TimeUnit.NANOSECONDS)
+        .intercept(settings.interceptors())
+        .build();
+  }
+
+  private void changed(Server server) {
+    placement.changed(server);
   }
 
   @Override
   public CompletableFuture<Map<String, Tensor>> infer(ModelCall call) {
-    String model = call.model();
+    String name = call.model();
     if (closed) {
-      return CompletableFuture.failedFuture(closed(model));
+      return CompletableFuture.failedFuture(closed(name));
     }
+    RemoteModel model = placement.model(name);
     long remaining = call.deadlineNanos() - System.nanoTime();
     if (remaining <= 0) {
+      model.metrics().refused(Reason.EXPIRED);
       return CompletableFuture.failedFuture(
-          new ModelException(Reason.EXPIRED, model + ": the deadline passed before the call"));
+          new ModelException(Reason.EXPIRED, name + ": the deadline passed before the call"));
     }
     SentCall sent = new SentCall(call);
-    SendQueue queue = queue(model);
-    var unused =
-        sent.result()
-            .whenComplete(
-                (outputs, error) -> {
-                  sent.stopTimer();
-                  if (error != null && !queue.remove(sent)) {
-                    sent.giveUp();
-                  }
-                });
-    queue.add(sent);
-    if (remaining < LONGEST_TIMEOUT_NANOS && !sent.result().isDone()) {
-      sent.expiresBy(timers.schedule(sent::expire, remaining, TimeUnit.NANOSECONDS));
+    var unused = sent.result().whenComplete((outputs, error) -> settle(model, sent, error));
+    model.queue().add(sent);
+    if (sent.result().isDone()) {
+      placement.lookSoon(model);
+    } else if (remaining < LONGEST_TIMEOUT_NANOS) {
+      sent.expiresBy(thread.schedule(sent::expire, remaining, TimeUnit.NANOSECONDS));
     }
     return sent.result();
   }
 
-  private SendQueue queue(String model) {
-    SendQueue known = queues.get(model);
-    if (known != null) {
-      return known;
+  /** Whatever ends a call, and whoever does: it leaves the queue, or the server hears of it. */
+  private static void settle(RemoteModel model, SentCall sent, @Nullable Throwable error) {
+    sent.stopTimer();
+    if (error == null) {
+      return;
     }
-    SendQueue fresh =
-        new SendQueue(model, (queue, sent) -> sent.request().run(() -> send(queue, sent)));
-    SendQueue other = queues.putIfAbsent(model, fresh);
-    if (other != null) {
-      return other;
+    if (sent.result().isCancelled()) {
+      model.metrics().cancelled();
+    } else if (error instanceof ModelException refusal) {
+      model.metrics().refused(refusal.reason());
     }
-    var unused =
-        control
-            .config(model)
-            .whenComplete(
-                (config, error) -> {
-                  if (error == null) {
-                    fresh.limit(SendLimits.of(config));
-                  } else {
-                    queues.remove(model, fresh);
-                    var unusedClosing = explain(model, error).thenAccept(fresh::close);
-                  }
-                });
-    return fresh;
+    if (!model.queue().remove(sent)) {
+      sent.giveUp();
+    }
   }
 
-  private void send(SendQueue queue, SentCall sent) {
+  private void send(RemoteModel model, Server server, SentCall sent) {
     ModelCall call = sent.call();
-    long remaining = call.deadlineNanos() - System.nanoTime();
+    StatisticsWatch watch = watch(server, model.name());
+    long now = System.nanoTime();
+    model.metrics().started(sent.trace(), now - sent.enqueuedNanos() + watch.queueNanos());
+    long remaining = call.deadlineNanos() - now;
     CallOptions options = CallOptions.DEFAULT;
     long timeoutMicros = 0;
     if (remaining < LONGEST_TIMEOUT_NANOS) {
       options = options.withDeadlineAfter(remaining, TimeUnit.NANOSECONDS);
       timeoutMicros = Math.max(1, TimeUnit.NANOSECONDS.toMicros(remaining));
     }
-    Channel traced = TraceHeaders.on(channel, sent.trace());
+    Channel traced = TraceHeaders.on(server.channel(), sent.trace());
     ClientCall<ModelInferRequest, ModelInferResponse> rpc =
         traced.newCall(GRPCInferenceServiceGrpc.getModelInferMethod(), options);
     Response<ModelInferResponse> response = new Response<>();
+    server.begin();
     var unused =
         response.whenComplete(
             (message, error) -> {
-              queue.ended(sent);
               if (error == null) {
+                server.end(false);
+                watch.answered();
+                model.queue().ended(server, sent);
                 complete(sent, message);
-              } else if (!sent.result().isDone()) {
-                var unusedFailing = explain(call.model(), error).thenAccept(sent::fail);
+              } else {
+                failed(model, server, sent, error);
               }
             });
     try {
@@ -196,92 +246,192 @@ public final class TritonModelRunner implements ModelRunner {
     }
   }
 
-  /** What an error means for a model; and does what can be done about it for the next call. */
-  private CompletableFuture<ModelException> explain(String model, Throwable error) {
-    if (channel.getState(false) == ConnectivityState.TRANSIENT_FAILURE) {
-      reconnect();
+  private void failed(RemoteModel model, Server server, SentCall sent, Throwable error) {
+    server.end(Status.fromThrowable(error).getCode() == Status.Code.DEADLINE_EXCEEDED);
+    boolean ofTheServer = StatusReasons.isOfTheServer(error);
+    if (ofTheServer) {
+      // First, so that nothing that waits goes there too.
+      model.queue().shut(server);
+      placement.failed(model, server);
     }
-    return control
-        .explain(model, error)
-        .thenApply(
-            exception -> {
-              RepositoryModelLoadRequest load = given.get(model);
-              if (load == null || !StatusReasons.lacksModel(error)) {
-                return exception;
-              }
-              giveAgain(model, load);
-              return new ModelException(
-                  Reason.NOT_READY,
-                  model + ": the server lost it, and is given it again",
-                  exception);
-            });
+    model.queue().ended(server, sent);
+    if (sent.result().isDone()
+        || (ofTheServer && sent.mayGoAgain() && model.queue().addAgain(sent, server))) {
+      return;
+    }
+    var unused = server.control().explain(model.name(), error).thenAccept(sent::fail);
   }
 
-  /** gRPC comes to wait two minutes between its tries to connect; calls ask for one a second. */
-  private void reconnect() {
-    long now = System.nanoTime();
-    long last = lastReconnectNanos.get();
-    if (now - last > RECONNECT_NANOS && lastReconnectNanos.compareAndSet(last, now)) {
-      channel.resetConnectBackoff();
+  private StatisticsWatch watch(Server server, String model) {
+    At at = new At(server, model);
+    StatisticsWatch known = watches.get(at);
+    return known != null ? known : watches.computeIfAbsent(at, unused -> new StatisticsWatch());
+  }
+
+  private void askStatistics() {
+    watches
+        .keySet()
+        .removeIf(
+            at ->
+                !placement.servers().contains(at.server())
+                    || placement.models().stream().noneMatch(m -> m.name().equals(at.model())));
+    for (Server server : placement.servers()) {
+      if (server.state() == Server.State.UP) {
+        var unused =
+            server
+                .control()
+                .statistics("")
+                .whenComplete(
+                    (all, error) -> {
+                      if (error == null) {
+                        thread.execute(() -> all.forEach(model -> told(server, model)));
+                      } else {
+                        log.debug("{}: no statistics", server, error);
+                      }
+                    });
+      }
     }
   }
 
-  private void giveAgain(String model, RepositoryModelLoadRequest load) {
-    if (givenAgain.add(model)) {
-      var unused =
-          control
-              .load(load)
-              .whenComplete(
-                  (loaded, error) -> {
-                    givenAgain.remove(model);
-                    if (error != null) {
-                      log.warn(
-                          "{}: could not be given again to a server that lost it", model, error);
-                    }
-                  });
+  private void told(Server server, ModelStatistics statistics) {
+    for (RemoteModel model : placement.models()) {
+      if (model.name().equals(statistics.getName())) {
+        watch(server, model.name()).look(statistics, model.metrics());
+      }
     }
   }
 
-  /** Asks the server what a model takes and gives. */
+  /** What a model takes and gives, as the server says that has it. */
   @Override
-  public ModelSpec spec(String model) {
-    if (closed) {
-      throw closed(model);
+  public ModelSpec spec(String name) {
+    RemoteModel model = decided(name);
+    ModelException refusal = model.refusal();
+    if (refusal != null) {
+      throw refusal;
     }
-    ModelConfig config = await(model, control.config(model));
+    ModelConfig config = model.config();
+    if (config == null) {
+      throw undecided(name);
+    }
     List<TensorSpec> inputs = new ArrayList<>();
     config
         .getInputList()
         .forEach(
             input ->
-                inputs.add(spec(model, input.getName(), input.getDataType(), input.getDimsList())));
+                inputs.add(spec(name, input.getName(), input.getDataType(), input.getDimsList())));
     List<TensorSpec> outputs = new ArrayList<>();
     config
         .getOutputList()
         .forEach(
             output ->
                 outputs.add(
-                    spec(model, output.getName(), output.getDataType(), output.getDimsList())));
-    return new ModelSpec(model, config.getMaxBatchSize(), inputs, outputs);
+                    spec(name, output.getName(), output.getDataType(), output.getDimsList())));
+    return new ModelSpec(name, config.getMaxBatchSize(), inputs, outputs);
   }
 
-  /** Asks the server whether a model is ready; a server that does not answer is not. */
+  /**
+   * Whether a server takes a model's calls. That is known without asking, but for a model that was
+   * never heard of; where none does, the servers are asked again.
+   */
   @Override
-  public boolean isReady(String model) {
-    return !closed && control.isReady(model).exceptionally(error -> false).join();
+  public boolean isReady(String name) {
+    if (closed) {
+      return false;
+    }
+    RemoteModel model;
+    try {
+      model = decided(name);
+    } catch (ModelException e) {
+      return false;
+    }
+    boolean ready = model.queue().isOpen();
+    if (!ready) {
+      placement.lookSoon(model);
+    }
+    return ready;
   }
 
-  /** Asks the server what it has done for a model since it loaded it. */
-  public ServerStatistics statistics(String model) {
-    return ServerStatistics.of(await(model, control.statistics(model)));
+  /** The model, once it is known whether a server has it. */
+  private RemoteModel decided(String name) {
+    if (closed) {
+      throw closed(name);
+    }
+    RemoteModel model = placement.model(name);
+    try {
+      model.decided().get(ANSWER_SECONDS, TimeUnit.SECONDS);
+      return model;
+    } catch (TimeoutException | ExecutionException e) {
+      throw undecided(name);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new ModelException(Reason.NOT_READY, name + ": interrupted", e);
+    }
   }
 
-  /** Has the server load a model of its own repository; it must be one that loads by request. */
+  private static ModelException undecided(String name) {
+    return new ModelException(Reason.NOT_READY, name + ": no server has answered yet");
+  }
+
+  /** Asks the servers what they have done for a model since they loaded it. */
+  public ServerStatistics statistics(String name) {
+    List<CompletableFuture<List<ModelStatistics>>> asked =
+        CompletableFuture.supplyAsync(
+                () ->
+                    placement.servers().stream()
+                        .filter(server -> server.state() == Server.State.UP)
+                        .map(server -> server.control().statistics(name))
+                        .toList(),
+                thread)
+            .join();
+    List<ModelStatistics> all = new ArrayList<>();
+    ModelException failure = undecided(name);
+    for (CompletableFuture<List<ModelStatistics>> answer : asked) {
+      try {
+        all.addAll(answer.join());
+      } catch (CompletionException e) {
+        failure = StatusReasons.exception(name, Objects.requireNonNullElse(e.getCause(), e));
+      }
+    }
+    if (all.isEmpty()) {
+      throw failure;
+    }
+    return ServerStatistics.of(all);
+  }
+
+  /**
+   * Waits until a server answers.
+   *
+   * @throws ModelException when none does within that time
+   */
+  public void awaitServer(Duration patience) {
+    long end = System.nanoTime() + patience.toNanos();
+    while (!CompletableFuture.supplyAsync(placement::isAnyUp, thread).join()) {
+      if (closed || System.nanoTime() > end) {
+        throw new ModelException(
+            Reason.NOT_READY,
+            "no server of models answers after " + patience + " (expected: at least one)");
+      }
+      try {
+        Thread.sleep(20);
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        throw new ModelException(Reason.NOT_READY, "interrupted", e);
+      }
+    }
+  }
+
+  /**
+   * Has the servers load a model of their own repositories; they must be such as load by request,
+   * unless they have it loaded.
+   */
   public void load(String model) {
     load(model, RepositoryModelLoadRequest.newBuilder().setModelName(model).build());
   }
 
-  /** Sends the folder's files; the server must be one that loads by request. */
+  /**
+   * Sends the folder's files to every server; they must be such as load by request. A server that
+   * has a model of that name ready keeps it: the files behind a name never change.
+   */
   @Override
   public void load(Path folder) {
     String model = folder.getFileName().toString();
@@ -299,48 +449,57 @@ public final class TritonModelRunner implements ModelRunner {
       throw closed(model);
     }
     try {
-      var unused = await(model, control.load(request));
-    } catch (ModelException e) {
-      // Triton calls a model that does not load an invalid argument.
-      throw new ModelException(Reason.NOT_READY, "not loaded: " + e.getMessage(), e);
+      placement.load(model, request).join();
+    } catch (CompletionException e) {
+      ModelException why =
+          e.getCause() instanceof ModelException known
+              ? known
+              : new ModelException(Reason.FAILED, model + ": " + e.getCause(), e);
+      throw new ModelException(Reason.NOT_READY, String.valueOf(why.getMessage()), why);
     }
-    given.put(model, request);
   }
 
   @Override
   public void unload(String model) {
-    given.remove(model);
-    var unused = await(model, control.unload(model));
-    queues.remove(model);
+    if (!closed) {
+      placement.unload(model).join();
+    }
   }
 
-  /** Number of calls that wait here or are at the server, over all models. */
+  /** Number of calls that wait here or are at a server, over all models. */
   public int inFlight() {
-    return queues.values().stream().mapToInt(queue -> queue.size() + queue.atServer()).sum();
+    return placement.models().stream()
+        .mapToInt(model -> model.queue().size() + model.queue().atServers())
+        .sum();
   }
 
   @Override
   public void close() {
+    if (closed) {
+      return;
+    }
     closed = true;
-    queues.forEach((model, queue) -> queue.close(closed(model)));
-    timers.shutdownNow();
-    channel.shutdown();
+    if (list != null) {
+      list.close();
+    }
+    List<ManagedChannel> channels =
+        CompletableFuture.supplyAsync(
+                () -> placement.servers().stream().map(Server::channel).toList(), thread)
+            .join();
+    placement.close(TritonModelRunner::closed);
     try {
-      if (!channel.awaitTermination(CLOSE_SECONDS, TimeUnit.SECONDS)) {
-        channel.shutdownNow();
+      long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(CLOSE_SECONDS);
+      for (ManagedChannel channel : channels) {
+        channel.shutdown();
+        if (!channel.awaitTermination(end - System.nanoTime(), TimeUnit.NANOSECONDS)) {
+          channel.shutdownNow();
+        }
       }
     } catch (InterruptedException e) {
-      channel.shutdownNow();
+      channels.forEach(ManagedChannel::shutdownNow);
       Thread.currentThread().interrupt();
     }
-  }
-
-  private <T> T await(String model, CompletableFuture<T> answer) {
-    try {
-      return answer.join();
-    } catch (CompletionException e) {
-      throw explain(model, Objects.requireNonNullElse(e.getCause(), e)).join();
-    }
+    thread.shutdown();
   }
 
   private static TensorSpec spec(

@@ -24,7 +24,7 @@ class CallQueueTest {
 
   @Test
   void take_waitingCalls_joinsThemUpToTheBatchSize() {
-    CallQueue queue = new CallQueue(4, batching(0, QueuePolicy.UNBOUNDED));
+    CallQueue queue = new CallQueue(4, batching(0, QueuePolicy.UNBOUNDED), 1);
     QueuedCall a = add(queue, call(1, 3, 0));
     QueuedCall b = add(queue, call(2, 3, 0));
     QueuedCall c = add(queue, call(2, 3, 0));
@@ -37,7 +37,7 @@ class CallQueueTest {
 
   @Test
   void take_otherShape_isPassedOverAndHeadsTheNextRun() {
-    CallQueue queue = new CallQueue(8, batching(0, QueuePolicy.UNBOUNDED));
+    CallQueue queue = new CallQueue(8, batching(0, QueuePolicy.UNBOUNDED), 1);
     QueuedCall wide = add(queue, call(1, 5, 0));
     QueuedCall narrow = add(queue, call(1, 3, 0));
     QueuedCall wideToo = add(queue, call(1, 5, 0));
@@ -48,7 +48,7 @@ class CallQueueTest {
 
   @Test
   void take_priorities_firstInFirstOutWithinEach() {
-    CallQueue queue = new CallQueue(0, null);
+    CallQueue queue = new CallQueue(0, null, 1);
     QueuedCall low = add(queue, call(1, 3, 2));
     QueuedCall high = add(queue, call(1, 3, 0));
     QueuedCall highToo = add(queue, call(1, 3, 0));
@@ -60,7 +60,7 @@ class CallQueueTest {
 
   @Test
   void take_preferredSize_isMadeAndTheRestFollows() {
-    CallQueue queue = new CallQueue(8, batching(0, QueuePolicy.UNBOUNDED, 2, 4));
+    CallQueue queue = new CallQueue(8, batching(0, QueuePolicy.UNBOUNDED, 2, 4), 1);
     for (int i = 0; i < 7; i++) {
       add(queue, call(1, 3, 0));
     }
@@ -72,7 +72,7 @@ class CallQueueTest {
 
   @Test
   void take_delayAllowed_waitsForThePreferredSize() {
-    CallQueue queue = new CallQueue(8, batching(LONG_DELAY, QueuePolicy.UNBOUNDED, 4));
+    CallQueue queue = new CallQueue(8, batching(LONG_DELAY, QueuePolicy.UNBOUNDED, 4), 1);
     for (int i = 0; i < 3; i++) {
       add(queue, call(1, 3, 0));
     }
@@ -86,7 +86,7 @@ class CallQueueTest {
 
   @Test
   void take_delayPassed_runsWhatThereIs() {
-    CallQueue queue = new CallQueue(8, batching(LONG_DELAY, QueuePolicy.UNBOUNDED, 2));
+    CallQueue queue = new CallQueue(8, batching(LONG_DELAY, QueuePolicy.UNBOUNDED, 2), 1);
     long longAgo = System.nanoTime() - 2 * LONG_DELAY;
     add(queue, call(1, 3, 0, longAgo, 0, FAR));
     add(queue, call(1, 3, 0));
@@ -97,7 +97,7 @@ class CallQueueTest {
 
   @Test
   void take_cannotGrow_runsAtOnceInSpiteOfTheDelay() {
-    CallQueue queue = new CallQueue(8, batching(LONG_DELAY, QueuePolicy.UNBOUNDED));
+    CallQueue queue = new CallQueue(8, batching(LONG_DELAY, QueuePolicy.UNBOUNDED), 1);
     QueuedCall narrow = add(queue, call(1, 3, 0));
     add(queue, call(1, 5, 0));
 
@@ -107,7 +107,7 @@ class CallQueueTest {
   @Test
   void add_fullQueue_isRefusedForItsPriorityOnly() {
     QueuePolicy two = new QueuePolicy(2, 0, TimeoutAction.REJECT, false);
-    CallQueue queue = new CallQueue(8, batching(0, two));
+    CallQueue queue = new CallQueue(8, batching(0, two), 1);
     add(queue, call(1, 3, 0));
     add(queue, call(1, 3, 0));
 
@@ -124,7 +124,7 @@ class CallQueueTest {
     QueuePolicy one = new QueuePolicy(1, 0, TimeoutAction.REJECT, false);
     CallQueue queue =
         new CallQueue(
-            8, new Batching(new TreeSet<>(), 0, 2, QueuePolicy.UNBOUNDED, Map.of(1, one)));
+            8, new Batching(new TreeSet<>(), 0, 2, QueuePolicy.UNBOUNDED, Map.of(1, one)), 1);
     add(queue, call(1, 3, 0));
     add(queue, call(1, 3, 0));
     add(queue, call(1, 3, 1));
@@ -135,7 +135,7 @@ class CallQueueTest {
   @Test
   void take_timeoutWithReject_neverStartsTheCall() {
     CallQueue queue =
-        new CallQueue(8, batching(0, new QueuePolicy(0, 1000, TimeoutAction.REJECT, false)));
+        new CallQueue(8, batching(0, new QueuePolicy(0, 1000, TimeoutAction.REJECT, false)), 1);
     long longAgo = System.nanoTime() - 1_000_000;
     QueuedCall late = add(queue, call(1, 3, 0, longAgo, 1000, FAR));
     QueuedCall fresh = add(queue, call(1, 3, 0));
@@ -150,7 +150,7 @@ class CallQueueTest {
   @Test
   void take_timeoutWithDelay_servesTheCallAfterTheOthers() {
     CallQueue queue =
-        new CallQueue(1, batching(0, new QueuePolicy(0, 1000, TimeoutAction.DELAY, false)));
+        new CallQueue(1, batching(0, new QueuePolicy(0, 1000, TimeoutAction.DELAY, false)), 1);
     long longAgo = System.nanoTime() - 1_000_000;
     QueuedCall late = add(queue, call(1, 3, 0, longAgo, 1000, FAR));
     QueuedCall fresh = add(queue, call(1, 3, 0));
@@ -164,7 +164,7 @@ class CallQueueTest {
   @Test
   void take_deadlinePassed_isNeverStartedWhateverThePolicy() {
     CallQueue queue =
-        new CallQueue(8, batching(0, new QueuePolicy(0, 1000, TimeoutAction.DELAY, false)));
+        new CallQueue(8, batching(0, new QueuePolicy(0, 1000, TimeoutAction.DELAY, false)), 1);
     long now = System.nanoTime();
     QueuedCall dead = add(queue, call(1, 3, 0, now - 5000, 1000, now - 1));
 
@@ -176,7 +176,7 @@ class CallQueueTest {
 
   @Test
   void remove_waitingCall_leavesTheQueueOnce() {
-    CallQueue queue = new CallQueue(8, batching(0, QueuePolicy.UNBOUNDED));
+    CallQueue queue = new CallQueue(8, batching(0, QueuePolicy.UNBOUNDED), 1);
     QueuedCall gone = add(queue, call(1, 3, 0));
     QueuedCall stays = add(queue, call(1, 3, 0));
 
@@ -187,8 +187,85 @@ class CallQueueTest {
   }
 
   @Test
+  void add_wouldEndAfterItsDeadline_isRefusedAtOnce() {
+    CallQueue queue = new CallQueue(4, batching(0, QueuePolicy.UNBOUNDED), 1);
+    queue.ran(4, TimeUnit.SECONDS.toNanos(10));
+    // Nothing is ahead: it runs, however long that takes.
+    add(queue, callWithin(4, 0, 1));
+    assertThat(take(queue).calls()).hasSize(1);
+    // Half of that run and its own.
+    assertThatThrownBy(() -> add(queue, callWithin(4, 0, 14)))
+        .isInstanceOfSatisfying(
+            ModelException.class, e -> assertThat(e.reason()).isEqualTo(Reason.QUEUE_FULL))
+        .hasMessageStartingWith("m: 0 calls wait, this one would end after 15000000 us (expected:");
+    add(queue, callWithin(4, 0, 16));
+    assertThatThrownBy(() -> add(queue, callWithin(4, 0, 24))).isInstanceOf(ModelException.class);
+    add(queue, callWithin(4, 0, 26));
+    queue.ended();
+    assertThat(take(queue).calls()).hasSize(1);
+    queue.ended();
+    assertThat(take(queue).calls()).hasSize(1);
+    queue.ended();
+    add(queue, callWithin(4, 0, 1));
+  }
+
+  @Test
+  void add_lessUrgentCallsAhead_areNotWaitedFor() {
+    CallQueue queue = new CallQueue(0, null, 1);
+    queue.ran(1, TimeUnit.SECONDS.toNanos(10));
+    take(queue, callWithin(1, 0, 1));
+    for (int i = 0; i < 100; i++) {
+      add(queue, callWithin(1, 2, 10_000));
+    }
+    add(queue, callWithin(1, 1, 16));
+    assertThatThrownBy(() -> add(queue, callWithin(1, 2, 1_000)))
+        .isInstanceOf(ModelException.class);
+  }
+
+  @Test
+  void add_severalInstances_shareWhatWaits() {
+    CallQueue queue = new CallQueue(0, null, 2);
+    queue.ran(1, TimeUnit.SECONDS.toNanos(10));
+    take(queue, callWithin(1, 0, 1));
+    take(queue, callWithin(1, 0, 1));
+    for (int i = 0; i < 4; i++) {
+      add(queue, callWithin(1, 0, 10_000));
+    }
+    assertThatThrownBy(() -> add(queue, callWithin(1, 0, 34))).isInstanceOf(ModelException.class);
+    QueuedCall fits = add(queue, callWithin(1, 0, 36));
+    // Those that leave make room for others.
+    assertThat(queue.remove(fits)).isTrue();
+    add(queue, callWithin(1, 0, 36));
+  }
+
+  @Test
+  void expected_sizeThatWasNotSeen_isThatOfTheNextSmaller() {
+    RunTimes times = new RunTimes();
+    assertThat(times.expected(8)).isZero();
+    times.ran(16, 1_600);
+    assertThat(times.expected(1)).isEqualTo(1_600);
+    times.ran(3, 400);
+    assertThat(times.expected(4)).isEqualTo(400);
+    assertThat(times.expected(15)).isEqualTo(1_600);
+    assertThat(times.expected(8)).isEqualTo(400);
+    times.ran(4, 900);
+    assertThat(times.expected(4)).isEqualTo(500);
+  }
+
+  private static void take(CallQueue queue, QueuedCall call) {
+    add(queue, call);
+    assertThat(one(queue)).isSameAs(call);
+  }
+
+  /** A call that has so many seconds. */
+  private static QueuedCall callWithin(int rows, int priority, long seconds) {
+    long now = System.nanoTime();
+    return call(rows, 3, priority, now, 0, now + TimeUnit.SECONDS.toNanos(seconds));
+  }
+
+  @Test
   void close_draining_servesWhatWaitsThenEnds() {
-    CallQueue queue = new CallQueue(0, null);
+    CallQueue queue = new CallQueue(0, null, 1);
     QueuedCall waits = add(queue, call(1, 3, 0));
 
     assertThat(queue.close(true)).isEmpty();
@@ -202,7 +279,7 @@ class CallQueueTest {
 
   @Test
   void close_notDraining_givesBackWhatWaits() {
-    CallQueue queue = new CallQueue(0, null);
+    CallQueue queue = new CallQueue(0, null, 1);
     QueuedCall waits = add(queue, call(1, 3, 0));
 
     assertThat(queue.close(false)).containsExactly(waits);

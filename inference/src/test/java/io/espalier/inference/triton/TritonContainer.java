@@ -145,12 +145,12 @@ public final class TritonContainer implements AutoCloseable {
   }
 
   /** Ends the server by SIGKILL. */
-  void kill() {
+  public void kill() {
     container.getDockerClient().killContainerCmd(container.getContainerId()).exec();
   }
 
   /** Starts it again, with nothing that was loaded by request. */
-  void startAgain() {
+  public void startAgain() {
     container.getDockerClient().startContainerCmd(container.getContainerId()).exec();
   }
 

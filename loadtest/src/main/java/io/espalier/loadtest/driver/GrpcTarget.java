@@ -3,6 +3,7 @@ package io.espalier.loadtest.driver;
 import io.grpc.CallOptions;
 import io.grpc.Channel;
 import io.grpc.MethodDescriptor;
+import io.grpc.Status;
 import io.grpc.stub.ClientCalls;
 import io.grpc.stub.StreamObserver;
 import java.time.Duration;
@@ -83,7 +84,8 @@ public final class GrpcTarget<Q, A> implements Target {
 
     @Override
     public void onError(Throwable failure) {
-      done.accept(Outcome.FAILED);
+      boolean refused = Status.fromThrowable(failure).getCode() == Status.Code.RESOURCE_EXHAUSTED;
+      done.accept(refused ? Outcome.REFUSED : Outcome.FAILED);
     }
 
     @Override

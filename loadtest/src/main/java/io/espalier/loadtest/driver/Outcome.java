@@ -6,6 +6,8 @@ public enum Outcome {
   OK,
   /** Answered, with something left out. */
   DEGRADED,
+  /** Refused for load, before anything was done for it. */
+  REFUSED,
   /** Not answered. */
   FAILED
 }

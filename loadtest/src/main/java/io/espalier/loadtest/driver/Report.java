@@ -43,9 +43,10 @@ public final class Report {
   public void run(String name, Requests requests, Duration within) {
     latencies(name, requests.latencies());
     line(
-        "  %.1f good answers/s, %d degraded, %d failed; send lag p50 %s, p99 %s",
+        "  %.1f good answers/s, %d degraded, %d refused, %d failed; send lag p50 %s, p99 %s",
         requests.goodput(within),
         requests.count(Outcome.DEGRADED),
+        requests.count(Outcome.REFUSED),
         requests.count(Outcome.FAILED),
         millis(requests.sendLag().quantile(.5)),
         millis(requests.sendLag().quantile(.99)));
@@ -59,8 +60,11 @@ public final class Report {
         requests.latencies());
     if (requests.badShare() > 0) {
       line(
-          "  %d degraded, %d failed of %d",
-          requests.count(Outcome.DEGRADED), requests.count(Outcome.FAILED), requests.size());
+          "  %d degraded, %d refused, %d failed of %d",
+          requests.count(Outcome.DEGRADED),
+          requests.count(Outcome.REFUSED),
+          requests.count(Outcome.FAILED),
+          requests.size());
     }
   }
 

@@ -77,11 +77,26 @@ public final class Requests {
 
   /** Full answers within a time, for each second in which requests were due. */
   public double goodput(Duration within) {
+    return goodput(within, request -> true);
+  }
+
+  /** The same of some. */
+  public double goodput(Duration within, IntPredicate which) {
     long good =
         IntStream.range(0, size())
+            .filter(which)
             .filter(r -> outcomes[r] == Outcome.OK && done[r] - planned[r] <= within.toNanos())
             .count();
-    return size() < 2 ? 0 : good * 1e9 / (planned[size() - 1] - planned[0]);
+    return perSecond(good);
+  }
+
+  /** How many of some requests were due in a second. */
+  public double offered(IntPredicate which) {
+    return perSecond(IntStream.range(0, size()).filter(which).count());
+  }
+
+  private double perSecond(long number) {
+    return size() < 2 ? 0 : number * 1e9 / (planned[size() - 1] - planned[0]);
   }
 
   /** From when they were due to when they were done. */
@@ -95,6 +110,14 @@ public final class Requests {
         IntStream.range(0, size())
             .filter(which)
             .mapToLong(request -> done[request] - planned[request]));
+  }
+
+  /** From when some were sent to when they were done: what the driver's lateness has no part in. */
+  public Latencies fromSent(IntPredicate which) {
+    return Latencies.of(
+        IntStream.range(0, size())
+            .filter(which)
+            .mapToLong(request -> done[request] - sent[request]));
   }
 
   /** From when they were due to when they were sent. */

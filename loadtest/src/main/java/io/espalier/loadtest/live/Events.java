@@ -2,6 +2,7 @@ package io.espalier.loadtest.live;
 
 import io.espalier.loadtest.driver.Requests;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
@@ -16,12 +17,13 @@ final class Events {
       Pattern.compile("a snapshot of .* took the place of the one before after ([0-9]+) ms");
   private static final Pattern RESTART = Pattern.compile("followed from the snapshot of offset");
 
-  private final List<Event> events = new ArrayList<>();
+  private final List<Event> events;
 
   // When the return that is under way was asked for; 0 when none is.
   private long returning;
 
-  private record Event(Kind kind, long start, long end) {}
+  /** One of them. */
+  record Event(Kind kind, long start, long end) {}
 
   /** What happened. */
   enum Kind {
@@ -29,6 +31,15 @@ final class Events {
     EXCHANGE,
     /** A return to an earlier catalogue. */
     RETURN
+  }
+
+  /** None yet. */
+  Events() {
+    this(List.of());
+  }
+
+  private Events(List<Event> events) {
+    this.events = new ArrayList<>(events);
   }
 
   /** Takes note of what a server says. */
@@ -67,6 +78,30 @@ final class Events {
   public synchronized String toString() {
     return "%d exchanges of snapshots, %d returns"
         .formatted(count(Kind.EXCHANGE), count(Kind.RETURN));
+  }
+
+  /**
+   * As many windows in which nothing happened: each as long as its event and half-way to the next,
+   * where it fits. A long request overlaps more of any windows, so those that overlap some are
+   * slower than the rest even where the windows do nothing.
+   */
+  synchronized Events between() {
+    return new Events(between(events));
+  }
+
+  static List<Event> between(List<Event> events) {
+    List<Event> sorted = events.stream().sorted(Comparator.comparingLong(Event::start)).toList();
+    List<Event> between = new ArrayList<>();
+    for (int i = 1; i < sorted.size(); i++) {
+      Event event = sorted.get(i - 1);
+      long length = event.end() - event.start();
+      long gap = sorted.get(i).start() - event.end();
+      if (gap >= 2 * length) {
+        long start = event.end() + (gap - length) / 2;
+        between.add(new Event(event.kind(), start, start + length));
+      }
+    }
+    return between;
   }
 
   /** Whether a request was due or on its way while something happened. */

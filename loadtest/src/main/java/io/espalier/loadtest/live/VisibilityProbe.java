@@ -9,6 +9,8 @@ import io.espalier.retrieval.v1.RetrievalServiceGrpc.RetrievalServiceBlockingStu
 import io.espalier.retrieval.v1.RetrieveRequest;
 import io.espalier.server.BackgroundThread;
 import io.grpc.Channel;
+import io.grpc.Status;
+import io.grpc.StatusRuntimeException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -24,6 +26,7 @@ import org.jspecify.annotations.Nullable;
 final class VisibilityProbe {
   private static final Duration PATIENCE = Duration.ofSeconds(30);
   private static final Duration DEADLINE = Duration.ofSeconds(5);
+  private static final Duration AFTER_REFUSAL = Duration.ofMillis(10);
 
   private final SyntheticCatalogue catalogue;
   private final Ledger ledger;
@@ -91,22 +94,24 @@ final class VisibilityProbe {
       throw new IllegalStateException("no acknowledgement of " + change, stream.failure());
     }
     while (System.nanoTime() - from < PATIENCE.toNanos()) {
-      int found =
-          retrieval
-              .withDeadlineAfter(DEADLINE.toMillis(), TimeUnit.MILLISECONDS)
-              .retrieve(only)
-              .getCandidatesCount();
-      if (found == wanted) {
-        return System.nanoTime() - from;
+      try {
+        int found =
+            retrieval
+                .withDeadlineAfter(DEADLINE.toMillis(), TimeUnit.MILLISECONDS)
+                .retrieve(only)
+                .getCandidatesCount();
+        if (found == wanted) {
+          return System.nanoTime() - from;
+        }
+      } catch (StatusRuntimeException e) {
+        if (e.getStatus().getCode() != Status.Code.RESOURCE_EXHAUSTED) {
+          throw e;
+        }
+        // A server that is full says so at once; the change is not seen yet.
+        LockSupport.parkNanos(AFTER_REFUSAL.toNanos());
       }
     }
     throw new IllegalStateException("not seen in %d s: %s".formatted(PATIENCE.toSeconds(), change));
-  }
-
-  /** Forgets what was seen so far. */
-  synchronized void clear() {
-    upserts.clear();
-    removals.clear();
   }
 
   /** Does something while no change of this probe is on its way. */

@@ -2,6 +2,9 @@ package io.espalier.loadtest.live;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.espalier.loadtest.live.Events.Event;
+import io.espalier.loadtest.live.Events.Kind;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 
 class EventsTest {
@@ -17,5 +20,16 @@ class EventsTest {
     events.line("INFO CatalogFollower - followed from the snapshot of offset 12 on, after 9");
     events.line("something else");
     assertThat(events).hasToString("1 exchanges of snapshots, 1 returns");
+  }
+
+  @Test
+  void between_events_areWindowsAsLongHalfWayToTheNextWhereTheyFit() {
+    Event first = new Event(Kind.EXCHANGE, 100, 110);
+    Event near = new Event(Kind.RETURN, 125, 140);
+    Event far = new Event(Kind.EXCHANGE, 200, 230);
+
+    assertThat(Events.between(List.of(far, first, near)))
+        .containsExactly(new Event(Kind.RETURN, 162, 177));
+    assertThat(Events.between(List.of())).isEmpty();
   }
 }

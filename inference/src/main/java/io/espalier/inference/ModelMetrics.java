@@ -1,4 +1,4 @@
-package io.espalier.inference.embedded;
+package io.espalier.inference;
 
 import io.espalier.inference.ModelException.Reason;
 import io.opentelemetry.api.common.AttributeKey;
@@ -16,8 +16,8 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.function.IntSupplier;
 
-/** The measurements of one model; closed with it. */
-final class ModelMetrics implements AutoCloseable {
+/** The measurements of one model, by whatever engine it is run; closed with it. */
+public final class ModelMetrics implements AutoCloseable {
   private static final AttributeKey<String> MODEL = AttributeKey.stringKey("model");
   private static final AttributeKey<String> REASON = AttributeKey.stringKey("reason");
   private static final AttributeKey<Long> BATCH = AttributeKey.longKey("espalier.batch.size");
@@ -32,7 +32,10 @@ final class ModelMetrics implements AutoCloseable {
   private final LongCounter cancellations;
   private final ObservableLongGauge depth;
 
-  ModelMetrics(Meter meter, String name, IntSupplier queued) {
+  /**
+   * @param queued how many calls wait at present
+   */
+  public ModelMetrics(Meter meter, String name, IntSupplier queued) {
     model = Attributes.of(MODEL, name);
     for (Reason reason : Reason.values()) {
       reasons.put(
@@ -82,26 +85,29 @@ final class ModelMetrics implements AutoCloseable {
             .buildWithCallback(gauge -> gauge.record(queued.getAsInt(), model));
   }
 
-  void started(QueuedCall call, long now) {
-    Span.fromContext(call.trace()).addEvent("run started");
-    queueTime.record((now - call.enqueuedNanos()) / 1e9, model, call.trace());
+  /** A call of a trace has waited, and its run starts. */
+  public void started(Context trace, long waitedNanos) {
+    Span.fromContext(trace).addEvent("run started");
+    queueTime.record(waitedNanos / 1e9, model, trace);
   }
 
-  /** The trace of the first call stands for the run. */
-  void ran(List<QueuedCall> calls, int batchRows, long nanos) {
-    for (QueuedCall call : calls) {
-      Span.fromContext(call.trace()).setAttribute(BATCH, (long) batchRows);
+  /** A run has ended; the trace of its first call stands for it. */
+  public void ran(List<Context> traces, int batchRows, long nanos) {
+    for (Context trace : traces) {
+      Span.fromContext(trace).setAttribute(BATCH, (long) batchRows);
     }
-    Context trace = calls.getFirst().trace();
+    Context trace = traces.getFirst();
     rows.record(batchRows, model, trace);
     computeTime.record(nanos / 1e9, model, trace);
   }
 
-  void refused(Reason reason) {
+  /** A call was refused or failed. */
+  public void refused(Reason reason) {
     refusals.add(1, reasons.getOrDefault(reason, model));
   }
 
-  void cancelled() {
+  /** A call's caller gave up. */
+  public void cancelled() {
     cancellations.add(1, model);
   }
 

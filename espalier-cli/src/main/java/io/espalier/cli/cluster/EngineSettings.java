@@ -1,0 +1,145 @@
+package io.espalier.cli.cluster;
+
+import io.espalier.bundles.BundleRepository;
+import io.espalier.inference.ModelException;
+import io.espalier.inference.ModelRunner;
+import io.espalier.inference.embedded.EmbeddedModelRunner;
+import io.espalier.inference.triton.TritonModelRunner;
+import io.espalier.inference.triton.TritonSettings;
+import io.espalier.server.ClientChannels;
+import io.espalier.server.Secret;
+import io.grpc.InsecureChannelCredentials;
+import io.opentelemetry.api.metrics.Meter;
+import java.time.Duration;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+
+/**
+ * Where the models of a server run.
+ *
+ * @param targets empty for the embedded engine; else gRPC targets of servers of the Open Inference
+ *     Protocol, each address behind one a server
+ * @param models how those servers get the models
+ * @param keepAlive how long a connection with calls may be silent before it is pinged
+ * @param patience how long a start waits for a server
+ */
+public record EngineSettings(
+    List<String> targets, Models models, Duration keepAlive, Duration patience) {
+
+  /** How servers get the models. */
+  public enum Models {
+    /** They have them in their own repositories; what is not loaded is loaded by its name. */
+    NAMED,
+    /** Each model's folder is sent, once its checksums have been looked at. */
+    SENT
+  }
+
+  /**
+   * Others may be at the snapshot before for this long: whoever is first at the next one leaves
+   * them its model.
+   */
+  private static final Duration UNLOAD_DELAY = Duration.ofSeconds(30);
+
+  private static final Duration SHORTEST_KEEP_ALIVE = Duration.ofSeconds(10);
+
+  public EngineSettings {
+    targets = List.copyOf(targets);
+    if (targets.stream().anyMatch(String::isBlank)) {
+      throw new IllegalArgumentException(
+          "targets: " + targets + " (expected: such as dns:///triton:8001)");
+    }
+    if (keepAlive.compareTo(SHORTEST_KEEP_ALIVE) < 0) {
+      throw new IllegalArgumentException("keep_alive: " + keepAlive + " (expected: 10s or more)");
+    }
+    if (patience.isNegative()) {
+      throw new IllegalArgumentException("patience: " + patience + " (expected: 0s or more)");
+    }
+  }
+
+  /** The embedded engine. */
+  public static EngineSettings defaults() {
+    return new EngineSettings(
+        List.of(), Models.NAMED, TritonModelRunner.KEEP_ALIVE, Duration.ofMinutes(2));
+  }
+
+  /** These settings with other servers. */
+  public EngineSettings at(List<String> servers) {
+    return new EngineSettings(servers, models, keepAlive, patience);
+  }
+
+  /** Whether models run in this process. */
+  boolean isEmbedded() {
+    return targets.isEmpty();
+  }
+
+  /**
+   * A runner that has models of a repository, verified by the caller, loaded.
+   *
+   * @param token the cluster's shared token; empty for none
+   * @throws ModelException when one of them does not load
+   */
+  ModelRunner open(BundleRepository repository, Set<String> names, Secret token, Meter meter) {
+    return isEmbedded()
+        ? embedded(repository, names, meter)
+        : elsewhere(repository, names, token, meter);
+  }
+
+  private static ModelRunner embedded(BundleRepository repository, Set<String> names, Meter meter) {
+    EmbeddedModelRunner runner = new EmbeddedModelRunner(repository.models(), meter);
+    try {
+      names.forEach(runner::load);
+      return runner;
+    } catch (RuntimeException e) {
+      runner.close();
+      throw e;
+    }
+  }
+
+  private ModelRunner elsewhere(
+      BundleRepository repository, Set<String> names, Secret token, Meter meter) {
+    TritonModelRunner runner = connect(token, meter);
+    // A server loads several at once.
+    try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
+      CompletableFuture<?>[] loads =
+          names.stream()
+              .map(
+                  name -> CompletableFuture.runAsync(() -> load(runner, repository, name), threads))
+              .toArray(CompletableFuture[]::new);
+      CompletableFuture.allOf(loads).join();
+      return runner;
+    } catch (CompletionException e) {
+      runner.close();
+      throw e.getCause() instanceof RuntimeException failure ? failure : e;
+    }
+  }
+
+  private void load(TritonModelRunner runner, BundleRepository repository, String name) {
+    switch (models) {
+      case NAMED -> runner.load(name);
+      case SENT -> runner.load(repository.models().resolve(name));
+    }
+  }
+
+  private TritonModelRunner connect(Secret token, Meter meter) {
+    TritonModelRunner runner =
+        TritonModelRunner.connect(
+            new TritonSettings(
+                targets,
+                InsecureChannelCredentials.create(),
+                keepAlive,
+                UNLOAD_DELAY,
+                token.isEmpty() ? List.of() : List.of(ClientChannels.sending(token))),
+            meter);
+    try {
+      runner.awaitServer(patience);
+      return runner;
+    } catch (RuntimeException e) {
+      runner.close();
+      throw e;
+    }
+  }
+}
