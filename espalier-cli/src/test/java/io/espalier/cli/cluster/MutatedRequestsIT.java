@@ -512,7 +512,9 @@ class MutatedRequestsIT {
     assertThat(all.get(Status.Code.INVALID_ARGUMENT)).isGreaterThan(REQUESTS / 10);
     Random random = new Random(seed);
     for (Target target : targets) {
-      if (target.weight() >= 10) {
+      // Of the others a sound request may ask for what its bundle cannot do.
+      String service = String.valueOf(target.method().getServiceName());
+      if (service.endsWith("RouterService") && target.weight() >= 10) {
         assertThat(call(target, target.sound().apply(random).toByteArray(), 60).getCode())
             .as(target.method().getFullMethodName())
             .isIn(Status.Code.OK, Status.Code.NOT_FOUND);
