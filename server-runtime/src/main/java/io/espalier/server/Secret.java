@@ -18,7 +18,6 @@ import java.security.MessageDigest;
 import java.util.Objects;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
-import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
@@ -26,7 +25,6 @@ import org.slf4j.LoggerFactory;
  * which is read again as it changes.
  */
 public final class Secret {
-  private static final Logger log = LoggerFactory.getLogger(Secret.class);
   private static final Secret NONE = new Secret("", null);
   private static final long AGE_NANOS = TimeUnit.SECONDS.toNanos(5);
   private static final int MAX_FILE_BYTES = 1 << 16;
@@ -93,7 +91,9 @@ public final class Secret {
       try {
         text = read(changing);
       } catch (IOException e) {
-        log.warn("{}: not readable ({}); the secret read before goes on", changing, why(e));
+        // Not held by the class: configuration is read before it is settled how logs are written.
+        LoggerFactory.getLogger(Secret.class)
+            .warn("{}: not readable ({}); the secret read before goes on", changing, why(e));
       }
     }
     return text;
