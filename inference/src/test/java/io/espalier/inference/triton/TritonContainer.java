@@ -113,8 +113,11 @@ public final class TritonContainer implements AutoCloseable {
 
   /** A runner of its models, as a service would have one. */
   public TritonModelRunner connect() {
-    return TritonModelRunner.connect(
-        target(), InsecureChannelCredentials.create(), TritonModelRunner.KEEP_ALIVE);
+    TritonModelRunner runner =
+        TritonModelRunner.connect(
+            target(), InsecureChannelCredentials.create(), TritonModelRunner.KEEP_ALIVE);
+    runner.awaitServer(Duration.ofSeconds(30));
+    return runner;
   }
 
   /** Keeps an instance of the call's model busy until it is closed; returns when it is. */
