@@ -1,16 +1,11 @@
 package io.espalier.loadtest.live;
 
-import io.espalier.bundles.BundleId;
-import io.espalier.bundles.BundleRepository;
 import io.espalier.loadtest.driver.GrpcTarget;
 import io.espalier.loadtest.driver.HistogramFiles;
-import io.espalier.loadtest.driver.Knee;
-import io.espalier.loadtest.driver.Latencies;
 import io.espalier.loadtest.driver.OpenLoop;
 import io.espalier.loadtest.driver.Outcome;
 import io.espalier.loadtest.driver.Report;
 import io.espalier.loadtest.driver.Requests;
-import io.espalier.loadtest.driver.WarmUpOptions;
 import io.espalier.retrieval.v1.RetrievalServiceGrpc;
 import io.grpc.Channel;
 import java.io.IOException;
@@ -32,14 +27,12 @@ import picocli.CommandLine.Option;
             + " knee, and measures at half of it while the catalogue changes.",
     footer = "Exit codes: 0 done; 1 an answer failed or was illegal; 3 the driver was too late.")
 public final class LiveCatalogueCommand implements Callable<Integer> {
-  private static final String TEMPLATE = "shop-tiger@1";
   private static final int PROBED = 1000;
   private static final int CONNECTIONS = 4;
   private static final int UNSOUND = 1;
   static final int VOID = 3;
 
-  @Option(names = "--items", description = "Items (default: ${DEFAULT-VALUE}).")
-  private int items = 100_000;
+  @Mixin private LiveOptions live = new LiveOptions();
 
   @Option(
       names = "--events",
@@ -59,33 +52,8 @@ public final class LiveCatalogueCommand implements Callable<Integer> {
   @Option(names = "--changes", description = "Changes a second (default: ${DEFAULT-VALUE}).")
   private double changes = 1000;
 
-  @Option(
-      names = "--rate",
-      description = "Requests a second; 0 finds the knee and takes half (default: 0).")
-  private double rate;
-
-  @Option(names = "--slo-ms", description = "p99 at the knee (default: ${DEFAULT-VALUE}).")
-  private int sloMillis = 50;
-
-  @Mixin private WarmUpOptions windows = new WarmUpOptions();
-
-  @Option(names = "--deadline-ms", description = "Of a request (default: ${DEFAULT-VALUE}).")
-  private int deadlineMillis = 2000;
-
   @Option(names = "--probe-pause-ms", description = "Between probes (default: ${DEFAULT-VALUE}).")
   private int probePauseMillis = 100;
-
-  @Option(names = "--server-cpu", description = "The retrieval server's core (default: any).")
-  private String serverCpu = "";
-
-  @Option(names = "--server-heap", description = "Its heap (default: ${DEFAULT-VALUE}).")
-  private String serverHeap = "2g";
-
-  @Option(names = "--seed", description = "Of everything random (default: ${DEFAULT-VALUE}).")
-  private long seed = 1;
-
-  @Option(names = "--model-repo", description = "Where " + TEMPLATE + " is.")
-  private Path modelRepo = Path.of("model-repo");
 
   @Option(names = "--out", description = "For data and histograms (default: ${DEFAULT-VALUE}).")
   private Path out = Path.of(".espalier/loadtest/live-catalogue");
@@ -99,15 +67,16 @@ public final class LiveCatalogueCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException, InterruptedException {
-    if (items < 2 * PROBED) {
-      throw new IllegalArgumentException("items: " + items + " (expected: >= " + 2 * PROBED + ")");
+    if (live.items < 2 * PROBED) {
+      throw new IllegalArgumentException(
+          "items: " + live.items + " (expected: >= " + 2 * PROBED + ")");
     }
-    BundleRepository templates = BundleRepository.open(modelRepo);
     SyntheticCatalogue catalogue =
-        SyntheticCatalogue.write(out, templates.get(BundleId.parse(TEMPLATE)), items, seed);
+        SyntheticCatalogue.write(out, live.template(), live.items, live.seed);
     Events happened = new Events();
     try (LiveServers servers =
-        new LiveServers(catalogue, out, !unpublished, serverCpu, serverHeap, happened::line)) {
+        new LiveServers(
+            catalogue, out, !unpublished, live.serverCpu, live.serverHeap, happened::line)) {
       return measure(catalogue, servers, happened);
     }
   }
@@ -115,14 +84,15 @@ public final class LiveCatalogueCommand implements Callable<Integer> {
   private int measure(SyntheticCatalogue catalogue, LiveServers servers, Events happened)
       throws IOException, InterruptedException {
     Answers answers = new Answers(catalogue);
-    OpenLoop load = new OpenLoop(target(servers, answers), seed);
-    double loaded = rate > 0 ? rate : knee(load) / 2;
+    OpenLoop load = new OpenLoop(target(servers, answers), live.seed);
+    double loaded = live.steadyRate(load, 50, report);
     report.line("load: %.1f requests/s, %.0f changes/s", loaded, changes);
 
-    Ledger ledger = new Ledger(items);
+    Ledger ledger = new Ledger(live.items);
     List<Requests> runs = new ArrayList<>();
-    Churn churn = new Churn(servers.toWriter(), catalogue, ledger, items - PROBED, changes, seed);
-    windows.warmUp(load, loaded, report);
+    Churn churn =
+        new Churn(servers.toWriter(), catalogue, ledger, live.items - PROBED, changes, live.seed);
+    live.windows.warmUp(load, loaded, report);
     happened.clear();
     // Not before: a server that is still cold may answer nothing for seconds.
     VisibilityProbe probe =
@@ -131,13 +101,18 @@ public final class LiveCatalogueCommand implements Callable<Integer> {
             servers.toRetrieval(),
             catalogue,
             ledger,
-            items - PROBED,
+            live.items - PROBED,
             Duration.ofMillis(probePauseMillis));
     Rollbacks rollbacks =
         new Rollbacks(
-            servers.toWriter(), ledger, happened, probe, unpublished ? 0 : rollbackEvery, seed);
+            servers.toWriter(),
+            ledger,
+            happened,
+            probe,
+            unpublished ? 0 : rollbackEvery,
+            live.seed);
     while (happened.count() < events) {
-      runs.add(windows.run(load, loaded));
+      runs.add(live.windows.run(load, loaded));
       report.line(
           "%s, %d changes, p99 %s",
           happened, churn.acknowledged(), Report.millis(runs.getLast().latencies().quantile(.99)));
@@ -160,41 +135,21 @@ public final class LiveCatalogueCommand implements Callable<Integer> {
     for (int i = 0; i < CONNECTIONS; i++) {
       channels.add(servers.toRetrieval());
     }
-    Questions questions = new Questions(items, seed);
+    Questions questions = new Questions(live.items, live.seed);
     return new GrpcTarget<>(
         channels,
         RetrievalServiceGrpc.getRetrieveMethod(),
-        Duration.ofMillis(deadlineMillis),
+        live.deadline(),
         questions::get,
         answers::judge);
-  }
-
-  private double knee(OpenLoop load) throws InterruptedException {
-    double first = 50;
-    windows.warmUp(load, first, report);
-    double knee =
-        new Knee(at -> windows.run(load, at), Duration.ofMillis(sloMillis), report::point)
-            .find(first);
-    report.line("knee: %.1f requests/s at p99 <= %d ms", knee, sloMillis);
-    return knee;
   }
 
   private int judge(
       Requests requests, Events happened, Answers.Verdict verdict, VisibilityProbe probe)
       throws IOException {
-    Latencies during = requests.latencies(request -> happened.overlap(requests, request));
-    Latencies others = requests.latencies(request -> !happened.overlap(requests, request));
-    Events nothing = happened.between();
-    Latencies between =
-        requests.latencies(
-            request -> nothing.overlap(requests, request) && !happened.overlap(requests, request));
-    report.run("all requests", requests, Duration.ofMillis(sloMillis));
-    report.latencies("during a change", during);
-    report.latencies("the others", others);
-    report.latencies("as long windows between changes", between);
-    report.line(
-        "p99 during : others = %.2f (expected: at most 1.2), during : between = %.2f",
-        ratio(during, others), ratio(during, between));
+    Overlaps overlaps = Overlaps.of(requests, happened);
+    report.run("all requests", requests, live.slo());
+    overlaps.print(report, "change", "changes");
     report.latencies("upsert until seen", probe.upserts());
     report.latencies("removal until seen", probe.removals());
     report.line(
@@ -203,8 +158,7 @@ public final class LiveCatalogueCommand implements Callable<Integer> {
     HistogramFiles files = new HistogramFiles(out.resolve("histograms"));
     files.log("requests", requests);
     files.distribution("requests", requests.latencies());
-    files.distribution("during", during);
-    files.distribution("others", others);
+    overlaps.keep(files);
     files.distribution("upserts", probe.upserts());
     files.distribution("removals", probe.removals());
     Optional<String> reason = requests.voidReason();
@@ -218,9 +172,5 @@ public final class LiveCatalogueCommand implements Callable<Integer> {
   /** Those that the server refused count, too. */
   private static int failed(Requests requests) {
     return requests.count(Outcome.FAILED) + requests.count(Outcome.REFUSED);
-  }
-
-  private static double ratio(Latencies during, Latencies others) {
-    return during.quantile(.99) / (double) Math.max(1, others.quantile(.99));
   }
 }

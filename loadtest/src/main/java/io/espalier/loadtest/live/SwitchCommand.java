@@ -1,18 +1,13 @@
 package io.espalier.loadtest.live;
 
 import io.espalier.bundles.Bundle;
-import io.espalier.bundles.BundleId;
-import io.espalier.bundles.BundleRepository;
 import io.espalier.events.v1.Event;
 import io.espalier.loadtest.driver.GrpcTarget;
 import io.espalier.loadtest.driver.HistogramFiles;
-import io.espalier.loadtest.driver.Knee;
-import io.espalier.loadtest.driver.Latencies;
 import io.espalier.loadtest.driver.OpenLoop;
 import io.espalier.loadtest.driver.Outcome;
 import io.espalier.loadtest.driver.Report;
 import io.espalier.loadtest.driver.Requests;
-import io.espalier.loadtest.driver.WarmUpOptions;
 import io.espalier.retrieval.v1.Candidate;
 import io.espalier.retrieval.v1.RetrieveRequest;
 import io.espalier.retrieval.v1.RetrieveResponse;
@@ -46,14 +41,12 @@ import picocli.CommandLine.Option;
         "Exit codes: 0 done; 1 an answer failed, was illegal or of two versions; 3 the driver was"
             + " too late.")
 public final class SwitchCommand implements Callable<Integer> {
-  private static final String TEMPLATE = "shop-tiger@1";
   private static final int CONNECTIONS = 4;
   private static final int SECOND = 2;
   private static final int UNSOUND = 1;
   static final int VOID = 3;
 
-  @Option(names = "--items", description = "Items (default: ${DEFAULT-VALUE}).")
-  private int items = 100_000;
+  @Mixin private LiveOptions live = new LiveOptions();
 
   @Option(
       names = "--switches",
@@ -78,33 +71,6 @@ public final class SwitchCommand implements Callable<Integer> {
   @Option(names = "--changes", description = "Changes a second (default: ${DEFAULT-VALUE}).")
   private double changes = 100;
 
-  @Option(
-      names = "--rate",
-      description = "Requests a second; 0 finds the knee and takes half (default: 0).")
-  private double rate;
-
-  @Option(names = "--slo-ms", description = "p99 at the knee (default: ${DEFAULT-VALUE}).")
-  private int sloMillis = 50;
-
-  @Mixin private WarmUpOptions windows = new WarmUpOptions();
-
-  @Option(names = "--deadline-ms", description = "Of a request (default: ${DEFAULT-VALUE}).")
-  private int deadlineMillis = 2000;
-
-  @Option(
-      names = "--server-cpu",
-      description = "The retrieval server's and the router's core (default: any).")
-  private String serverCpu = "";
-
-  @Option(names = "--server-heap", description = "Retrieval's (default: ${DEFAULT-VALUE}).")
-  private String serverHeap = "2g";
-
-  @Option(names = "--seed", description = "Of everything random (default: ${DEFAULT-VALUE}).")
-  private long seed = 1;
-
-  @Option(names = "--model-repo", description = "Where " + TEMPLATE + " is.")
-  private Path modelRepo = Path.of("model-repo");
-
   @Option(names = "--out", description = "For data and histograms (default: ${DEFAULT-VALUE}).")
   private Path out = Path.of(".espalier/loadtest/switch-bundles");
 
@@ -118,13 +84,13 @@ public final class SwitchCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException, InterruptedException {
-    Bundle template = BundleRepository.open(modelRepo).get(BundleId.parse(TEMPLATE));
-    SyntheticCatalogue catalogue = SyntheticCatalogue.write(out, template, items, seed);
-    catalogue.addVersion(template, SECOND, seed + 1);
+    Bundle template = live.template();
+    SyntheticCatalogue catalogue = SyntheticCatalogue.write(out, template, live.items, live.seed);
+    catalogue.addVersion(template, SECOND, live.seed + 1);
     Events happened = new Events();
     try (LiveServers servers =
-        new LiveServers(catalogue, out, true, serverCpu, serverHeap, happened::line)) {
-      servers.startRouter(catalogue, serverCpu);
+        new LiveServers(catalogue, out, true, live.serverCpu, live.serverHeap, happened::line)) {
+      servers.startRouter(catalogue, live.serverCpu);
       return measure(catalogue, servers, happened);
     }
   }
@@ -132,12 +98,12 @@ public final class SwitchCommand implements Callable<Integer> {
   private int measure(SyntheticCatalogue catalogue, LiveServers servers, Events happened)
       throws IOException, InterruptedException {
     Answers answers = new Answers(catalogue);
-    OpenLoop load = new OpenLoop(target(servers, answers), seed);
-    double loaded = rate > 0 ? rate : knee(load) / 2;
+    OpenLoop load = new OpenLoop(target(servers, answers), live.seed);
+    double loaded = live.steadyRate(load, 40, report);
     report.line("load: %.1f requests/s, %.0f changes/s", loaded, changes);
-    Ledger ledger = new Ledger(items);
-    Churn churn = new Churn(servers.toWriter(), catalogue, ledger, items, changes, seed);
-    windows.warmUp(load, loaded, report);
+    Ledger ledger = new Ledger(live.items);
+    Churn churn = new Churn(servers.toWriter(), catalogue, ledger, live.items, changes, live.seed);
+    live.windows.warmUp(load, loaded, report);
     happened.clear();
     Switches switching =
         new Switches(
@@ -150,7 +116,7 @@ public final class SwitchCommand implements Callable<Integer> {
             Duration.ofMillis(pauseMillis));
     List<Requests> runs = new ArrayList<>();
     while (made(happened) < switches) {
-      runs.add(windows.run(load, loaded));
+      runs.add(live.windows.run(load, loaded));
       report.line(
           "%d switches, %d rollbacks, %d changes, p99 %s",
           happened.count(Events.Kind.SWITCH),
@@ -181,11 +147,11 @@ public final class SwitchCommand implements Callable<Integer> {
     for (int i = 0; i < CONNECTIONS; i++) {
       channels.add(servers.toRouter());
     }
-    Questions questions = new Questions(items, seed);
+    Questions questions = new Questions(live.items, live.seed);
     return new GrpcTarget<>(
         channels,
         RouterServiceGrpc.getRecommendMethod(),
-        Duration.ofMillis(deadlineMillis),
+        live.deadline(),
         number -> routed(questions.get(number)),
         (request, answer) -> judge(answers, request, answer));
   }
@@ -233,31 +199,11 @@ public final class SwitchCommand implements Callable<Integer> {
     return page.getDegradationsCount() > 0 ? Outcome.DEGRADED : outcome;
   }
 
-  private double knee(OpenLoop load) throws InterruptedException {
-    double first = 40;
-    windows.warmUp(load, first, report);
-    double knee =
-        new Knee(at -> windows.run(load, at), Duration.ofMillis(sloMillis), report::point)
-            .find(first);
-    report.line("knee: %.1f requests/s at p99 <= %d ms", knee, sloMillis);
-    return knee;
-  }
-
   private int judge(Requests requests, Events happened, Answers.Verdict verdict)
       throws IOException {
-    Latencies during = requests.latencies(request -> happened.overlap(requests, request));
-    Latencies others = requests.latencies(request -> !happened.overlap(requests, request));
-    Events nothing = happened.between();
-    Latencies between =
-        requests.latencies(
-            request -> nothing.overlap(requests, request) && !happened.overlap(requests, request));
-    report.run("all requests", requests, Duration.ofMillis(sloMillis));
-    report.latencies("during a switch", during);
-    report.latencies("the others", others);
-    report.latencies("as long windows between switches", between);
-    report.line(
-        "p99 during : others = %.2f (expected: at most 1.2), during : between = %.2f",
-        ratio(during, others), ratio(during, between));
+    Overlaps overlaps = Overlaps.of(requests, happened);
+    report.run("all requests", requests, live.slo());
+    overlaps.print(report, "switch", "switches");
     report.line(
         "%d failed, %d refused, %d degraded, %d of two versions, %d items returned, %d illegal, %d short lists",
         requests.count(Outcome.FAILED),
@@ -270,8 +216,7 @@ public final class SwitchCommand implements Callable<Integer> {
     HistogramFiles files = new HistogramFiles(out.resolve("histograms"));
     files.log("requests", requests);
     files.distribution("requests", requests.latencies());
-    files.distribution("during", during);
-    files.distribution("others", others);
+    overlaps.keep(files);
     Optional<String> reason = requests.voidReason();
     reason.ifPresent(text -> report.line("VOID: %s", text));
     if (requests.count(Outcome.FAILED) + requests.count(Outcome.REFUSED) > 0
@@ -280,9 +225,5 @@ public final class SwitchCommand implements Callable<Integer> {
       return UNSOUND;
     }
     return reason.isEmpty() ? 0 : VOID;
-  }
-
-  private static double ratio(Latencies during, Latencies others) {
-    return during.quantile(.99) / (double) Math.max(1, others.quantile(.99));
   }
 }
