@@ -13,14 +13,13 @@ import io.espalier.router.v1.RouterServiceGrpc;
 import io.espalier.router.v1.SearchRequest;
 import io.espalier.router.v1.User;
 import io.espalier.server.ClientChannels;
+import io.espalier.server.Tenant;
 import io.espalier.stores.catalog.DataFolder;
 import io.espalier.stores.catalog.LoggedQuery;
 import io.espalier.stores.catalog.UserSequence;
-import io.grpc.Channel;
-import io.grpc.ClientInterceptors;
-import io.grpc.Metadata;
+import io.grpc.Context;
+import io.grpc.ManagedChannel;
 import io.grpc.MethodDescriptor;
-import io.grpc.stub.MetadataUtils;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -42,9 +41,6 @@ final class TargetOptions {
     /** A search, with logged queries. */
     SEARCH
   }
-
-  private static final Metadata.Key<String> TENANT =
-      Metadata.Key.of("x-espalier-tenant", Metadata.ASCII_STRING_MARSHALLER);
 
   @Option(names = "--target", description = "The server (default: ${DEFAULT-VALUE}).")
   private String target = "127.0.0.1:7700";
@@ -81,69 +77,51 @@ final class TargetOptions {
     return seed;
   }
 
-  /** The requests of a caller who says nothing of himself. */
-  Target target() {
-    return target("");
+  /** The requests of a tenant, over connections of its own. */
+  Target target(String tenant) {
+    Target anybody = target();
+    Context context = Context.current().withValue(Tenant.KEY, tenant);
+    return (number, done) -> context.run(() -> anybody.send(number, done));
   }
 
-  /**
-   * The requests of a tenant, over connections of its own.
-   *
-   * @param tenant its name; empty for none
-   */
-  Target target(String tenant) {
+  /** The requests of a caller who says nothing of himself. */
+  Target target() {
     DataFolder folder = DataFolder.open(data);
     return switch (call) {
       case RETRIEVE ->
           target(
               RetrievalServiceGrpc.getRetrieveMethod(),
               folder.sequences().stream().map(user -> retrieve(folder, user)),
-              (request, answer) -> Outcome.OK,
-              tenant);
+              (request, answer) -> Outcome.OK);
       case RECOMMEND ->
           target(
               RouterServiceGrpc.getRecommendMethod(),
               folder.sequences().stream().map(this::recommend),
-              (request, answer) -> judge(answer.getPage()),
-              tenant);
+              (request, answer) -> judge(answer.getPage()));
       case SEARCH ->
           target(
               RouterServiceGrpc.getSearchMethod(),
               folder.queries().stream().map(LoggedQuery::query).distinct().map(this::search),
-              (request, answer) -> judge(answer.getPage()),
-              tenant);
+              (request, answer) -> judge(answer.getPage()));
     };
   }
 
   private <Q, A> Target target(
-      MethodDescriptor<Q, A> method,
-      Stream<Q> requests,
-      GrpcTarget.Judge<Q, A> judge,
-      String tenant) {
+      MethodDescriptor<Q, A> method, Stream<Q> requests, GrpcTarget.Judge<Q, A> judge) {
     List<Q> all = new ArrayList<>(requests.toList());
     if (all.isEmpty()) {
       throw new IllegalArgumentException(
           data + ": nothing to ask (expected: sequences.tsv, or queries.tsv for search)");
     }
     Collections.shuffle(all, new Random(seed));
-    List<Channel> channels =
-        Stream.generate(() -> of(tenant, ClientChannels.open(target))).limit(connections).toList();
+    List<ManagedChannel> channels =
+        Stream.generate(() -> ClientChannels.open(target)).limit(connections).toList();
     return new GrpcTarget<>(
         channels,
         method,
         Duration.ofMillis(deadlineMillis),
         number -> all.get(number % all.size()),
         judge);
-  }
-
-  private static Channel of(String tenant, Channel channel) {
-    if (tenant.isEmpty()) {
-      return channel;
-    }
-    Metadata headers = new Metadata();
-    headers.put(TENANT, tenant);
-    return ClientInterceptors.intercept(
-        channel, MetadataUtils.newAttachHeadersInterceptor(headers));
   }
 
   private RetrieveRequest retrieve(DataFolder folder, UserSequence user) {
