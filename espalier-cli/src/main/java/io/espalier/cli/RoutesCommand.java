@@ -165,17 +165,9 @@ final class RoutesCommand {
         print(target + ": would hold");
       }
     }
-    if (!dryRun) {
-      for (String target : routers.all()) {
-        holds(
-            target,
-            ask(
-                routers,
-                target,
-                stub -> stub.applyRoutes(request.setDryRun(false).build()).getRevision()));
-      }
-    }
-    return ExitCode.OK;
+    return dryRun
+        ? ExitCode.OK
+        : change(routers, stub -> stub.applyRoutes(request.setDryRun(false).build()).getRevision());
   }
 
   private static List<Path> yaml(List<Path> given) throws IOException {
@@ -245,10 +237,7 @@ final class RoutesCommand {
             .setShare(percent / 100)
             .addAllBundles(bundles == null ? List.of() : bundles)
             .build();
-    for (String target : routers.all()) {
-      holds(target, ask(routers, target, stub -> stub.startCanary(request).getRevision()));
-    }
-    return ExitCode.OK;
+    return change(routers, stub -> stub.startCanary(request).getRevision());
   }
 
   @Command(
@@ -259,10 +248,7 @@ final class RoutesCommand {
       @Mixin AdminTargets routers,
       @Parameters(paramLabel = "ROUTE", description = "Its name.") String route) {
     PromoteCanaryRequest request = PromoteCanaryRequest.newBuilder().setRoute(route).build();
-    for (String target : routers.all()) {
-      holds(target, ask(routers, target, stub -> stub.promoteCanary(request).getRevision()));
-    }
-    return ExitCode.OK;
+    return change(routers, stub -> stub.promoteCanary(request).getRevision());
   }
 
   @Command(name = "abort", mixinStandardHelpOptions = true, description = "Takes the canary away.")
@@ -270,10 +256,7 @@ final class RoutesCommand {
       @Mixin AdminTargets routers,
       @Parameters(paramLabel = "ROUTE", description = "Its name.") String route) {
     AbortCanaryRequest request = AbortCanaryRequest.newBuilder().setRoute(route).build();
-    for (String target : routers.all()) {
-      holds(target, ask(routers, target, stub -> stub.abortCanary(request).getRevision()));
-    }
-    return ExitCode.OK;
+    return change(routers, stub -> stub.abortCanary(request).getRevision());
   }
 
   private static ListRoutesResponse routes(AdminTargets routers, String target) {
@@ -290,8 +273,12 @@ final class RoutesCommand {
                     .withDeadlineAfter(PATIENCE.toMillis(), TimeUnit.MILLISECONDS)));
   }
 
-  private void holds(String target, long revision) {
-    print(target + ": revision " + revision);
+  /** Makes a change at one router after the other; it gives the revision that holds then. */
+  private int change(AdminTargets routers, Function<RouteAdminServiceBlockingStub, Long> change) {
+    for (String target : routers.all()) {
+      print(target + ": revision " + ask(routers, target, change));
+    }
+    return ExitCode.OK;
   }
 
   private void print(String line) {

@@ -12,10 +12,6 @@ import io.opentelemetry.api.metrics.Meter;
 import java.time.Duration;
 import java.util.List;
 import java.util.Set;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
 
 /**
  * Where the models of a server run.
@@ -101,18 +97,13 @@ public record EngineSettings(
   private ModelRunner elsewhere(
       BundleRepository repository, Set<String> names, String token, Meter meter) {
     TritonModelRunner runner = connect(token, meter);
-    // A server loads several at once.
-    try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
-      CompletableFuture<?>[] loads =
-          names.stream()
-              .map(
-                  name -> CompletableFuture.runAsync(() -> load(runner, repository, name), threads))
-              .toArray(CompletableFuture[]::new);
-      CompletableFuture.allOf(loads).join();
+    try {
+      // A server loads several at once.
+      SideBySide.forEach(names, names.size(), name -> load(runner, repository, name));
       return runner;
-    } catch (CompletionException e) {
+    } catch (RuntimeException e) {
       runner.close();
-      throw e.getCause() instanceof RuntimeException failure ? failure : e;
+      throw e;
     }
   }
 

@@ -111,16 +111,11 @@ public final class RowWriter {
     }
     for (EventKind kind : OUTCOMES) {
       Instant time = row.outcomes().get(kind);
-      String name = label(kind, "EVENT_KIND_");
-      // The client's own word that it was on the screen.
-      node.put(name.equals("impression") ? "viewed" : name, time == null ? 0 : 1);
+      node.put(outcome(kind), time == null ? 0 : 1);
     }
     for (EventKind kind : OUTCOMES) {
       Instant time = row.outcomes().get(kind);
-      String name = label(kind, "EVENT_KIND_");
-      node.put(
-          (name.equals("impression") ? "viewed" : name) + "_time",
-          time == null ? null : time.toString());
+      node.put(outcome(kind) + "_time", time == null ? null : time.toString());
     }
     node.put("ranker", page.getRanker());
     ObjectNode features = node.putObject("features");
@@ -158,6 +153,11 @@ public final class RowWriter {
   private static void strings(ObjectNode node, String name, List<String> values) {
     ArrayNode array = node.putArray(name);
     values.forEach(array::add);
+  }
+
+  private static String outcome(EventKind kind) {
+    // The client's own word that it was on the screen.
+    return kind == EventKind.EVENT_KIND_IMPRESSION ? "viewed" : label(kind, "EVENT_KIND_");
   }
 
   private static String label(Enum<?> value, String prefix) {
