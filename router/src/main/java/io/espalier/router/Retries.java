@@ -4,8 +4,9 @@ import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 
 /**
- * The one place where calls are made again: from the router to the stages. Neither clients of a
- * model nor channels do it, so that a request costs a stage two calls at most.
+ * The one place where calls to the stages are made again, so that a request costs a stage two at
+ * most: channels do not do it. Beneath, a model call that a lost server had goes to another one
+ * once ({@code docs/decisions/0026}).
  */
 final class Retries {
   private final RouterMetrics metrics;
