@@ -16,6 +16,7 @@ NAMES = "names"
 OUTSIDE = {
     "clients": ({"espalier.io/clients": "true"}, {}),
     "publishers": ({"espalier.io/publishers": "true"}, {}),
+    "operators": ({"espalier.io/operators": "true"}, {}),
     "monitoring": ({"espalier.io/monitoring": "true"}, {}),
     "collector": ({"espalier.io/collector": "true"}, {}),
     NAMES: ({"kubernetes.io/metadata.name": "kube-system"}, {"k8s-app": "kube-dns"}),

@@ -9,6 +9,7 @@ import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.stream.Stream;
 
 /** Compares what a bundle's manifest names with what lies on disk. */
 final class BundleVerifier {
@@ -45,6 +46,7 @@ final class BundleVerifier {
             throw failure("checksums." + name, "missing", "sha256 of " + path);
           }
         });
+    bundle.manifest().models().values().forEach(model -> refuseUnlisted(model, checksums));
     checksums.forEach(
         (name, expected) -> {
           Path path = required.get(name);
@@ -56,6 +58,25 @@ final class BundleVerifier {
             throw failure(name, actual, expected);
           }
         });
+  }
+
+  /** A graph may name further files of its folder, which the engine would read with it. */
+  private void refuseUnlisted(String model, Map<String, String> checksums) {
+    Path folder = bundle.repository().resolve("models").resolve(model).resolve("1");
+    try (Stream<Path> files = Files.walk(folder)) {
+      files
+          .filter(file -> !Files.isDirectory(file))
+          .map(file -> "models/" + model + "/1/" + folder.relativize(file))
+          .filter(name -> !checksums.containsKey(name))
+          .findFirst()
+          .ifPresent(
+              name -> {
+                throw failure(name, "in the folder", "no file without a checksum");
+              });
+    } catch (IOException e) {
+      throw new BundleException(
+          "bundle " + bundle.id() + ": models/" + model + "/1: cannot be read", e);
+    }
   }
 
   /** Weights beside model.onnx: named by a checksum alone. */

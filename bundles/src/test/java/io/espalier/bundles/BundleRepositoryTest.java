@@ -154,6 +154,32 @@ class BundleRepositoryTest {
   }
 
   @Test
+  void verify_fileBesideAModelWithoutAChecksum_isRefused() throws IOException {
+    Files.writeString(files.model().resolveSibling("weights.bin"), "put there by somebody");
+
+    assertThatThrownBy(() -> repository.get("lamp", 2).verify())
+        .hasMessageContaining("models/lamp-user/1/weights.bin: in the folder");
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "models: {user: lamp-user}, 'models: {user: ../../elsewhere}'",
+    "models: {user: lamp-user}, 'models: {user: /etc}'",
+    "models: {user: lamp-user}, 'models: {user: .}'",
+    "files: {items: items.tsv}, 'files: {items: /etc/passwd}'",
+    "files: {items: items.tsv}, 'files: {items: a/../../../x}'",
+    "'  items.tsv: sha', '  models/lamp-user/../../../x: sha'"
+  })
+  void verify_pathsThatLeaveTheRepository_areRefused(String before, String after)
+      throws IOException {
+    files.writeManifest(2, files.manifest(2).replace(before, after));
+
+    assertThatThrownBy(() -> repository.get("lamp", 2).verify())
+        .isInstanceOf(BundleException.class)
+        .hasMessageContaining("bundle lamp@2: ");
+  }
+
+  @Test
   void file_outsideItsFolder_isRefused() throws IOException {
     files.writeManifest(2, files.manifest(2).replace("items: items.tsv", "items: ../10/items.tsv"));
 

@@ -9,6 +9,7 @@ import io.grpc.ManagedChannel;
 import io.grpc.StatusException;
 import io.grpc.StatusRuntimeException;
 import java.util.List;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** Where a catalogue's writer is, and changes sent to it. */
@@ -19,9 +20,16 @@ final class CatalogOptions {
       description = "The catalogue's writer (default: 127.0.0.1:7704).")
   String target = "127.0.0.1:" + Stage.CATALOG.port();
 
+  @Mixin ClientOptions client = new ClientOptions();
+
+  /** A channel to it; the caller stays open for as long as this process. */
+  ManagedChannel open() {
+    return ClientChannels.open(target, client.caller());
+  }
+
   /** Sends changes and says what became of them. */
   int send(List<CatalogChange> changes, Terminal terminal) throws InterruptedException {
-    ManagedChannel channel = ClientChannels.open(target);
+    ManagedChannel channel = open();
     try {
       CatalogClient.Outcome outcome = new CatalogClient(channel).send(changes);
       outcome.refused().forEach(line -> terminal.err().println(line));

@@ -6,7 +6,6 @@ import io.espalier.catalog.v1.DriftRequest;
 import io.espalier.cli.show.Table;
 import io.espalier.cli.show.Table.Side;
 import io.espalier.cli.show.Terminal;
-import io.espalier.server.ClientChannels;
 import io.grpc.ManagedChannel;
 import java.util.Locale;
 import java.util.concurrent.Callable;
@@ -33,7 +32,7 @@ final class DriftCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    ManagedChannel channel = ClientChannels.open(catalogue.target);
+    ManagedChannel channel = catalogue.open();
     try {
       Table table =
           new Table()

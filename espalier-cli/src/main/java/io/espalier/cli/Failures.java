@@ -3,6 +3,7 @@ package io.espalier.cli;
 import io.espalier.bundles.BundleException;
 import io.espalier.cli.show.Terminal;
 import io.espalier.inference.ModelException;
+import io.espalier.server.Caller;
 import io.espalier.server.ConfigException;
 import io.espalier.stores.catalog.InvalidDataException;
 import io.espalier.stores.log.LogException;
@@ -56,7 +57,10 @@ final class Failures implements IExecutionExceptionHandler {
     return switch (failure) {
       case StatusRuntimeException status -> {
         String detail = status.getStatus().getDescription();
-        yield status.getStatus().getCode() + (detail == null ? "" : ": " + detail);
+        yield status.getStatus().getCode()
+            + Caller.tlsFailure(status)
+                .map(why -> ": " + why)
+                .orElse(detail == null ? "" : ": " + detail);
       }
       case UncheckedIOException io when io.getCause() instanceof NoSuchFileException missing ->
           missing.getFile() + ": no such file or folder (expected: one that exists)";

@@ -54,6 +54,8 @@ final class Program {
   private static final class FeaturesRoot {}
 
   static CommandLine commandLine(Terminal terminal, Home home) {
+    // Its remarks quote what was given, which may be a secret.
+    CommandLine.tracer().setLevel(CommandLine.TraceLevel.OFF);
     CommandLine root =
         new CommandLine(new Root())
             .addSubcommand(new UpCommand(terminal, home))

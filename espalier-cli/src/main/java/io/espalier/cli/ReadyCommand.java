@@ -1,6 +1,7 @@
 package io.espalier.cli;
 
 import io.espalier.cli.show.Terminal;
+import io.espalier.server.Caller;
 import io.espalier.server.ClientChannels;
 import io.grpc.ManagedChannel;
 import io.grpc.StatusRuntimeException;
@@ -10,6 +11,7 @@ import io.grpc.health.v1.HealthGrpc;
 import java.util.concurrent.Callable;
 import java.util.concurrent.TimeUnit;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** {@code espalier ready}: asks a server's gRPC health. */
@@ -32,13 +34,16 @@ final class ReadyCommand implements Callable<Integer> {
       description = "The server (default: ${DEFAULT-VALUE}).")
   String target = "";
 
+  @Mixin ClientOptions client = new ClientOptions();
+
   ReadyCommand(Terminal terminal) {
     this.terminal = terminal;
   }
 
   @Override
   public Integer call() {
-    ManagedChannel channel = ClientChannels.open(target);
+    Caller caller = client.caller();
+    ManagedChannel channel = ClientChannels.open(target, caller);
     try {
       ServingStatus status =
           HealthGrpc.newBlockingStub(channel)
@@ -50,7 +55,10 @@ final class ReadyCommand implements Callable<Integer> {
     } catch (StatusRuntimeException e) {
       throw new ProgramException(
           ExitCode.UNREACHABLE,
-          target + ": " + e.getStatus().getCode() + " (expected: a server that is SERVING)");
+          target
+              + ": "
+              + Caller.tlsFailure(e).orElse(e.getStatus().getCode().toString())
+              + " (expected: a server that is SERVING)");
     } finally {
       channel.shutdownNow();
     }

@@ -13,6 +13,7 @@ import io.espalier.router.v1.ResultItem;
 import io.espalier.router.v1.ResultPage;
 import io.espalier.router.v1.RouterServiceGrpc;
 import io.espalier.router.v1.RouterServiceGrpc.RouterServiceBlockingStub;
+import io.espalier.server.Caller;
 import io.espalier.server.ClientChannels;
 import io.grpc.ManagedChannel;
 import io.grpc.StatusRuntimeException;
@@ -36,6 +37,7 @@ import java.util.function.ToDoubleFunction;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
@@ -131,6 +133,8 @@ final class ReplayCommand implements Callable<Integer> {
       description = "Failed requests above which it has failed (default: 0).")
   int maxFailed;
 
+  @Mixin ClientOptions client = new ClientOptions();
+
   ReplayCommand(Terminal terminal) {
     this.terminal = terminal;
   }
@@ -152,8 +156,10 @@ final class ReplayCommand implements Callable<Integer> {
       throw new ProgramException(
           ExitCode.MISSING, recording + ": no request (expected: at least one)");
     }
-    ManagedChannel channel = ClientChannels.open(target, "", MESSAGE_BYTES);
-    ManagedChannel other = against == null ? null : ClientChannels.open(against, "", MESSAGE_BYTES);
+    Caller caller = client.caller();
+    ManagedChannel channel = ClientChannels.open(target, caller, MESSAGE_BYTES);
+    ManagedChannel other =
+        against == null ? null : ClientChannels.open(against, caller, MESSAGE_BYTES);
     try (ExecutorService pool = Executors.newFixedThreadPool(atOnce)) {
       List<Future<Pair>> pending = new ArrayList<>();
       for (RecordedRequest request : requests) {
@@ -173,6 +179,7 @@ final class ReplayCommand implements Callable<Integer> {
       if (other != null) {
         other.shutdownNow();
       }
+      caller.close();
     }
   }
 

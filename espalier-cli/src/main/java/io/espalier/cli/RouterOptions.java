@@ -8,6 +8,7 @@ import io.espalier.router.v1.ListOptions;
 import io.espalier.router.v1.RouterServiceGrpc;
 import io.espalier.router.v1.RouterServiceGrpc.RouterServiceBlockingStub;
 import io.espalier.router.v1.User;
+import io.espalier.server.Caller;
 import io.espalier.server.ClientChannels;
 import io.grpc.ManagedChannel;
 import io.grpc.Status;
@@ -18,6 +19,7 @@ import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** Options that every question to a router shares, and the call itself. */
@@ -36,6 +38,8 @@ final class RouterOptions {
       description =
           "How long the answer may take, such as 200ms or 2s (default: the route's own budget).")
   @Nullable Duration deadline;
+
+  @Mixin ClientOptions client = new ClientOptions();
 
   /** Options of a question that asks for a list. */
   static final class Wanted {
@@ -111,7 +115,8 @@ final class RouterOptions {
 
   /** Makes one call over a channel of its own. */
   <T> T ask(Function<RouterServiceBlockingStub, T> call) {
-    ManagedChannel channel = ClientChannels.open(target);
+    Caller caller = client.caller();
+    ManagedChannel channel = ClientChannels.open(target, caller);
     try {
       RouterServiceBlockingStub stub = RouterServiceGrpc.newBlockingStub(channel);
       Duration limit = deadline;
@@ -121,13 +126,17 @@ final class RouterOptions {
       if (e.getStatus().getCode() == Status.Code.UNAVAILABLE && e.getStatus().getCause() != null) {
         throw new ProgramException(
             ExitCode.UNREACHABLE,
-            "router: none answers at "
-                + target
-                + " (expected: a running one; start it with ./espalier up)");
+            Caller.tlsFailure(e)
+                .map(why -> "router at " + target + ": " + why)
+                .orElse(
+                    "router: none answers at "
+                        + target
+                        + " (expected: a running one; start it with ./espalier up)"));
       }
       throw e;
     } finally {
       channel.shutdownNow();
+      caller.close();
     }
   }
 }

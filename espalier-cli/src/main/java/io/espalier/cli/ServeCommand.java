@@ -12,8 +12,8 @@ import io.espalier.cli.cluster.StageServers;
 import io.espalier.cli.cluster.UserStates;
 import io.espalier.cli.show.Terminal;
 import io.espalier.router.StageChannels;
+import io.espalier.server.Caller;
 import io.espalier.server.EspalierServer;
-import io.espalier.server.ServerConfig;
 import io.espalier.server.Telemetry;
 import io.espalier.stores.catalog.DataFolder;
 import io.grpc.ManagedChannel;
@@ -64,8 +64,13 @@ import picocli.CommandLine.Parameters;
       "",
       "A file may hold any of these keys; --set takes the same keys, and wins:",
       "  server: {host, port, max_message_bytes, max_connection_age, max_connection_age_grace,",
-      "    max_concurrent_calls, admission.{adaptive, target, least_calls}, deadline_floor,"
-          + " propagation_delay, drain_timeout, reflection, auth_token}",
+      "    max_concurrent_calls, admission.{adaptive, target, least_calls}, deadline_floor,",
+      "    propagation_delay, drain_timeout, reflection, auth_token,",
+      "    tls: {certificate, key, trust, min_version, reload}, client_names,",
+      "    jwt: {jwks, issuer, audience, algorithms, clock_skew, refresh, scope_claim, tenant_claim,"
+          + " trust},",
+      "    insecure, admin: {host, port, auth_token}, health_port, max_header_bytes,",
+      "    per_client: {connections, calls_per_second, burst}}",
       "  model_repo, data, state, events: {log, queue}, features: {store, budget, cache_mb},"
           + " catalog_log,",
       "  rewrite_tables, rewrite_model_budget,",
@@ -74,6 +79,8 @@ import picocli.CommandLine.Parameters;
       "  decode (bundle, stepwise or fused),",
       "  engine: {targets, models (named or sent), keep_alive, patience},",
       "  peers: {rewrite, retrieval, ranking, catalog, by_user ([retrieval, ranking])},",
+      "  calls: {tls: {certificate, key, trust, min_version, reload}, token},",
+      "  a token is a text, or {file: PATH}",
       "  inference: {control (none or explicit), load ([*] or names)},",
       "  telemetry: {metrics: {host, port}, otlp: {endpoint, interval, trace_ratio},",
       "    logs: {format (text or json), level}}"
@@ -145,6 +152,9 @@ final class ServeCommand implements Callable<Integer> {
                     }));
     server.start();
     terminal.err().println(stage + " listens at " + server.target());
+    if (!server.adminTarget().equals(server.target())) {
+      terminal.err().println(stage + " is administered at " + server.adminTarget());
+    }
     terminal.err().flush();
     server.awaitTermination();
     return ExitCode.OK;
@@ -169,12 +179,16 @@ final class ServeCommand implements Callable<Integer> {
     }
     return switch (stage) {
       case REWRITE -> servers.rewrite(read.server()).build();
-      case RETRIEVAL -> retrieval(servers, read);
+      case RETRIEVAL -> retrieval(servers, read, caller(read, telemetry));
       case CATALOG -> servers.catalog(read.server(), read.catalogLog()).build();
       case RANKING -> servers.ranking(read.server()).build();
-      case ROUTER -> router(servers, read, deployment);
+      case ROUTER -> router(servers, read, deployment, caller(read, telemetry));
       case INFERENCE -> throw new IllegalStateException("has no deployment");
     };
+  }
+
+  private static Caller caller(ServeConfig read, OpenTelemetry telemetry) {
+    return Caller.open(read.caller(), telemetry.getMeter("io.espalier.server"));
   }
 
   private static SnapshotFolders folders(ServeConfig.Snapshots snapshots) throws IOException {
@@ -183,27 +197,33 @@ final class ServeCommand implements Callable<Integer> {
     return new SnapshotFolders(SnapshotBlobs.open(snapshots.store()), cache, snapshots.publish());
   }
 
-  private static EspalierServer retrieval(StageServers servers, ServeConfig config) {
+  private static EspalierServer retrieval(StageServers servers, ServeConfig config, Caller caller) {
     String target = config.peers().catalog();
     if (target.isEmpty()) {
       return servers.retrieval(config.server(), null).build();
     }
-    ManagedChannel catalog = catalog(servers, target, config.server());
-    return servers.retrieval(config.server(), catalog).closing(() -> close(catalog)).build();
+    ManagedChannel catalog = catalog(servers, target, caller);
+    return servers
+        .retrieval(config.server(), catalog)
+        .closing(caller)
+        .closing(() -> close(catalog))
+        .build();
   }
 
-  private EspalierServer router(StageServers servers, ServeConfig config, Deployment deployment)
+  private EspalierServer router(
+      StageServers servers, ServeConfig config, Deployment deployment, Caller caller)
       throws IOException {
-    ManagedChannel rewrite = channel(servers, Stage.REWRITE, config.peers().rewrite(), config);
-    ManagedChannel retrieval =
-        channel(servers, Stage.RETRIEVAL, config.peers().retrieval(), config);
-    ManagedChannel ranking = channel(servers, Stage.RANKING, config.peers().ranking(), config);
+    ServeConfig.Peers peers = config.peers();
+    ManagedChannel rewrite = channel(servers, Stage.REWRITE, peers.rewrite(), config, caller);
+    ManagedChannel retrieval = channel(servers, Stage.RETRIEVAL, peers.retrieval(), config, caller);
+    ManagedChannel ranking = channel(servers, Stage.RANKING, peers.ranking(), config, caller);
     StageChannels stages = new StageChannels(rewrite, retrieval, ranking);
     servers.warmUp(stages);
     String target = config.peers().catalog();
-    ManagedChannel catalog = target.isEmpty() ? null : catalog(servers, target, config.server());
+    ManagedChannel catalog = target.isEmpty() ? null : catalog(servers, target, caller);
     return servers
-        .router(config, stages, UserStates.open(config.state(), deployment.data()), catalog)
+        .router(config, stages, UserStates.open(config.state(), deployment.data()), catalog, caller)
+        .closing(caller)
         .closing(() -> close(catalog))
         .closing(rewrite::shutdownNow)
         .closing(retrieval::shutdownNow)
@@ -218,16 +238,13 @@ final class ServeCommand implements Callable<Integer> {
   }
 
   private static ManagedChannel channel(
-      StageServers servers, Stage stage, String target, ServeConfig config) {
+      StageServers servers, Stage stage, String target, ServeConfig config, Caller caller) {
     return servers.open(
-        target,
-        config.server().authToken(),
-        config.server().maxMessageBytes(),
-        config.peers().spread(stage));
+        target, caller, config.server().maxMessageBytes(), config.peers().spread(stage));
   }
 
-  private static ManagedChannel catalog(StageServers servers, String target, ServerConfig config) {
-    return servers.open(target, config.authToken(), CatalogComponent.MAX_MESSAGE_BYTES);
+  private static ManagedChannel catalog(StageServers servers, String target, Caller caller) {
+    return servers.open(target, caller, CatalogComponent.MAX_MESSAGE_BYTES);
   }
 
   private ServeConfig read() {

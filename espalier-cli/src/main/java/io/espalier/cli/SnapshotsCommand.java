@@ -8,7 +8,6 @@ import io.espalier.catalog.v1.RollBackRequest;
 import io.espalier.catalog.v1.SnapshotInfo;
 import io.espalier.cli.show.Table;
 import io.espalier.cli.show.Terminal;
-import io.espalier.server.ClientChannels;
 import io.grpc.ManagedChannel;
 import java.time.Duration;
 import java.time.Instant;
@@ -97,7 +96,7 @@ final class SnapshotsCommand {
 
   private static int with(
       CatalogOptions catalogue, Duration patience, Consumer<CatalogServiceBlockingStub> work) {
-    ManagedChannel channel = ClientChannels.open(catalogue.target);
+    ManagedChannel channel = catalogue.open();
     try {
       work.accept(
           CatalogServiceGrpc.newBlockingStub(channel)

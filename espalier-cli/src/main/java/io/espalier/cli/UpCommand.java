@@ -20,6 +20,8 @@ import io.espalier.router.v1.RouterServiceGrpc;
 import io.espalier.router.v1.SearchRequest;
 import io.espalier.router.v1.SearchResponse;
 import io.espalier.router.v1.User;
+import io.espalier.server.Caller;
+import io.espalier.server.ConfigFile;
 import io.espalier.server.ServerConfig;
 import io.espalier.server.Telemetry;
 import io.espalier.stores.blobs.FolderBlobs;
@@ -32,8 +34,10 @@ import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.concurrent.TimeUnit;
@@ -130,6 +134,18 @@ final class UpCommand implements Callable<Integer> {
       description = "How long the rewrite model is waited for (default: 50ms).")
   Duration rewriteModelBudget = ServeConfig.REWRITE_MODEL_BUDGET;
 
+  @Option(
+      names = "--server",
+      paramLabel = "KEY=VALUE",
+      description = {
+        "How router and catalogue listen and whom they let in, for example"
+            + " tls.certificate=server.pem, jwt.jwks=keys.json, insecure=true.",
+        "Keys: those of server: in ./espalier serve --help. May be given again."
+      })
+  Map<String, String> server = new LinkedHashMap<>();
+
+  @Mixin ClientOptions self = new ClientOptions();
+
   @Mixin AdmissionOptions admission = new AdmissionOptions();
   @Mixin TelemetryOptions telemetryOptions = new TelemetryOptions();
 
@@ -147,14 +163,14 @@ final class UpCommand implements Callable<Integer> {
     Deployment deployment = options.deployment(home, terminal);
     Integer portGiven = port;
     ServerConfig config =
-        Stage.ROUTER
-            .config()
+        with(Stage.ROUTER.config())
             .on(host, portGiven != null ? portGiven : once ? 0 : Stage.ROUTER.port())
             .withAdmission(admission.config());
     Integer catalogPort = catalogGiven;
     ServerConfig catalog =
-        Stage.CATALOG
-            .config()
+        with(Stage.CATALOG.config())
+            // The router's: there is one of each in a process.
+            .withoutFurtherAddresses()
             .on(
                 host,
                 catalogPort != null
@@ -181,6 +197,7 @@ final class UpCommand implements Callable<Integer> {
                     FolderBlobs.open(kept.resolve("snapshots")),
                     kept.resolve("snapshot-cache"),
                     SnapshotSettings.defaults()));
+    Caller caller = self.caller(config.authToken());
     Cluster cluster =
         Cluster.listening(
             servers,
@@ -188,13 +205,15 @@ final class UpCommand implements Callable<Integer> {
             new Cluster.Listening(
                 config,
                 catalog,
-                catalogLog != null ? catalogLog : kept.resolve("catalog").toString()));
+                catalogLog != null ? catalogLog : kept.resolve("catalog").toString(),
+                caller));
     Runtime.getRuntime()
         .addShutdownHook(
             Thread.ofPlatform()
                 .unstarted(
                     () -> {
                       cluster.close();
+                      caller.close();
                       telemetry.close();
                     }));
     terminal
@@ -218,6 +237,14 @@ final class UpCommand implements Callable<Integer> {
       cluster.awaitTermination();
     }
     return ExitCode.OK;
+  }
+
+  private ServerConfig with(ServerConfig defaults) {
+    return ConfigFile.bind(
+        ConfigFile.override(ConfigFile.parse("", "--server"), server),
+        "--server",
+        ServerConfig.class,
+        defaults);
   }
 
   /** Told before the models load: what is loaded first takes its time. */

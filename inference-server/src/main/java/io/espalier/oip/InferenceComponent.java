@@ -5,6 +5,7 @@ import io.espalier.oip.InferenceSettings.Control;
 import io.espalier.server.EspalierServer;
 import io.grpc.ServerInterceptors;
 import io.opentelemetry.api.OpenTelemetry;
+import java.util.function.Consumer;
 
 /** The embedded engine as a server that stands where Triton would. */
 public final class InferenceComponent {
@@ -18,6 +19,8 @@ public final class InferenceComponent {
    * Loads and warms the models that the settings name.
    *
    * @param version the server's own version, for clients that ask
+   * @param check throws a {@code ModelException} for a model that may not be loaded, each time
+   *     before it is
    * @param telemetry where the spans of inferences go
    * @throws io.espalier.inference.ModelException when one of them does not load
    */
@@ -25,24 +28,28 @@ public final class InferenceComponent {
       EmbeddedModelRunner engine,
       InferenceSettings settings,
       String version,
+      Consumer<String> check,
       OpenTelemetry telemetry) {
-    if (settings.loadsAll()) {
-      engine.loadAll();
-    } else {
-      settings.load().forEach(engine::load);
+    for (String model : settings.loadsAll() ? engine.repository() : settings.load()) {
+      check.accept(model);
+      engine.load(model);
     }
-    return over(engine, settings.control(), version, telemetry);
+    return over(engine, settings.control(), version, check, telemetry);
   }
 
   /** A server of the models that an engine holds already. */
   static InferenceComponent over(
-      EmbeddedModelRunner engine, Control control, String version, OpenTelemetry telemetry) {
+      EmbeddedModelRunner engine,
+      Control control,
+      String version,
+      Consumer<String> check,
+      OpenTelemetry telemetry) {
     ServedModels models = new ServedModels(engine);
     return new InferenceComponent(
         new InferenceService(
             models,
             new Inferences(engine, models, telemetry.getTracer("io.espalier.oip")),
-            new ModelControl(engine, models, control == Control.EXPLICIT),
+            new ModelControl(engine, models, control == Control.EXPLICIT, check),
             version));
   }
 

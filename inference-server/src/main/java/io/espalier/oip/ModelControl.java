@@ -8,20 +8,26 @@ import io.espalier.inference.oip.v2.ModelRepositoryParameter.ParameterChoiceCase
 import io.espalier.inference.oip.v2.RepositoryModelLoadRequest;
 import io.espalier.server.RequestException;
 import java.io.IOException;
+import java.util.function.Consumer;
 
 /** Loads and unloads models when clients ask. */
 final class ModelControl {
   private final EmbeddedModelRunner engine;
   private final ServedModels models;
   private final boolean allowed;
+  private final Consumer<String> check;
 
   /**
    * @param allowed whether clients may
+   * @param check throws a {@link ModelException} for a model of the repository that may not be
+   *     loaded
    */
-  ModelControl(EmbeddedModelRunner engine, ServedModels models, boolean allowed) {
+  ModelControl(
+      EmbeddedModelRunner engine, ServedModels models, boolean allowed, Consumer<String> check) {
     this.engine = engine;
     this.models = models;
     this.allowed = allowed;
+    this.check = check;
   }
 
   boolean allowed() {
@@ -35,6 +41,9 @@ final class ModelControl {
     request.getParametersMap().forEach(ModelControl::check);
     try {
       if (request.getParametersMap().isEmpty()) {
+        if (engine.repository().contains(model)) {
+          check.accept(model);
+        }
         engine.load(model);
       } else {
         try (SentModel sent = SentModel.of(request)) {

@@ -23,7 +23,7 @@ final class ServedEngine implements AutoCloseable {
       throws IOException {
     this.engine = engine;
     this.server =
-        InferenceComponent.over(engine, control, "test", telemetry)
+        InferenceComponent.over(engine, control, "test", model -> {}, telemetry)
             .install(EspalierServer.builder("inference", ServerConfig.defaults()))
             .build()
             .start();

@@ -12,8 +12,12 @@ import io.espalier.router.v1.ResultPage;
 import io.espalier.router.v1.RouterServiceGrpc;
 import io.espalier.router.v1.SearchRequest;
 import io.espalier.router.v1.User;
+import io.espalier.server.Caller;
+import io.espalier.server.CallerConfig;
 import io.espalier.server.ClientChannels;
+import io.espalier.server.Secret;
 import io.espalier.server.Tenant;
+import io.espalier.server.TlsConfig;
 import io.espalier.stores.catalog.DataFolder;
 import io.espalier.stores.catalog.LoggedQuery;
 import io.espalier.stores.catalog.UserSequence;
@@ -28,6 +32,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Random;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
 /** Which call of which server is driven, and what is asked. */
@@ -69,6 +74,20 @@ final class TargetOptions {
   private int connections = 4;
 
   @Option(
+      names = "--ca",
+      description = "Call over TLS, trusting these authorities (PEM), or system: the system's.")
+  private String ca = "";
+
+  @Option(names = "--cert", description = "The driver's certificate (PEM).")
+  private String certificate = "";
+
+  @Option(names = "--key", description = "Its private key (PEM, PKCS #8).")
+  private String key = "";
+
+  @Option(names = "--token-file", description = "A file with the token to send.")
+  private @Nullable Path tokenFile;
+
+  @Option(
       names = "--seed",
       description = "Of arrivals and the order of requests (default: ${DEFAULT-VALUE}).")
   private long seed = 1;
@@ -82,6 +101,15 @@ final class TargetOptions {
     Target anybody = target();
     Context context = Context.current().withValue(Tenant.KEY, tenant);
     return (number, done) -> context.run(() -> anybody.send(number, done));
+  }
+
+  private Caller caller() {
+    TlsConfig plain = TlsConfig.off();
+    Path file = tokenFile;
+    return Caller.open(
+        new CallerConfig(
+            new TlsConfig(certificate, key, ca, plain.minVersion(), plain.reload()),
+            file == null ? Secret.none() : Secret.in(file)));
   }
 
   /** The requests of a caller who says nothing of himself. */
@@ -114,8 +142,9 @@ final class TargetOptions {
           data + ": nothing to ask (expected: sequences.tsv, or queries.tsv for search)");
     }
     Collections.shuffle(all, new Random(seed));
+    Caller caller = caller();
     List<ManagedChannel> channels =
-        Stream.generate(() -> ClientChannels.open(target)).limit(connections).toList();
+        Stream.generate(() -> ClientChannels.open(target, caller)).limit(connections).toList();
     return new GrpcTarget<>(
         channels,
         method,

@@ -1,15 +1,9 @@
 package io.espalier.server;
 
-import io.grpc.CallOptions;
-import io.grpc.Channel;
-import io.grpc.ClientCall;
 import io.grpc.ClientInterceptor;
-import io.grpc.ForwardingClientCall.SimpleForwardingClientCall;
 import io.grpc.LoadBalancerRegistry;
 import io.grpc.ManagedChannel;
 import io.grpc.ManagedChannelBuilder;
-import io.grpc.Metadata;
-import io.grpc.MethodDescriptor;
 import io.grpc.NameResolverRegistry;
 import io.grpc.inprocess.InProcessChannelBuilder;
 import io.grpc.netty.shaded.io.grpc.netty.NettyChannelBuilder;
@@ -24,6 +18,7 @@ import java.util.concurrent.TimeUnit;
 public final class ClientChannels {
   private static final String IN_PROCESS = "in-process:";
   private static final String DNS = "dns:///";
+  private static final int MESSAGE_BYTES = 4 << 20;
   // A host that is gone without a word refuses nothing.
   private static final int CONNECT_MILLIS = 2_000;
   // The servers take one ping in ten seconds.
@@ -59,52 +54,77 @@ public final class ClientChannels {
    * <p>A replica that is added gets calls as soon as it is known, one that is gone none; while all
    * are away calls fail at once, unless they say {@code withWaitForReady}.
    *
-   * @param token the cluster's shared token; empty for none
+   * @param caller who calls; stays open for as long as the channel
    * @param telemetry traces the calls
    * @throws ConfigException when the target is none
    */
   public static ManagedChannel open(
-      String target, String token, int maxMessageBytes, OpenTelemetry telemetry, Spread spread) {
-    boolean inProcess = target.startsWith(IN_PROCESS);
-    ManagedChannelBuilder<?> builder =
-        inProcess
-            ? InProcessChannelBuilder.forName(target.substring(IN_PROCESS.length()))
-            : NettyChannelBuilder.forTarget(replicas(target))
-                .usePlaintext()
-                .withOption(ChannelOption.CONNECT_TIMEOUT_MILLIS, CONNECT_MILLIS)
-                .keepAliveTime(KEEP_ALIVE_SECONDS, TimeUnit.SECONDS)
-                .keepAliveTimeout(KEEP_ALIVE_TIMEOUT_SECONDS, TimeUnit.SECONDS)
-                .keepAliveWithoutCalls(true)
-                .defaultServiceConfig(balancing(spread))
-                .disableServiceConfigLookUp();
+      String target, Caller caller, int maxMessageBytes, OpenTelemetry telemetry, Spread spread) {
+    return target.startsWith(IN_PROCESS)
+        ? finish(
+            InProcessChannelBuilder.forName(target.substring(IN_PROCESS.length())),
+            caller,
+            maxMessageBytes,
+            telemetry)
+        : keptUp(finish(overTcp(target, caller, spread), caller, maxMessageBytes, telemetry));
+  }
+
+  /**
+   * Opens a channel to one replica of a service.
+   *
+   * @param address its {@code host:port}
+   * @param name the service's {@code host:port}, which the replica's certificate bears
+   */
+  public static ManagedChannel openReplica(
+      String address, String name, Caller caller, int maxMessageBytes, OpenTelemetry telemetry) {
+    return keptUp(
+        finish(
+            overTcp(address, caller, Spread.LEAST_CALLS).overrideAuthority(name),
+            caller,
+            maxMessageBytes,
+            telemetry));
+  }
+
+  private static ManagedChannel finish(
+      ManagedChannelBuilder<?> builder,
+      Caller caller,
+      int maxMessageBytes,
+      OpenTelemetry telemetry) {
     builder.intercept(new CallOrigin.Sender());
-    if (!token.isEmpty()) {
-      builder.intercept(new TokenSender(token));
-    }
+    caller.intercept(builder);
     if (Telemetry.traces(telemetry)) {
       builder.intercept(new TraceSender(telemetry));
     }
-    ManagedChannel channel = builder.maxInboundMessageSize(maxMessageBytes).build();
-    if (!inProcess) {
-      Thread.ofVirtual().name("keep-up").start(() -> keepUp(channel));
-    }
+    return builder.maxInboundMessageSize(maxMessageBytes).build();
+  }
+
+  private static ManagedChannel keptUp(ManagedChannel channel) {
+    Thread.ofVirtual().name("keep-up").start(() -> keepUp(channel));
     return channel;
   }
 
-  /** As {@link #open(String, String, int, OpenTelemetry, Spread)} to the least busy replica. */
+  /** As {@link #open(String, Caller, int, OpenTelemetry, Spread)} to the least busy replica. */
   public static ManagedChannel open(
-      String target, String token, int maxMessageBytes, OpenTelemetry telemetry) {
-    return open(target, token, maxMessageBytes, telemetry, Spread.LEAST_CALLS);
+      String target, Caller caller, int maxMessageBytes, OpenTelemetry telemetry) {
+    return open(target, caller, maxMessageBytes, telemetry, Spread.LEAST_CALLS);
   }
 
-  /** As {@link #open(String, String, int, OpenTelemetry)} without traces. */
-  public static ManagedChannel open(String target, String token, int maxMessageBytes) {
-    return open(target, token, maxMessageBytes, OpenTelemetry.noop());
+  /** As {@link #open(String, Caller, int, OpenTelemetry)} without traces. */
+  public static ManagedChannel open(String target, Caller caller, int maxMessageBytes) {
+    return open(target, caller, maxMessageBytes, OpenTelemetry.noop());
   }
 
-  /** As {@link #open(String, String, int)} without a token, for messages up to 4 MiB. */
-  public static ManagedChannel open(String target) {
-    return open(target, "", 4 << 20);
+  private static ManagedChannelBuilder<?> overTcp(String target, Caller caller, Spread spread) {
+    NettyChannelBuilder builder =
+        NettyChannelBuilder.forTarget(replicas(target))
+            .withOption(ChannelOption.CONNECT_TIMEOUT_MILLIS, CONNECT_MILLIS)
+            .keepAliveTime(KEEP_ALIVE_SECONDS, TimeUnit.SECONDS)
+            .keepAliveTimeout(KEEP_ALIVE_TIMEOUT_SECONDS, TimeUnit.SECONDS)
+            .keepAliveWithoutCalls(true)
+            .defaultServiceConfig(balancing(spread))
+            .disableServiceConfigLookUp();
+    caller.secure(builder);
+    return builder;
   }
 
   private static String replicas(String target) {
@@ -144,22 +164,18 @@ public final class ClientChannels {
     }
   }
 
-  /** Sends the cluster's shared token with every call of a channel that is opened elsewhere. */
-  public static ClientInterceptor sending(String token) {
-    return new TokenSender(token);
+  /** As {@link #open(String, Caller, int)} for messages up to 4 MiB. */
+  public static ManagedChannel open(String target, Caller caller) {
+    return open(target, caller, MESSAGE_BYTES);
   }
 
-  private record TokenSender(String token) implements ClientInterceptor {
-    @Override
-    public <Q, R> ClientCall<Q, R> interceptCall(
-        MethodDescriptor<Q, R> method, CallOptions options, Channel next) {
-      return new SimpleForwardingClientCall<>(next.newCall(method, options)) {
-        @Override
-        public void start(Listener<R> listener, Metadata headers) {
-          headers.put(TokenAuthentication.AUTHORIZATION, "Bearer " + token);
-          super.start(listener, headers);
-        }
-      };
-    }
+  /** As {@link #open(String, Caller)}, in plaintext and without a token. */
+  public static ManagedChannel open(String target) {
+    return open(target, Caller.plain());
+  }
+
+  /** Sends a token with every call of a channel that is opened elsewhere. */
+  public static ClientInterceptor sending(Secret token) {
+    return new Caller.TokenSender(token);
   }
 }

@@ -15,7 +15,9 @@ import com.fasterxml.jackson.databind.module.SimpleModule;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
+import com.fasterxml.jackson.dataformat.yaml.YAMLParser;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -23,6 +25,9 @@ import java.util.Collection;
 import java.util.Comparator;
 import java.util.Map;
 import java.util.Optional;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Strict YAML configuration: keys in snake case, durations as {@code 250ms}, bound to records that
@@ -32,36 +37,56 @@ import java.util.Optional;
  * Every failure is a {@link ConfigException}.
  */
 public final class ConfigFile {
-  private static final ObjectMapper YAML =
-      YAMLMapper.builder()
-          .enable(JsonParser.Feature.STRICT_DUPLICATE_DETECTION)
-          .enable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
-          .enable(DeserializationFeature.FAIL_ON_NULL_FOR_PRIMITIVES)
-          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
-          .disable(DeserializationFeature.ACCEPT_FLOAT_AS_INT)
-          .enable(MapperFeature.ACCEPT_CASE_INSENSITIVE_ENUMS)
-          .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)
-          .addModule(
-              new SimpleModule()
-                  .addDeserializer(Duration.class, new DurationText.Reader())
-                  .addSerializer(Duration.class, new DurationText.Writer()))
-          .build();
+  private static final int MAX_DEPTH = 32;
+  private static final int MAX_CHARACTERS = 1 << 20;
+
+  private static final ObjectMapper YAML = mapper(true);
+  private static final ObjectMapper SHOWN = mapper(false);
+
+  /** User and password of an address. */
+  private static final Pattern CREDENTIALS = Pattern.compile("(://)[^/@\\s]*@");
 
   private ConfigFile() {}
+
+  private static ObjectMapper mapper(boolean withSecrets) {
+    return YAMLMapper.builder()
+        .enable(JsonParser.Feature.STRICT_DUPLICATE_DETECTION)
+        .enable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
+        .enable(DeserializationFeature.FAIL_ON_NULL_FOR_PRIMITIVES)
+        .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+        .disable(DeserializationFeature.ACCEPT_FLOAT_AS_INT)
+        .enable(MapperFeature.ACCEPT_CASE_INSENSITIVE_ENUMS)
+        .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)
+        .addModule(
+            new SimpleModule()
+                .addDeserializer(Duration.class, new DurationText.Reader())
+                .addSerializer(Duration.class, new DurationText.Writer())
+                .addDeserializer(Secret.class, new Secret.Reader())
+                .addSerializer(Secret.class, new Secret.Writer(withSecrets)))
+        .build();
+  }
 
   /** The tree of a YAML file; an empty file is an empty map. */
   public static ObjectNode read(Path file) {
     try {
+      if (Files.size(file) > MAX_CHARACTERS) {
+        throw tooLong(file.toString());
+      }
       return parse(Files.readString(file), file.toString());
     } catch (IOException e) {
       throw new ConfigException("%s: not readable (%s)".formatted(file, e.getMessage()));
     }
   }
 
+  private static ConfigException tooLong(String source) {
+    return new ConfigException(
+        "%s: too long (expected: at most %d characters)".formatted(source, MAX_CHARACTERS));
+  }
+
   /** The tree of a YAML text; {@code source} names it in errors. */
   public static ObjectNode parse(String yaml, String source) {
     try {
-      JsonNode tree = YAML.readTree(yaml);
+      JsonNode tree = tree(yaml, source);
       if (tree == null || tree.isMissingNode() || tree.isNull()) {
         return JsonNodeFactory.instance.objectNode();
       }
@@ -70,8 +95,43 @@ public final class ConfigFile {
       }
       throw new ConfigException("%s: %s (expected: a map of keys)".formatted(source, kind(tree)));
     } catch (JsonProcessingException e) {
-      throw new ConfigException(source + at(e) + ": " + e.getOriginalMessage());
+      throw new ConfigException(source + at(e) + ": " + words(e));
     }
+  }
+
+  /**
+   * Reads a tree of bounded size and depth. Aliases are refused: Jackson would read one as its
+   * name, and whoever expands them can be made to expand without end.
+   */
+  private static JsonNode tree(String yaml, String source) throws JsonProcessingException {
+    if (yaml.length() > MAX_CHARACTERS) {
+      throw tooLong(source);
+    }
+    try (YAMLParser parser = (YAMLParser) YAML.createParser(yaml)) {
+      while (parser.nextToken() != null) {
+        String where = source + at(parser.currentTokenLocation());
+        if (parser.getParsingContext().getNestingDepth() > MAX_DEPTH) {
+          throw new ConfigException(
+              where + ": nested too deep (expected: at most " + MAX_DEPTH + " levels)");
+        }
+        if (parser.isCurrentAlias() || parser.getObjectId() != null) {
+          throw new ConfigException(where + ": an anchor or alias (expected: the value itself)");
+        }
+      }
+    } catch (JsonProcessingException e) {
+      throw e;
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+    return YAML.readTree(yaml);
+  }
+
+  /** What is wrong, without the piece of the file that the parser quotes: it may hold a secret. */
+  private static String words(JsonProcessingException e) {
+    return e.getOriginalMessage()
+        .lines()
+        .filter(line -> !line.isBlank() && !Character.isWhitespace(line.charAt(0)))
+        .collect(Collectors.joining("; "));
   }
 
   /**
@@ -87,12 +147,11 @@ public final class ConfigFile {
             parent = parent.withObjectProperty(path[i]);
           }
           try {
-            JsonNode node = YAML.readTree(value);
+            JsonNode node = tree(value, key);
             parent.set(path[path.length - 1], node.isMissingNode() ? parent.textNode(value) : node);
           } catch (JsonProcessingException e) {
             throw new ConfigException(
-                "%s: %s (expected: a YAML value; %s)"
-                    .formatted(key, value, e.getOriginalMessage()));
+                "%s: (expected: a YAML value; quote it) %s".formatted(key, words(e)));
           }
         });
     return tree;
@@ -139,21 +198,24 @@ public final class ConfigFile {
           "%s: %s%s"
               .formatted(source, where.isEmpty() ? "" : where + ": ", e.getOriginalMessage()));
     } catch (JsonProcessingException e) {
-      throw new ConfigException(source + at(e) + ": " + e.getOriginalMessage());
+      throw new ConfigException(source + at(e) + ": " + words(e));
     }
   }
 
-  /** A record as YAML, for printing it once at start. */
+  /** A record as YAML without secrets, for printing it once at start. */
   public static String print(Object config) {
     try {
-      return YAML.writeValueAsString(config);
+      return CREDENTIALS.matcher(SHOWN.writeValueAsString(config)).replaceAll("$1(hidden)@");
     } catch (JsonProcessingException e) {
       throw new ConfigException(config.getClass().getSimpleName() + ": " + e.getOriginalMessage());
     }
   }
 
   private static String at(JsonProcessingException e) {
-    JsonLocation location = e.getLocation();
+    return at(e.getLocation());
+  }
+
+  private static String at(@Nullable JsonLocation location) {
     return location == null ? "" : ":" + location.getLineNr() + ":" + location.getColumnNr();
   }
 

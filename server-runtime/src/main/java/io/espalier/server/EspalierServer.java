@@ -12,6 +12,7 @@ import io.grpc.ServerServiceDefinition;
 import io.grpc.health.v1.HealthCheckResponse.ServingStatus;
 import io.grpc.inprocess.InProcessServerBuilder;
 import io.grpc.netty.shaded.io.grpc.netty.NettyServerBuilder;
+import io.grpc.netty.shaded.io.netty.util.concurrent.ImmediateExecutor;
 import io.grpc.protobuf.services.HealthStatusManager;
 import io.grpc.protobuf.services.ProtoReflectionServiceV1;
 import io.opentelemetry.api.OpenTelemetry;
@@ -20,7 +21,10 @@ import io.opentelemetry.api.common.Attributes;
 import io.opentelemetry.api.metrics.Meter;
 import io.opentelemetry.api.metrics.ObservableLongGauge;
 import java.io.IOException;
+import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.net.UnknownHostException;
+import java.time.Clock;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
@@ -35,6 +39,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.BooleanSupplier;
 import java.util.function.Function;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -61,6 +66,10 @@ public final class EspalierServer implements AutoCloseable {
   private final String name;
   private final ServerConfig config;
   private final Server server;
+  private final @Nullable Server admin;
+  private final @Nullable Server probes;
+  private final @Nullable TlsFiles tls;
+  private final @Nullable JwtVerifier jwt;
   private final @Nullable String inProcessName;
   private final HealthStatusManager health;
   private final List<String> serviceNames;
@@ -95,49 +104,126 @@ public final class EspalierServer implements AutoCloseable {
             .buildWithCallback(
                 gauge -> gauge.record(serving() ? 1 : 0, Attributes.of(SERVER, name)));
     this.mapper = new ExceptionMapper(builder.exceptionRules, meter);
-    CallTelemetry telemetry = new CallTelemetry(meter);
-
-    this.limit = new ConcurrencyLimit(config.maxConcurrentCalls(), config.admission(), name, meter);
-
-    ServerBuilder<?> transport = inProcessName == null ? tcp(config) : inProcess(inProcessName);
-    transport.maxInboundMessageSize(config.maxMessageBytes() * TRANSPORT_LIMIT_FACTOR);
-    List<ServerInterceptor> chain =
-        chain(builder.openTelemetry, telemetry, new OwnThread(callThreads, builder.neverBlocking));
-    List<String> names = new ArrayList<>(List.of(HealthStatusManager.SERVICE_NAME_ALL_SERVICES));
-    for (BindableService service : builder.services) {
-      ServerServiceDefinition raw =
-          ServerInterceptors.useMarshalledMessages(service.bindService(), new RawMessages());
-      names.add(raw.getServiceDescriptor().getName());
-      List<ServerInterceptor> around = new ArrayList<>(chain);
-      if (builder.operating.contains(service)) {
-        around.remove(limit);
-      }
-      // grpc-java runs the last interceptor of the list first.
-      transport.addService(ServerInterceptors.intercept(raw, around.reversed()));
+    this.tls =
+        inProcessName == null && config.tls().hasCertificate()
+            ? TlsFiles.ofServer("server", config.tls(), meter)
+            : null;
+    this.jwt =
+        config.jwt().isOff()
+            ? null
+            : new JwtVerifier(config.jwt(), JwtKeys.open(config.jwt()), Clock.systemUTC());
+    JwtVerifier tokens = jwt;
+    if (tokens != null) {
+      readiness.put("the keys of web tokens", tokens::isReady);
     }
-    this.serviceNames = List.copyOf(names);
-    run(transport, callThreads, Set.copyOf(names));
-    names.forEach(service -> health.setStatus(service, ServingStatus.NOT_SERVING));
+    this.serviceNames = names(builder);
+    serviceNames.forEach(service -> health.setStatus(service, ServingStatus.NOT_SERVING));
     builder.announcements.forEach(announcements -> announcements.tell(health));
+    CallTelemetry telemetry = new CallTelemetry(meter);
+    this.limit = new ConcurrencyLimit(config.maxConcurrentCalls(), config.admission(), name, meter);
+    Integer adminPort = config.admin().port();
+    if (inProcessName != null) {
+      this.admin = null;
+      this.server =
+          server(Listens.IN_PROCESS, inProcess(inProcessName), "localhost", builder, telemetry);
+    } else if (adminPort == null) {
+      this.admin = null;
+      this.server =
+          server(
+              Listens.ALONE, tcp(config.host(), config.port()), config.host(), builder, telemetry);
+    } else {
+      String host = config.admin().host();
+      this.admin = server(Listens.ADMIN, tcp(host, adminPort), host, builder, telemetry);
+      this.server =
+          server(
+              Listens.BESIDE_ADMIN,
+              tcp(config.host(), config.port()),
+              config.host(),
+              builder,
+              telemetry);
+    }
+    Integer healthPort = config.healthPort();
+    this.probes =
+        inProcessName == null && healthPort != null
+            ? NettyServerBuilder.forAddress(new InetSocketAddress(config.host(), healthPort))
+                .addService(
+                    ServerInterceptors.intercept(health.getHealthService(), mapper, telemetry))
+                .build()
+            : null;
+  }
+
+  private static List<String> names(Builder builder) {
+    List<String> names = new ArrayList<>(List.of(HealthStatusManager.SERVICE_NAME_ALL_SERVICES));
+    for (BindableService service : builder.all()) {
+      names.add(service.bindService().getServiceDescriptor().getName());
+    }
+    return List.copyOf(names);
+  }
+
+  /** One address: what is served there, each service behind the one chain of interceptors. */
+  private Server server(
+      Listens where,
+      ServerBuilder<?> transport,
+      String host,
+      Builder builder,
+      CallTelemetry telemetry) {
+    run(transport, callThreads, Set.copyOf(serviceNames));
+    transport.maxInboundMessageSize(config.maxMessageBytes() * TRANSPORT_LIMIT_FACTOR);
+    boolean trusted = where == Listens.IN_PROCESS || config.insecure() || isLoopback(host);
+    Authentication authentication = new Authentication(config, jwt, where, trusted);
+    OwnThread ownThread = new OwnThread(callThreads, builder.neverBlocking);
+    List<ServerInterceptor> chain =
+        chain(builder.openTelemetry, telemetry, ownThread, authentication);
+    for (BindableService service :
+        where == Listens.BESIDE_ADMIN ? builder.services : builder.all()) {
+      ServerServiceDefinition bound = service.bindService();
+      if (bound.getMethods().stream()
+          .map(method -> Scope.of(method.getMethodDescriptor().getFullMethodName()))
+          .anyMatch(where::serves)) {
+        ServerServiceDefinition raw =
+            ServerInterceptors.useMarshalledMessages(bound, new RawMessages());
+        List<ServerInterceptor> around = new ArrayList<>(chain);
+        if (builder.adminServices.contains(service)) {
+          around.remove(limit);
+        }
+        // grpc-java runs the last interceptor of the list first.
+        transport.addService(ServerInterceptors.intercept(raw, around.reversed()));
+      }
+    }
     transport.addService(
         ServerInterceptors.intercept(health.getHealthService(), mapper, telemetry));
-    if (config.reflection()) {
-      List<ServerInterceptor> guards = new ArrayList<>(List.of(telemetry, mapper));
-      if (!config.authToken().isEmpty()) {
-        guards.add(new TokenAuthentication(config.authToken()));
-      }
+    if (config.reflection() && where != Listens.BESIDE_ADMIN) {
+      List<ServerInterceptor> guards = List.of(telemetry, mapper, authentication);
       ServerServiceDefinition reflection = ProtoReflectionServiceV1.newInstance().bindService();
       for (ServerServiceDefinition version :
           List.of(reflection, ReflectionV1Alpha.of(reflection))) {
         transport.addService(ServerInterceptors.intercept(version, guards.reversed()));
       }
     }
-    this.server = transport.build();
+    if (!trusted && authentication.knowsNobody()) {
+      log.warn(
+          "{} at {} asks for no credentials: what changes a catalogue or a server is closed there",
+          name,
+          host);
+    }
+    return transport.build();
+  }
+
+  /** Whether nobody but this machine reaches an address. */
+  static boolean isLoopback(String host) {
+    try {
+      return InetAddress.getByName(host).isLoopbackAddress();
+    } catch (UnknownHostException e) {
+      return false; // Listening there fails, too.
+    }
   }
 
   /** The interceptors of every service, outermost first. */
   private List<ServerInterceptor> chain(
-      OpenTelemetry openTelemetry, CallTelemetry telemetry, OwnThread ownThread) {
+      OpenTelemetry openTelemetry,
+      CallTelemetry telemetry,
+      OwnThread ownThread,
+      Authentication authentication) {
     List<ServerInterceptor> chain = new ArrayList<>();
     if (Telemetry.traces(openTelemetry)) {
       chain.add(new CallTracing(openTelemetry));
@@ -145,8 +231,14 @@ public final class EspalierServer implements AutoCloseable {
     chain.add(telemetry);
     chain.add(ownThread);
     chain.add(mapper);
-    if (!config.authToken().isEmpty()) {
-      chain.add(new TokenAuthentication(config.authToken()));
+    if (config.perClient().connections() > 0) {
+      chain.add(new ConnectionLimit.Guard());
+    }
+    chain.add(authentication);
+    if (config.perClient().callsPerSecond() > 0) {
+      chain.add(
+          new CallRate(
+              config.perClient().callsPerSecond(), config.perClient().burst(), System::nanoTime));
     }
     chain.add(new CallOrigin());
     chain.add(limit);
@@ -159,28 +251,38 @@ public final class EspalierServer implements AutoCloseable {
    * Calls of the services begin on the transport's threads and leave them when they have been let
    * in; those of gRPC's own services have a thread from the start. That a caller hung up is told on
    * the transport's thread: it must not wait for a processor behind the very calls that it would
-   * end.
+   * end. Netty runs the work of TLS handshakes there, too: as part of what it is doing, which it
+   * does for this executor alone. One that it does not know, and that runs a task at once, has it
+   * begin a handshake's next step within the one before, whose bytes then stay unsent.
    */
   private static void run(
       ServerBuilder<?> transport, Executor callThreads, Set<String> serviceNames) {
     transport
-        .executor(Runnable::run)
+        .executor(ImmediateExecutor.INSTANCE)
         .callExecutor(
             new ServerCallExecutorSupplier() {
               @Override
               public <Q, R> Executor getExecutor(ServerCall<Q, R> call, Metadata metadata) {
                 return serviceNames.contains(call.getMethodDescriptor().getServiceName())
-                    ? Runnable::run
+                    ? ImmediateExecutor.INSTANCE
                     : callThreads;
               }
             });
   }
 
-  private static ServerBuilder<?> tcp(ServerConfig config) {
+  private ServerBuilder<?> tcp(String host, int port) {
     NettyServerBuilder builder =
-        NettyServerBuilder.forAddress(new InetSocketAddress(config.host(), config.port()))
+        NettyServerBuilder.forAddress(new InetSocketAddress(host, port))
+            .maxInboundMetadataSize(config.maxHeaderBytes())
             .permitKeepAliveTime(10, TimeUnit.SECONDS)
             .permitKeepAliveWithoutCalls(true);
+    TlsFiles files = tls;
+    if (files != null) {
+      builder.sslContext(files.server());
+    }
+    if (config.perClient().connections() > 0) {
+      builder.addTransportFilter(new ConnectionLimit(config.perClient().connections()));
+    }
     if (config.maxConnectionAge().isPositive()) {
       builder
           .maxConnectionAge(config.maxConnectionAge().toMillis(), TimeUnit.MILLISECONDS)
@@ -199,10 +301,20 @@ public final class EspalierServer implements AutoCloseable {
 
   /** Opens the socket, then reports SERVING if every readiness check holds. */
   public EspalierServer start() throws IOException {
-    server.start();
+    try {
+      for (Server one : servers()) {
+        one.start();
+      }
+    } catch (IOException e) {
+      servers().forEach(Server::shutdownNow);
+      throw e;
+    }
     checkReadiness();
     readinessThread.start();
     log.info("{} listens on {}", name, target());
+    if (admin != null) {
+      log.info("{} is administered on {}", name, adminTarget());
+    }
     return this;
   }
 
@@ -270,6 +382,28 @@ public final class EspalierServer implements AutoCloseable {
         : "in-process:" + inProcessName;
   }
 
+  /** As {@link #target}, for what few may do: the server's own where it has no other. */
+  public String adminTarget() {
+    return admin == null ? target() : config.admin().host() + ":" + admin.getPort();
+  }
+
+  /** The TCP port of health in plaintext; −1 where there is none of its own. */
+  public int healthPort() {
+    return probes == null ? -1 : probes.getPort();
+  }
+
+  /** Those that it consists of, its own last. */
+  private List<Server> servers() {
+    return Stream.of(probes, admin, server).filter(Objects::nonNull).toList();
+  }
+
+  /** Reads certificates that have changed, without waiting until that is due. */
+  void reloadCertificates() {
+    if (tls != null) {
+      tls.reload();
+    }
+  }
+
   /** How many exceptions no mapping rule knew since the start: 0 unless there is a defect. */
   public long unmappedExceptions() {
     return mapper.fallbacks();
@@ -288,15 +422,24 @@ public final class EspalierServer implements AutoCloseable {
     readinessThread.interrupt();
     try {
       Thread.sleep(config.propagationDelay());
-      server.shutdown();
-      if (!server.awaitTermination(config.drainTimeout().toMillis(), TimeUnit.MILLISECONDS)) {
-        log.warn("{}: calls still in progress after {}", name, config.drainTimeout());
-        server.shutdownNow();
-        server.awaitTermination(1, TimeUnit.SECONDS);
+      servers().forEach(Server::shutdown);
+      long end = System.nanoTime() + config.drainTimeout().toNanos();
+      for (Server one : servers()) {
+        if (!one.awaitTermination(end - System.nanoTime(), TimeUnit.NANOSECONDS)) {
+          log.warn("{}: calls still in progress after {}", name, config.drainTimeout());
+          one.shutdownNow();
+          one.awaitTermination(1, TimeUnit.SECONDS);
+        }
       }
     } catch (InterruptedException e) {
-      server.shutdownNow();
+      servers().forEach(Server::shutdownNow);
       Thread.currentThread().interrupt();
+    }
+    if (tls != null) {
+      tls.close();
+    }
+    if (jwt != null) {
+      jwt.close();
     }
     callThreads.shutdown();
     for (AutoCloseable closeable : closeables.reversed()) {
@@ -316,12 +459,12 @@ public final class EspalierServer implements AutoCloseable {
     private final String name;
     private final ServerConfig config;
     private final List<BindableService> services = new ArrayList<>();
+    private final List<BindableService> adminServices = new ArrayList<>();
     private final Map<String, BooleanSupplier> readiness = new LinkedHashMap<>();
     private final Map<Class<? extends Throwable>, Function<Throwable, RequestException>>
         exceptionRules = new LinkedHashMap<>();
     private final List<AutoCloseable> closeables = new ArrayList<>();
     private final List<Announcements> announcements = new ArrayList<>();
-    private final Set<BindableService> operating = new HashSet<>();
     private final Set<String> neverBlocking = new HashSet<>();
     private OpenTelemetry openTelemetry = OpenTelemetry.noop();
 
@@ -336,12 +479,18 @@ public final class EspalierServer implements AutoCloseable {
     }
 
     /**
-     * A service for whoever operates the server: its calls are few, may be long, and say nothing of
-     * the server's load.
+     * A service for whoever operates the server, at the admin address alone where there is one: its
+     * calls are few, may be long, and say nothing of the server's load.
      */
     public Builder adminService(BindableService service) {
-      operating.add(service);
-      return service(service);
+      adminServices.add(Objects.requireNonNull(service, "service"));
+      return this;
+    }
+
+    private List<BindableService> all() {
+      List<BindableService> all = new ArrayList<>(services);
+      all.addAll(adminServices);
+      return all;
     }
 
     /**

@@ -75,6 +75,11 @@ public final class RequestException extends RuntimeException {
     return new RequestException(Status.Code.UNAUTHENTICATED, message);
   }
 
+  /** The caller is known, and may not. */
+  public static RequestException permissionDenied(String message) {
+    return new RequestException(Status.Code.PERMISSION_DENIED, message);
+  }
+
   /** The status code that the caller sees. */
   public Status.Code code() {
     return code;

@@ -2,8 +2,10 @@ package io.espalier.server;
 
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 
 /**
  * How a server listens, limits and stops.
@@ -23,6 +25,17 @@ import java.util.Objects;
  * @param drainTimeout at stop, the time that calls in progress get
  * @param reflection whether stock tools may list the services
  * @param authToken the shared bearer token that callers must send; empty for none
+ * @param tls certificates; none for plaintext
+ * @param clientNames names (DNS or URI of the certificate, or its subject) of the clients that may
+ *     call where they show certificates; empty for each that the trust accepts
+ * @param jwt JSON web tokens that callers may send instead of the shared one
+ * @param insecure whether everybody who reaches the address may do everything, where no credentials
+ *     are asked for: something in front of it knows its callers
+ * @param admin an address of its own for what few may do
+ * @param healthPort a TCP port beside {@code port} for gRPC health alone, in plaintext, for probes
+ *     that speak no TLS; 0 takes a free one, null is none
+ * @param maxHeaderBytes largest headers of a call that are accepted
+ * @param perClient what one client may take
  */
 public record ServerConfig(
     String host,
@@ -36,7 +49,15 @@ public record ServerConfig(
     Duration propagationDelay,
     Duration drainTimeout,
     boolean reflection,
-    String authToken) {
+    Secret authToken,
+    TlsConfig tls,
+    List<String> clientNames,
+    JwtConfig jwt,
+    boolean insecure,
+    AdminConfig admin,
+    @Nullable Integer healthPort,
+    int maxHeaderBytes,
+    PerClient perClient) {
 
   public ServerConfig {
     if (host.isBlank()) {
@@ -52,9 +73,28 @@ public record ServerConfig(
     notNegative("drain_timeout", drainTimeout);
     Objects.requireNonNull(admission, "admission");
     Objects.requireNonNull(authToken, "auth_token");
+    Objects.requireNonNull(jwt, "jwt");
+    Objects.requireNonNull(admin, "admin");
+    Objects.requireNonNull(perClient, "per_client");
+    clientNames = List.copyOf(clientNames);
+    if (tls.hasTrust() && !tls.hasCertificate()) {
+      throw new IllegalArgumentException(
+          "tls.certificate: empty (expected: a server's own, beside tls.trust)");
+    }
+    if (!clientNames.isEmpty() && !tls.hasTrust()) {
+      throw new IllegalArgumentException(
+          "client_names: " + clientNames + " (expected: none without tls.trust)");
+    }
+    if (healthPort != null) {
+      inRange("health_port", healthPort, 0, 65_535);
+    }
+    inRange("max_header_bytes", maxHeaderBytes, 1_024, 1 << 20);
   }
 
-  /** Loopback, a free port, 4 MiB messages, at most 1024 calls at once, reflection on, no token. */
+  /**
+   * Loopback, a free port, 4 MiB messages, at most 1024 calls at once, reflection on, plaintext, no
+   * credentials.
+   */
   public static ServerConfig defaults() {
     return new ServerConfig(
         "127.0.0.1",
@@ -68,7 +108,15 @@ public record ServerConfig(
         Duration.ZERO,
         Duration.ofSeconds(10),
         true,
-        "");
+        Secret.none(),
+        TlsConfig.off(),
+        List.of(),
+        JwtConfig.off(),
+        false,
+        AdminConfig.none(),
+        null,
+        16 << 10,
+        PerClient.defaults());
   }
 
   /** The defaults, under a YAML file, under {@code key} → value pairs. */
@@ -118,28 +166,45 @@ public record ServerConfig(
         propagationDelay,
         drainTimeout,
         reflection,
-        authToken);
+        authToken,
+        tls,
+        clientNames,
+        jwt,
+        insecure,
+        admin,
+        healthPort,
+        maxHeaderBytes,
+        perClient);
   }
 
-  /** YAML of the configuration without the token's text, to be printed once. */
+  /** The same server without addresses beside its own. */
+  public ServerConfig withoutFurtherAddresses() {
+    return new ServerConfig(
+        host,
+        port,
+        maxMessageBytes,
+        maxConnectionAge,
+        maxConnectionAgeGrace,
+        maxConcurrentCalls,
+        admission,
+        deadlineFloor,
+        propagationDelay,
+        drainTimeout,
+        reflection,
+        authToken,
+        tls,
+        clientNames,
+        jwt,
+        insecure,
+        new AdminConfig(admin.host(), null, admin.authToken()),
+        null,
+        maxHeaderBytes,
+        perClient);
+  }
+
+  /** YAML of the configuration without any secret, to be printed once. */
   public String describe() {
-    ServerConfig shown =
-        authToken.isEmpty()
-            ? this
-            : new ServerConfig(
-                host,
-                port,
-                maxMessageBytes,
-                maxConnectionAge,
-                maxConnectionAgeGrace,
-                maxConcurrentCalls,
-                admission,
-                deadlineFloor,
-                propagationDelay,
-                drainTimeout,
-                reflection,
-                "(set)");
-    return ConfigFile.print(shown);
+    return ConfigFile.print(this);
   }
 
   /** As {@link #describe}: a token never reaches a log. */

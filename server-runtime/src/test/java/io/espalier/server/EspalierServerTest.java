@@ -474,7 +474,7 @@ class EspalierServerTest {
     EspalierServer server = start(scripted(config, request -> {}));
     assertThat(failure(() -> call(channel(server))).getStatus().getCode())
         .isEqualTo(Status.Code.UNAUTHENTICATED);
-    ManagedChannel known = ClientChannels.open(server.target(), "hunter2", 1 << 20);
+    ManagedChannel known = ClientChannels.open(server.target(), Caller.with(Secret.of("hunter2")));
     open.add(known::shutdownNow);
     assertThat(call(known).getNormalisedQuery()).isEqualTo("q");
     assertThat(health(channel(server), "")).isEqualTo(ServingStatus.SERVING);

@@ -126,7 +126,8 @@ class ReplicasTest {
   }
 
   private RewriteServiceBlockingStub channelTo(Spread spread, String target) {
-    ManagedChannel channel = ClientChannels.open(target, "", 1 << 20, OpenTelemetry.noop(), spread);
+    ManagedChannel channel =
+        ClientChannels.open(target, Caller.plain(), 1 << 20, OpenTelemetry.noop(), spread);
     open.add(channel::shutdownNow);
     return RewriteServiceGrpc.newBlockingStub(channel);
   }

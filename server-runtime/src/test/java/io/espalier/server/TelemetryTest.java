@@ -85,7 +85,8 @@ class TelemetryTest {
   }
 
   private ManagedChannel channel(EspalierServer server, OpenTelemetry telemetry) {
-    ManagedChannel channel = ClientChannels.open(server.target(), "", 1 << 20, telemetry);
+    ManagedChannel channel =
+        ClientChannels.open(server.target(), Caller.plain(), 1 << 20, telemetry);
     open.add(channel::shutdownNow);
     return channel;
   }

@@ -2,7 +2,9 @@ package io.espalier.cli.cluster;
 
 import io.espalier.catalog.CatalogComponent;
 import io.espalier.router.StageChannels;
+import io.espalier.server.Caller;
 import io.espalier.server.EspalierServer;
+import io.espalier.server.Secret;
 import io.espalier.server.ServerConfig;
 import io.espalier.stores.users.UserStateStore;
 import io.grpc.ManagedChannel;
@@ -26,6 +28,7 @@ public final class Cluster implements AutoCloseable {
 
   private final StageServers servers;
   private final Deque<AutoCloseable> parts = new ArrayDeque<>();
+  private final Caller self;
   private final StageChannels stages;
   private final EspalierServer router;
   private final ManagedChannel routerChannel;
@@ -35,8 +38,9 @@ public final class Cluster implements AutoCloseable {
       throws IOException {
     String name = "espalier-" + ProcessHandle.current().pid() + "-" + NUMBERS.incrementAndGet();
     this.servers = servers;
+    this.self = tcp == null ? Caller.plain() : tcp.self();
     try {
-      LoadedModels models = servers.engine(servers.runner(""));
+      LoadedModels models = servers.engine(servers.runner(Secret.none()));
       parts.push(models);
       BundleAdmin admin = servers.bundleAdmin();
       AtomicReference<UserStateStore> opened = new AtomicReference<>();
@@ -113,8 +117,15 @@ public final class Cluster implements AutoCloseable {
    * @param router where the router listens
    * @param catalog where the catalogue's writer listens
    * @param catalogLog where the catalogue's log is: a folder, or an address of Kafka's
+   * @param self who it is to its own servers; the caller's to close
    */
-  public record Listening(ServerConfig router, ServerConfig catalog, String catalogLog) {}
+  public record Listening(
+      ServerConfig router, ServerConfig catalog, String catalogLog, Caller self) {
+    /** Without credentials. */
+    public Listening(ServerConfig router, ServerConfig catalog, String catalogLog) {
+      this(router, catalog, catalogLog, Caller.plain());
+    }
+  }
 
   /**
    * Starts the cluster with its router and the catalogue's writer on TCP addresses.
@@ -156,7 +167,7 @@ public final class Cluster implements AutoCloseable {
   }
 
   private ManagedChannel open(String target, int maxMessageBytes) {
-    ManagedChannel channel = servers.open(target, "", maxMessageBytes);
+    ManagedChannel channel = servers.open(target, self, maxMessageBytes);
     parts.push(channel::shutdownNow);
     return channel;
   }

@@ -7,6 +7,7 @@ import io.espalier.inference.embedded.EmbeddedModelRunner;
 import io.espalier.inference.triton.TritonModelRunner;
 import io.espalier.inference.triton.TritonSettings;
 import io.espalier.server.ClientChannels;
+import io.espalier.server.Secret;
 import io.grpc.InsecureChannelCredentials;
 import io.opentelemetry.api.metrics.Meter;
 import java.time.Duration;
@@ -77,7 +78,7 @@ public record EngineSettings(
    * @param token the cluster's shared token; empty for none
    * @throws ModelException when one of them does not load
    */
-  ModelRunner open(BundleRepository repository, Set<String> names, String token, Meter meter) {
+  ModelRunner open(BundleRepository repository, Set<String> names, Secret token, Meter meter) {
     return isEmbedded()
         ? embedded(repository, names, meter)
         : elsewhere(repository, names, token, meter);
@@ -95,7 +96,7 @@ public record EngineSettings(
   }
 
   private ModelRunner elsewhere(
-      BundleRepository repository, Set<String> names, String token, Meter meter) {
+      BundleRepository repository, Set<String> names, Secret token, Meter meter) {
     TritonModelRunner runner = connect(token, meter);
     try {
       // A server loads several at once.
@@ -134,7 +135,7 @@ public record EngineSettings(
     }
   }
 
-  private TritonModelRunner connect(String token, Meter meter) {
+  private TritonModelRunner connect(Secret token, Meter meter) {
     TritonModelRunner runner =
         TritonModelRunner.connect(
             new TritonSettings(

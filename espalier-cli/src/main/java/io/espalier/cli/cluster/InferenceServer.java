@@ -1,12 +1,17 @@
 package io.espalier.cli.cluster;
 
+import io.espalier.bundles.Bundle;
+import io.espalier.bundles.BundleException;
 import io.espalier.bundles.BundleRepository;
+import io.espalier.inference.ModelException;
+import io.espalier.inference.ModelException.Reason;
 import io.espalier.inference.embedded.EmbeddedModelRunner;
 import io.espalier.oip.InferenceComponent;
 import io.espalier.server.EspalierServer;
 import io.opentelemetry.api.OpenTelemetry;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 
 /** Builds the server of the embedded engine, which needs models alone: no routes and no data. */
 public final class InferenceServer {
@@ -19,11 +24,21 @@ public final class InferenceServer {
    */
   public static EspalierServer.Builder of(
       ServeConfig config, String version, OpenTelemetry telemetry) {
+    Path repository = Path.of(config.modelRepo());
+    boolean hasBundles = Files.isDirectory(repository.resolve("bundles"));
+    BundleRepository bundles = hasBundles ? BundleRepository.open(repository) : null;
     EmbeddedModelRunner engine =
         new EmbeddedModelRunner(
-            models(Path.of(config.modelRepo())), telemetry.getMeter("io.espalier.inference"));
+            bundles == null ? repository : bundles.models(),
+            telemetry.getMeter("io.espalier.inference"));
     try {
-      return InferenceComponent.start(engine, config.inference(), version, telemetry)
+      return InferenceComponent.start(
+              engine,
+              config.inference(),
+              version,
+              // A folder of models alone, as Triton takes it, has no checksums.
+              bundles == null ? model -> {} : model -> verify(bundles, model),
+              telemetry)
           .install(
               EspalierServer.builder(Stage.INFERENCE.toString(), config.server())
                   .openTelemetry(telemetry))
@@ -35,16 +50,23 @@ public final class InferenceServer {
   }
 
   /**
-   * The folder of the models. A repository of bundles is verified first: no byte of a model reaches
-   * the engine's native code before its checksum has been looked at. A folder of models alone, as
-   * Triton takes it, has no checksums.
+   * No byte of a model reaches the engine's native code before its checksum has been looked at: at
+   * the start, and again when a client has it loaded later.
    */
-  private static Path models(Path repository) {
-    if (!Files.isDirectory(repository.resolve("bundles"))) {
-      return repository;
+  private static void verify(BundleRepository bundles, String model) {
+    try {
+      List<Bundle> of =
+          bundles.list().stream()
+              .map(bundles::get)
+              .filter(bundle -> bundle.manifest().models().containsValue(model))
+              .toList();
+      if (of.isEmpty()) {
+        throw new ModelException(
+            Reason.NOT_READY, model + ": in no bundle (expected: one that has its checksum)");
+      }
+      of.forEach(Bundle::verify);
+    } catch (BundleException e) {
+      throw new ModelException(Reason.NOT_READY, String.valueOf(e.getMessage()), e);
     }
-    BundleRepository bundles = BundleRepository.open(repository);
-    bundles.list().forEach(id -> bundles.get(id).verify());
-    return bundles.models();
   }
 }

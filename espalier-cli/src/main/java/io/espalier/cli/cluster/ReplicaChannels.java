@@ -11,7 +11,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.function.Function;
+import java.util.function.BiFunction;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -23,12 +23,21 @@ final class ReplicaChannels implements AutoCloseable {
   private static final Pattern NAMED = Pattern.compile("(?:dns:///)?([^/:\\[\\]]+):([0-9]+)");
 
   private final String target;
-  private final Function<String, ManagedChannel> opener;
+  private final Matcher named;
+  private final String name;
+  private final BiFunction<String, String, ManagedChannel> opener;
   // By address; those of addresses that are gone are closed.
   private final Map<String, ManagedChannel> open = new HashMap<>();
 
-  ReplicaChannels(String target, Function<String, ManagedChannel> opener) {
+  /**
+   * Channels to the replicas of {@code target}.
+   *
+   * @param opener opens one, given its address and the name that it is listed under
+   */
+  ReplicaChannels(String target, BiFunction<String, String, ManagedChannel> opener) {
     this.target = target;
+    this.named = NAMED.matcher(target);
+    this.name = named.matches() ? named.group(1) + ":" + named.group(2) : target;
     this.opener = opener;
   }
 
@@ -41,7 +50,7 @@ final class ReplicaChannels implements AutoCloseable {
     List<String> addresses = addresses();
     Map<String, Channel> channels = new LinkedHashMap<>();
     for (String address : addresses) {
-      channels.put(address, open.computeIfAbsent(address, opener));
+      channels.put(address, open.computeIfAbsent(address, one -> opener.apply(one, name)));
     }
     for (String gone : Set.copyOf(open.keySet())) {
       if (!channels.containsKey(gone)) {
@@ -55,7 +64,6 @@ final class ReplicaChannels implements AutoCloseable {
   }
 
   private List<String> addresses() {
-    Matcher named = NAMED.matcher(target);
     if (!named.matches()) {
       return List.of(target);
     }

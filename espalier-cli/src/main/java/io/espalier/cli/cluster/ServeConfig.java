@@ -4,6 +4,7 @@ import io.espalier.catalog.SnapshotSettings;
 import io.espalier.oip.InferenceSettings;
 import io.espalier.retrieval.Decoder;
 import io.espalier.router.RecordingConfig;
+import io.espalier.server.CallerConfig;
 import io.espalier.server.ClientChannels;
 import io.espalier.server.ConfigFile;
 import io.espalier.server.ServerConfig;
@@ -36,6 +37,8 @@ import org.jspecify.annotations.Nullable;
  *     {@code fused}; {@code bundle} leaves it to each
  * @param engine where the models of a stage run
  * @param peers where a router finds the stages
+ * @param calls who this server is to the servers that it calls; its token is the server's own where
+ *     none is given
  * @param recording what a router records of its requests
  * @param inference which models an inference server loads
  * @param telemetry what it tells of itself, and where
@@ -54,6 +57,7 @@ public record ServeConfig(
     String decode,
     EngineSettings engine,
     Peers peers,
+    CallerConfig calls,
     RecordingConfig recording,
     InferenceSettings inference,
     TelemetryConfig telemetry) {
@@ -129,12 +133,16 @@ public record ServeConfig(
             decode,
             engine,
             peers,
+            calls,
             recording,
             inference,
             telemetry);
-    String token = server.authToken();
-    // A token never reaches a log; a text that no configuration holds stands for none.
-    return ConfigFile.print(shown).replace(token.isEmpty() ? "\u0000" : token, "(set)");
+    return ConfigFile.print(shown);
+  }
+
+  /** Who this server is to the servers that it calls. */
+  public CallerConfig caller() {
+    return calls.token().isEmpty() ? new CallerConfig(calls.tls(), server.authToken()) : calls;
   }
 
   /** How generative sources decode; null leaves it to each bundle. */
@@ -163,6 +171,7 @@ public record ServeConfig(
             "127.0.0.1:" + Stage.RANKING.port(),
             "",
             List.of()),
+        CallerConfig.plain(),
         RecordingConfig.none(),
         InferenceSettings.defaults(),
         TelemetryConfig.defaults());

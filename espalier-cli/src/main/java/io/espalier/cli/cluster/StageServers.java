@@ -20,9 +20,11 @@ import io.espalier.router.RouterComponent;
 import io.espalier.router.StageChannels;
 import io.espalier.router.StageReplicas;
 import io.espalier.router.events.EventJournal;
+import io.espalier.server.Caller;
 import io.espalier.server.ClientChannels;
 import io.espalier.server.ConfigException;
 import io.espalier.server.EspalierServer;
+import io.espalier.server.Secret;
 import io.espalier.server.ServerConfig;
 import io.espalier.stores.catalog.CatalogItem;
 import io.espalier.stores.log.RecordLog;
@@ -180,18 +182,18 @@ public final class StageServers {
    *
    * @param token the cluster's shared token; empty for none
    */
-  public ModelRunner runner(String token) {
+  public ModelRunner runner(Secret token) {
     Set<BundleId> bundles = new TreeSet<>(deployment.rewriters());
     bundles.addAll(deployment.sources());
     bundles.addAll(deployment.rankers());
     return runner(bundles, token);
   }
 
-  private ModelRunner runner(Collection<BundleId> bundles, String token) {
+  private ModelRunner runner(Collection<BundleId> bundles, Secret token) {
     return runner(bundles, BundleModels.of(deployment.repository(), bundles), token);
   }
 
-  private ModelRunner runner(Collection<BundleId> bundles, Set<String> models, String token) {
+  private ModelRunner runner(Collection<BundleId> bundles, Set<String> models, Secret token) {
     BundleRepository repository = deployment.repository();
     // No byte of a model reaches an engine's native code before its checksum has been looked at.
     SideBySide.forEach(bundles, id -> repository.get(id).verify());
@@ -211,14 +213,14 @@ public final class StageServers {
   }
 
   /** A channel to another server of the cluster, which goes on with the trace of a request. */
-  public ManagedChannel open(String target, String token, int maxMessageBytes) {
-    return open(target, token, maxMessageBytes, ClientChannels.Spread.LEAST_CALLS);
+  public ManagedChannel open(String target, Caller caller, int maxMessageBytes) {
+    return open(target, caller, maxMessageBytes, ClientChannels.Spread.LEAST_CALLS);
   }
 
   /** The same, to the replicas of a server. */
   public ManagedChannel open(
-      String target, String token, int maxMessageBytes, ClientChannels.Spread spread) {
-    return ClientChannels.open(target, token, maxMessageBytes, telemetry, spread);
+      String target, Caller caller, int maxMessageBytes, ClientChannels.Spread spread) {
+    return ClientChannels.open(target, caller, maxMessageBytes, telemetry, spread);
   }
 
   /** The rewrite server on the deployment's models alone. */
@@ -481,12 +483,18 @@ public final class StageServers {
    * The router of a cluster: its routes change only to bundles that every replica of its peers has.
    *
    * @param catalog to the catalogue's writer, whose changes are followed; null where there is none
+   * @param caller who it is to its peers
    */
   public EspalierServer.Builder router(
-      ServeConfig config, StageChannels channels, UserStateStore users, @Nullable Channel catalog) {
-    ReplicaChannels rewrite = replicas(config, config.peers().rewrite());
-    ReplicaChannels retrieval = replicas(config, config.peers().retrieval());
-    ReplicaChannels ranking = replicas(config, config.peers().ranking());
+      ServeConfig config,
+      StageChannels channels,
+      UserStateStore users,
+      @Nullable Channel catalog,
+      Caller caller) {
+    int largest = config.server().maxMessageBytes();
+    ReplicaChannels rewrite = replicas(config.peers().rewrite(), caller, largest);
+    ReplicaChannels retrieval = replicas(config.peers().retrieval(), caller, largest);
+    ReplicaChannels ranking = replicas(config.peers().ranking(), caller, largest);
     return router(
             config.server(),
             channels,
@@ -499,10 +507,13 @@ public final class StageServers {
         .closing(ranking);
   }
 
-  private ReplicaChannels replicas(ServeConfig config, String target) {
+  private ReplicaChannels replicas(String target, Caller caller, int maxMessageBytes) {
     return new ReplicaChannels(
         target,
-        address -> open(address, config.server().authToken(), config.server().maxMessageBytes()));
+        (address, name) ->
+            address.equals(name)
+                ? open(address, caller, maxMessageBytes)
+                : ClientChannels.openReplica(address, name, caller, maxMessageBytes, telemetry));
   }
 
   /**

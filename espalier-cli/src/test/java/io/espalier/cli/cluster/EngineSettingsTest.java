@@ -8,6 +8,7 @@ import io.espalier.cli.cluster.EngineSettings.Models;
 import io.espalier.inference.ModelException;
 import io.espalier.inference.triton.TritonModelRunner;
 import io.espalier.server.ConfigException;
+import io.espalier.server.Secret;
 import io.opentelemetry.api.OpenTelemetry;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -81,7 +82,7 @@ class EngineSettingsTest {
                 nowhere.open(
                     BundleRepository.open(repository),
                     Set.of(),
-                    "",
+                    Secret.none(),
                     OpenTelemetry.noop().getMeter("test")))
         .isInstanceOf(ModelException.class)
         .hasMessageContaining("no server of models answers");

@@ -4,6 +4,23 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
+import io.espalier.rewrite.v1.RewriteRequest;
+import io.espalier.rewrite.v1.RewriteResponse;
+import io.espalier.rewrite.v1.RewriteServiceGrpc;
+import io.espalier.server.Caller;
+import io.espalier.server.CallerConfig;
+import io.espalier.server.ClientChannels;
+import io.espalier.server.EspalierServer;
+import io.espalier.server.Secret;
+import io.espalier.server.TestAuthority;
+import io.espalier.server.TlsConfig;
+import io.grpc.ManagedChannel;
+import io.grpc.Status;
+import io.grpc.StatusRuntimeException;
+import io.grpc.health.v1.HealthCheckRequest;
+import io.grpc.health.v1.HealthCheckResponse.ServingStatus;
+import io.grpc.health.v1.HealthGrpc;
+import io.grpc.stub.StreamObserver;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -12,10 +29,12 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
@@ -23,6 +42,10 @@ import org.junit.jupiter.params.provider.EnumSource;
 class ManifestsTest {
   private static final Path K8S = Monitoring.ROOT.resolve("k8s");
   private static final Pattern SETTING = Pattern.compile("--set=([a-z_.]+)=(\\S+)");
+  private static final Duration RELOAD = Duration.ofSeconds(10);
+  private static final String MOUNT = "/etc/espalier-credentials";
+
+  @TempDir private Path mounted = Path.of("");
 
   @ParameterizedTest
   @EnumSource(mode = EnumSource.Mode.EXCLUDE, names = "INFERENCE")
@@ -56,13 +79,11 @@ class ManifestsTest {
 
   @Test
   void settings_ofComponentsAndOverlays_areOnesOfTheProgram() throws IOException {
+    credentials();
     Map<String, String> settings = new LinkedHashMap<>();
     try (Stream<Path> files = Files.walk(K8S)) {
       for (Path file : files.filter(path -> path.toString().endsWith(".yaml")).toList()) {
-        Matcher setting = SETTING.matcher(Files.readString(file));
-        while (setting.find()) {
-          settings.put(setting.group(1), setting.group(2));
-        }
+        settings.putAll(settings(file));
       }
     }
     assertThat(settings)
@@ -72,6 +93,90 @@ class ManifestsTest {
     assertThat(read.state()).startsWith("redis://").contains("password_file=");
     assertThat(read.telemetry().otlp().endpoint()).startsWith("http://");
     assertThat(read.engine().targets()).containsExactly("dns:///triton:8001");
+  }
+
+  /** As the component mounts them, but on loopback. */
+  @Test
+  void credentials_ofTheComponent_letServersInAndNobodyElse() throws IOException {
+    credentials();
+    Map<String, String> settings =
+        new LinkedHashMap<>(settings(K8S.resolve("components/credentials/kustomization.yaml")));
+    assertThat(settings).containsEntry("server.admin.port", "7790");
+    settings.putAll(
+        Map.of(
+            "server.host", "127.0.0.1",
+            "server.port", "0",
+            "server.admin.host", "127.0.0.1",
+            "server.admin.port", "0",
+            "server.health_port", "0"));
+    ServeConfig config = config(Stage.RETRIEVAL).with(settings);
+    assertThat(config.shown()).doesNotContain("a-clusters-token").doesNotContain("an-admins-token");
+    try (EspalierServer server =
+            EspalierServer.builder("test", config.server()).service(new Stages()).build().start();
+        Caller peer = Caller.open(config.caller());
+        Caller stranger =
+            Caller.open(
+                new CallerConfig(
+                    new TlsConfig("", "", config.calls().tls().trust(), "1.3", RELOAD),
+                    Secret.of("a-clusters-token")))) {
+      assertThat(rewrite(server.target(), peer)).isEqualTo(Status.Code.OK);
+      assertThat(rewrite(server.target(), stranger)).isEqualTo(Status.Code.UNAVAILABLE);
+      assertThat(rewrite(server.adminTarget(), peer)).isEqualTo(Status.Code.PERMISSION_DENIED);
+      assertThat(health("127.0.0.1:" + server.healthPort())).isEqualTo(ServingStatus.SERVING);
+    }
+  }
+
+  private static final class Stages extends RewriteServiceGrpc.RewriteServiceImplBase {
+    @Override
+    public void rewrite(RewriteRequest request, StreamObserver<RewriteResponse> observer) {
+      observer.onNext(RewriteResponse.getDefaultInstance());
+      observer.onCompleted();
+    }
+  }
+
+  private static Status.Code rewrite(String target, Caller caller) {
+    ManagedChannel channel = ClientChannels.open(target, caller);
+    try {
+      var unused =
+          RewriteServiceGrpc.newBlockingStub(channel)
+              .withDeadlineAfter(60, TimeUnit.SECONDS)
+              .rewrite(RewriteRequest.getDefaultInstance());
+      return Status.Code.OK;
+    } catch (StatusRuntimeException e) {
+      return e.getStatus().getCode();
+    } finally {
+      channel.shutdownNow();
+    }
+  }
+
+  private static ServingStatus health(String target) {
+    ManagedChannel channel = ClientChannels.open(target);
+    try {
+      return HealthGrpc.newBlockingStub(channel)
+          .withDeadlineAfter(60, TimeUnit.SECONDS)
+          .check(HealthCheckRequest.getDefaultInstance())
+          .getStatus();
+    } finally {
+      channel.shutdownNow();
+    }
+  }
+
+  /** What the secrets hold that manifests name. */
+  private void credentials() throws IOException {
+    TestAuthority authority = new TestAuthority("authority");
+    authority.issue("retrieval").write(mounted.resolve("tls.crt"), mounted.resolve("tls.key"));
+    Files.writeString(mounted.resolve("ca.crt"), authority.pem());
+    Files.writeString(mounted.resolve("cluster"), "a-clusters-token\n");
+    Files.writeString(mounted.resolve("admin"), "an-admins-token\n");
+  }
+
+  private Map<String, String> settings(Path file) throws IOException {
+    Map<String, String> settings = new LinkedHashMap<>();
+    Matcher setting = SETTING.matcher(Files.readString(file));
+    while (setting.find()) {
+      settings.put(setting.group(1), setting.group(2).replace(MOUNT, mounted.toString()));
+    }
+    return settings;
   }
 
   private static ServeConfig config(Stage stage) {

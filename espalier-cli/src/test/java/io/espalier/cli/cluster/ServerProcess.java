@@ -34,22 +34,25 @@ final class ServerProcess implements AutoCloseable {
 
   /** Starts {@code espalier ARGS…}. */
   static ServerProcess start(Path root, List<String> arguments) throws IOException {
-    Path module = root.resolve("espalier-cli/target");
-    List<String> command = new ArrayList<>();
-    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-    command.addAll(
-        List.of(
-            "--enable-native-access=ALL-UNNAMED",
-            "--sun-misc-unsafe-memory-access=allow",
-            "-Xmx1g",
-            "-Despalier.root=" + root,
-            "-cp",
-            System.getProperty(
-                "espalier.classpath",
-                module.resolve("espalier.jar") + ":" + module.resolve("lib") + "/*"),
-            "io.espalier.cli.Main"));
+    List<String> command = new ArrayList<>(command(root));
     command.addAll(arguments);
     return new ServerProcess(new ProcessBuilder(command).redirectErrorStream(true).start());
+  }
+
+  /** {@code espalier}, without arguments. */
+  static List<String> command(Path root) {
+    Path module = root.resolve("espalier-cli/target");
+    return List.of(
+        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+        "--enable-native-access=ALL-UNNAMED",
+        "--sun-misc-unsafe-memory-access=allow",
+        "-Xmx1g",
+        "-Despalier.root=" + root,
+        "-cp",
+        System.getProperty(
+            "espalier.classpath",
+            module.resolve("espalier.jar") + ":" + module.resolve("lib") + "/*"),
+        "io.espalier.cli.Main");
   }
 
   private void read() {
@@ -83,6 +86,11 @@ final class ServerProcess implements AutoCloseable {
    */
   String metrics() throws Exception {
     return metrics.get(START.toSeconds(), TimeUnit.SECONDS);
+  }
+
+  /** All that it printed. */
+  String output() {
+    return String.join("\n", log);
   }
 
   /** Ends it at once, as a crash would. */

@@ -6,6 +6,7 @@ import io.espalier.router.v1.RouterServiceGrpc;
 import io.espalier.router.v1.RouterServiceGrpc.RouterServiceBlockingStub;
 import io.espalier.router.v1.SearchRequest;
 import io.espalier.router.v1.User;
+import io.espalier.server.Caller;
 import io.espalier.server.ClientChannels;
 import io.espalier.stores.catalog.DataFolder;
 import io.grpc.ManagedChannel;
@@ -58,7 +59,7 @@ final class WatchedServers implements AutoCloseable {
         }
         processes.put(server, ServerProcess.start(Monitoring.ROOT, arguments));
       }
-      channel = ClientChannels.open(process("router").target(), "", 4 << 20, telemetry);
+      channel = ClientChannels.open(process("router").target(), Caller.plain(), 4 << 20, telemetry);
     } catch (Exception e) {
       stop();
       throw e;
