@@ -17,6 +17,7 @@ import io.espalier.router.v1.ResultItem;
 import io.espalier.router.v1.ResultPage;
 import io.espalier.router.v1.RouterServiceGrpc;
 import io.espalier.router.v1.User;
+import io.espalier.server.Caller;
 import io.espalier.server.ClientChannels;
 import io.espalier.server.EspalierServer;
 import io.espalier.server.ServerConfig;
@@ -181,7 +182,8 @@ class SwitchingTest {
                 config,
                 new StageChannels(stages, stages, stages),
                 EmbeddedUserStates.inMemory(100),
-                null)
+                null,
+                Caller.plain())
             .build()
             .start();
     open.add(router);
