@@ -167,10 +167,34 @@ final class CatalogWriter implements AutoCloseable {
     return returns;
   }
 
-  /** The ids of a bundle that items have which it was not trained on, by external id. */
-  synchronized Map<String, List<Integer>> assigned(BundleId bundle) {
+  /**
+   * The ids of a bundle that items have which it was not trained on.
+   *
+   * @param offset the last change that they know
+   * @param ids by external id
+   */
+  record Assigned(long offset, Map<String, List<Integer>> ids) {}
+
+  /**
+   * The ids that a bundle's items have now; none when the catalogue went back meanwhile, since
+   * items of then may have none.
+   *
+   * @param returned how often it had gone back before they were given
+   */
+  synchronized Optional<Assigned> assigned(BundleId bundle, long returned) {
+    if (returns != returned) {
+      return Optional.empty();
+    }
+    refresh();
     ItemCoder coder = coders.get(bundle);
-    return coder == null ? Map.of() : coder.assigned();
+    return Optional.of(new Assigned(records.end(), coder == null ? Map.of() : coder.assigned()));
+  }
+
+  private void refresh() {
+    if (stale) {
+      replay();
+      stale = false;
+    }
   }
 
   /** Gives items no more ids of a bundle; a second time does nothing. */
@@ -356,10 +380,7 @@ final class CatalogWriter implements AutoCloseable {
 
   private synchronized void write(List<Waiting> batch) {
     try {
-      if (stale) {
-        replay();
-        stale = false;
-      }
+      refresh();
       prepare(batch);
       stale = true;
       append(coded(batch));

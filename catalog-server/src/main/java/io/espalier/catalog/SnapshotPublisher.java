@@ -32,6 +32,7 @@ import org.slf4j.LoggerFactory;
 final class SnapshotPublisher implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(SnapshotPublisher.class);
   private static final int READ_BYTES = 1 << 20;
+  private static final long NEWEST = Long.MAX_VALUE;
   private static final Duration POLL = Duration.ofMillis(50);
   // A store that fails is not asked again at once.
   private static final Duration PAUSE = Duration.ofSeconds(5);
@@ -140,7 +141,7 @@ final class SnapshotPublisher implements AutoCloseable {
   /** Finishes a return that a crash cut short, and gives a new bundle version its snapshot. */
   private synchronized void begin(Map<BundleId, Codes> codes) throws IOException {
     if (last.state().tries().keySet().containsAll(bundles)) {
-      since();
+      since(NEWEST);
     } else {
       // What the log has of items has no ids of the new version: they are given on top of it.
       publish();
@@ -152,27 +153,35 @@ final class SnapshotPublisher implements AutoCloseable {
    * Publishes a snapshot that has the ids of a bundle, as those from here on do.
    *
    * @param codes those that it was trained on
-   * @param assigned those of other items, as they are by then or later
+   * @param assigned those of other items; empty where some have none
+   * @return whether there were any, and it was published
    * @throws IOException when it cannot be published; the bundle is none of those that are live then
    */
-  synchronized void add(BundleId bundle, Codes codes, Supplier<Map<String, List<Integer>>> assigned)
+  synchronized boolean add(
+      BundleId bundle, Codes codes, Supplier<Optional<CatalogWriter.Assigned>> assigned)
       throws IOException {
-    publish();
-    Map<String, List<Integer>> table = new HashMap<>(assigned.get());
+    Optional<CatalogWriter.Assigned> others = assigned.get();
+    if (others.isEmpty()) {
+      return false;
+    }
+    // Of exactly that offset: an item that goes right after it has no id any more, and is in it.
+    publish(others.get().offset());
+    Map<String, List<Integer>> table = new HashMap<>(others.get().ids());
     table.putAll(codes.table());
-    Set<BundleId> others = new TreeSet<>(bundles);
-    others.remove(bundle);
-    Set<BundleId> all = new TreeSet<>(others);
+    Set<BundleId> before = new TreeSet<>(bundles);
+    before.remove(bundle);
+    Set<BundleId> all = new TreeSet<>(before);
     all.add(bundle);
     bundles = all;
     try {
       publish(
-          with(last.state().only(others), Map.of(bundle, new Codes(codes.levels(), table))),
+          with(last.state().only(before), Map.of(bundle, new Codes(codes.levels(), table))),
           List.of());
     } catch (IOException | RuntimeException | Error e) {
-      bundles = others;
+      bundles = before;
       throw e;
     }
+    return true;
   }
 
   /** The snapshots from the next one on have no ids of a bundle. */
@@ -182,11 +191,18 @@ final class SnapshotPublisher implements AutoCloseable {
     bundles = fewer;
   }
 
-  /** What the log says since the last snapshot; a return to another snapshot is settled first. */
-  private List<LoggedChange> since() throws IOException {
+  /**
+   * What the log says since the last snapshot; a return to another snapshot is settled first.
+   *
+   * @param most the last offset that is wanted
+   */
+  private List<LoggedChange> since(long most) throws IOException {
     List<LoggedChange> changes = new ArrayList<>();
-    for (long from = last.offset() + 1; from <= records.end(); ) {
+    for (long from = last.offset() + 1; from <= Math.min(most, records.end()); ) {
       for (LogRecord record : records.read(from, READ_BYTES)) {
+        if (record.offset() > most) {
+          break;
+        }
         from = record.offset() + 1;
         Change message = CatalogWriter.message(record);
         if (message.hasRolledBack()) {
@@ -269,7 +285,11 @@ final class SnapshotPublisher implements AutoCloseable {
 
   /** Publishes the catalogue as it is, unless the newest snapshot is that. */
   synchronized SnapshotManifest publish() throws IOException {
-    List<LoggedChange> since = since();
+    return publish(NEWEST);
+  }
+
+  private SnapshotManifest publish(long offset) throws IOException {
+    List<LoggedChange> since = since(offset);
     if (!since.isEmpty()) {
       publish(last.state(), since);
     }
@@ -344,7 +364,7 @@ final class SnapshotPublisher implements AutoCloseable {
    */
   synchronized long rollBack(long to, Append append) throws IOException {
     if (mayHaveReturned()) {
-      since();
+      since(NEWEST);
     }
     SnapshotManifest wanted =
         store.manifests().stream()

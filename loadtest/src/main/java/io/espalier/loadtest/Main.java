@@ -32,6 +32,7 @@ public final class Main {
             .addSubcommand(new HangUpCommand(report))
             .setCaseInsensitiveEnumValuesAllowed(true)
             .setExecutionExceptionHandler(Main::fail);
+    program.getCommandSpec().mixinStandardHelpOptions(true);
     program
         .getSubcommands()
         .values()

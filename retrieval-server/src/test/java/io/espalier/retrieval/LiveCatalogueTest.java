@@ -68,7 +68,6 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 import org.junit.jupiter.api.io.TempDir;
 
 /** A catalogue that changes while it is searched, through both services and a fake log. */
@@ -237,11 +236,8 @@ class LiveCatalogueTest {
    * the catalogue changes and is taken back: both versions have every item of the offset that they
    * answer at, those among them that came before the second was there and that it was not trained
    * on.
-   *
-   * <p>On demand, since it fails: now and then one of those last is missing (docs/decisions/0028).
    */
   @Test
-  @EnabledIfSystemProperty(named = "espalier.versions.churn", matches = "true")
   void retrieve_versionsThatComeAndGoUnderChurn_areTheCatalogueOfTheirOffset() throws Exception {
     BundleId second = BundleId.parse("tiger@2");
     RetrievalComponent replica = replicas.getFirst();
@@ -250,7 +246,7 @@ class LiveCatalogueTest {
     AtomicBoolean stop = new AtomicBoolean();
     Thread churn = Thread.ofPlatform().start(() -> churn(stop));
     try {
-      for (int round = 0; round < 8; round++) {
+      for (int round = 0; round < Integer.getInteger("espalier.versions.rounds", 8); round++) {
         assertExact(1, 5);
         assertThatThrownBy(() -> retrieval.retrieve(ofVersion(2).build()))
             .hasMessageContaining("NOT_FOUND: bundle: tiger@2");
