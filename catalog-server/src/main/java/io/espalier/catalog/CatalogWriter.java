@@ -68,6 +68,9 @@ final class CatalogWriter implements AutoCloseable {
   // While items are given ids of a bundle: those that changed since, and whether all of them did.
   private @Nullable Set<String> touched;
   private boolean returned;
+  // Whether a batch of others waits, and whether one was written since items were given ids last.
+  private volatile boolean othersWait;
+  private boolean othersWrote;
   // How often the catalogue went back.
   private long returns;
 
@@ -221,6 +224,7 @@ final class CatalogWriter implements AutoCloseable {
       while (true) {
         List<Waiting> batch = new ArrayList<>();
         synchronized (this) {
+          letOthersWrite();
           if (!begun || returned) {
             left = new ArrayDeque<>(without(bundle).values());
             touched = new HashSet<>();
@@ -248,6 +252,26 @@ final class CatalogWriter implements AutoCloseable {
         touched = null;
       }
     }
+  }
+
+  /** A lock is not fair: whoever lets go of it and takes it again would have it for long. */
+  private synchronized void letOthersWrite() {
+    try {
+      while (othersWait && !othersWrote) {
+        wait();
+      }
+      othersWrote = false;
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw stopping();
+    }
+  }
+
+  private synchronized void writeOthers(List<Waiting> batch) {
+    write(batch);
+    othersWait = false;
+    othersWrote = true;
+    notifyAll();
   }
 
   private static int accepted(List<Waiting> batch) {
@@ -330,6 +354,11 @@ final class CatalogWriter implements AutoCloseable {
     throw stopping();
   }
 
+  /** Another writer took over: a caller asks that one. */
+  static RequestException overtaken() {
+    return RequestException.failedPrecondition("another writer has this catalogue");
+  }
+
   private static RequestException stopping() {
     return RequestException.unavailable("the catalogue's writer is stopping");
   }
@@ -340,7 +369,8 @@ final class CatalogWriter implements AutoCloseable {
       while (!closed || !queue.isEmpty()) {
         batch = queue.take(BATCH, BATCH_BYTES, POLL);
         if (!batch.isEmpty()) {
-          write(batch);
+          othersWait = true;
+          writeOthers(batch);
         }
       }
     } catch (InterruptedException e) {
@@ -385,7 +415,7 @@ final class CatalogWriter implements AutoCloseable {
       stale = true;
       append(coded(batch));
     } catch (LostLeaseException e) {
-      refuse(batch, RequestException.failedPrecondition("another writer has this catalogue"), e);
+      refuse(batch, overtaken(), e);
     } catch (LogException e) {
       refuse(
           batch,

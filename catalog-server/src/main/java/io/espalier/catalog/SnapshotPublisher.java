@@ -219,6 +219,13 @@ final class SnapshotPublisher implements AutoCloseable {
     return changes;
   }
 
+  /**
+   * Later than the last snapshot whatever the clock says: those of one offset are told apart by it.
+   */
+  private long now() {
+    return Math.max(System.currentTimeMillis(), last.manifest().publishedMillis() + 1);
+  }
+
   /** Publishes a return: the content of the one snapshot at the offset of the change. */
   private void settle(long offset, long to) throws IOException {
     Optional<SnapshotManifest> wanted =
@@ -231,8 +238,7 @@ final class SnapshotPublisher implements AutoCloseable {
   }
 
   private void settle(long offset, Snapshot wanted) throws IOException {
-    SnapshotManifest manifest =
-        wanted.manifest().at(LogPlace.of(records, offset), System.currentTimeMillis());
+    SnapshotManifest manifest = wanted.manifest().at(LogPlace.of(records, offset), now());
     Snapshot same = wanted.at(manifest);
     store.publish(manifest);
     last = same;
@@ -247,7 +253,8 @@ final class SnapshotPublisher implements AutoCloseable {
         Snapshot now = last;
         long due = now.offset() + settings.changesAllowed(now.manifest().itemCount());
         boolean many = records.await(due, POLL);
-        if (closed || !(many || mayHaveReturned() || isOld(now))) {
+        // Who was overtaken leaves it to the other: each would drop parts of what the other writes.
+        if (closed || !records.isWriter() || !(many || mayHaveReturned() || isOld(now))) {
           continue;
         }
         publish();
@@ -304,7 +311,7 @@ final class SnapshotPublisher implements AutoCloseable {
     LogPlace place = since.isEmpty() ? last.place() : LogPlace.of(records, state.offset());
     SnapshotManifest manifest =
         new SnapshotFiles(store, place, () -> pace(due))
-            .write(state.only(bundles), last, since, System.currentTimeMillis());
+            .write(state.only(bundles), last, since, now());
     Snapshot opened = store.open(manifest);
     store.publish(manifest);
     last = opened;
