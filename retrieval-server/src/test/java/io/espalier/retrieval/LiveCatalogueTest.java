@@ -33,6 +33,7 @@ import io.espalier.retrieval.v1.RetrievalServiceGrpc;
 import io.espalier.retrieval.v1.RetrievalServiceGrpc.RetrievalServiceBlockingStub;
 import io.espalier.retrieval.v1.RetrieveRequest;
 import io.espalier.retrieval.v1.RetrieveResponse;
+import io.espalier.server.ClientChannels;
 import io.espalier.server.EspalierServer;
 import io.espalier.server.ServerConfig;
 import io.espalier.stores.blobs.FolderBlobs;
@@ -40,6 +41,7 @@ import io.espalier.stores.catalog.DataFolder;
 import io.espalier.testing.FunctionRunner;
 import io.espalier.testing.MemoryLog;
 import io.espalier.testing.ServedStage;
+import io.grpc.ManagedChannel;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.stub.StreamObserver;
@@ -475,6 +477,24 @@ class LiveCatalogueTest {
       updates.again();
     }
     assertThat(server.unready()).containsExactly("the right to write the catalogue");
+  }
+
+  @Test
+  void rollBack_logTakenOver_isAFailedPrecondition() throws Exception {
+    EspalierServer server =
+        catalog
+            .install(EspalierServer.builder("catalog", ServerConfig.defaults()))
+            .buildInProcess("taken-over-return")
+            .start();
+    open.add(server);
+    ManagedChannel channel = ClientChannels.open(server.target());
+    open.add(channel::shutdownNow);
+    CatalogServiceBlockingStub stub = CatalogServiceGrpc.newBlockingStub(channel);
+    log.take();
+
+    assertThatThrownBy(
+            () -> stub.rollBack(RollBackRequest.newBuilder().setSnapshotOffset(AT_FIRST).build()))
+        .hasMessage("FAILED_PRECONDITION: another writer has this catalogue");
   }
 
   @Test
