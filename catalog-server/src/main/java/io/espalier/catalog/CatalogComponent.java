@@ -13,6 +13,7 @@ import io.espalier.server.EspalierServer;
 import io.espalier.server.RequestException;
 import io.espalier.stores.catalog.CatalogItem;
 import io.espalier.stores.log.LogException;
+import io.espalier.stores.log.LostLeaseException;
 import io.espalier.stores.log.RecordLog;
 import io.grpc.BindableService;
 import io.opentelemetry.api.common.AttributeKey;
@@ -284,6 +285,7 @@ public final class CatalogComponent implements AutoCloseable {
         .service(service)
         .readiness("the right to write the catalogue", records::isWriter)
         .readiness("the catalogue's writer", writer::isRunning)
+        .exceptionRule(LostLeaseException.class, lost -> CatalogWriter.overtaken())
         .exceptionRule(LogException.class, CatalogComponent::unread);
   }
 

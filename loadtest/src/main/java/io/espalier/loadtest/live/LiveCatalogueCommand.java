@@ -75,8 +75,7 @@ public final class LiveCatalogueCommand implements Callable<Integer> {
         SyntheticCatalogue.write(out, live.template(), live.items, live.seed);
     Events happened = new Events();
     try (LiveServers servers =
-        new LiveServers(
-            catalogue, out, !unpublished, live.serverCpu, live.serverHeap, happened::line)) {
+        new LiveServers(catalogue, out, !unpublished, live, happened::line)) {
       return measure(catalogue, servers, happened);
     }
   }

@@ -1,7 +1,6 @@
 package io.espalier.loadtest.live;
 
 import io.espalier.bundles.Bundle;
-import io.espalier.events.v1.Event;
 import io.espalier.loadtest.driver.GrpcTarget;
 import io.espalier.loadtest.driver.HistogramFiles;
 import io.espalier.loadtest.driver.OpenLoop;
@@ -11,7 +10,6 @@ import io.espalier.loadtest.driver.Requests;
 import io.espalier.retrieval.v1.Candidate;
 import io.espalier.retrieval.v1.RetrieveRequest;
 import io.espalier.retrieval.v1.RetrieveResponse;
-import io.espalier.router.v1.ListOptions;
 import io.espalier.router.v1.RecommendRequest;
 import io.espalier.router.v1.RecommendResponse;
 import io.espalier.router.v1.ResultItem;
@@ -88,9 +86,8 @@ public final class SwitchCommand implements Callable<Integer> {
     SyntheticCatalogue catalogue = SyntheticCatalogue.write(out, template, live.items, live.seed);
     catalogue.addVersion(template, SECOND, live.seed + 1);
     Events happened = new Events();
-    try (LiveServers servers =
-        new LiveServers(catalogue, out, true, live.serverCpu, live.serverHeap, happened::line)) {
-      servers.startRouter(catalogue, live.serverCpu);
+    try (LiveServers servers = new LiveServers(catalogue, out, true, live, happened::line)) {
+      servers.startRouter(catalogue);
       return measure(catalogue, servers, happened);
     }
   }
@@ -152,23 +149,8 @@ public final class SwitchCommand implements Callable<Integer> {
         channels,
         RouterServiceGrpc.getRecommendMethod(),
         live.deadline(),
-        number -> routed(questions.get(number)),
+        questions::routed,
         (request, answer) -> judge(answers, request, answer));
-  }
-
-  /** The same question to a router: items of the history are left out by the route. */
-  private static RecommendRequest routed(RetrieveRequest question) {
-    RecommendRequest.Builder request = RecommendRequest.newBuilder();
-    question
-        .getHistoryList()
-        .forEach(
-            item -> request.getUserBuilder().addRecentEvents(Event.newBuilder().setItemId(item)));
-    ListOptions.Builder options =
-        ListOptions.newBuilder().setRoute(SyntheticCatalogue.ROUTE).setPageSize(question.getK());
-    if (question.hasFilter()) {
-      options.setFilter(question.getFilter());
-    }
-    return request.setOptions(options).build();
   }
 
   /** Keeps an answer as the one version that made it gave it. */
