@@ -92,7 +92,7 @@ class SeveralServersTest {
             new TritonSettings(
                 List.of(names.target()),
                 InsecureChannelCredentials.create(),
-                TritonModelRunner.KEEP_ALIVE),
+                TritonSettings.KEEP_ALIVE),
             provider.get("test"));
     keep(runner);
     return runner;
@@ -257,7 +257,7 @@ class SeveralServersTest {
                 new TritonSettings(
                     List.of(names.target()),
                     InsecureChannelCredentials.create(),
-                    TritonModelRunner.KEEP_ALIVE,
+                    TritonSettings.KEEP_ALIVE,
                     Duration.ofMillis(300),
                     List.of()),
                 OpenTelemetry.noop().getMeter("test")));

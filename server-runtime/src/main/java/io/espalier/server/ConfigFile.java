@@ -191,7 +191,11 @@ public final class ConfigFile {
       Throwable cause = e.getCause() == null ? e : e.getCause();
       String where = path(e);
       throw new ConfigException(
-          "%s: %s%s".formatted(source, where.isEmpty() ? "" : where + ": ", cause.getMessage()));
+          "%s: %s%s"
+              .formatted(
+                  source,
+                  where.isEmpty() ? "" : where + ": ",
+                  withoutCredentials(String.valueOf(cause.getMessage()))));
     } catch (JsonMappingException e) {
       String where = path(e);
       throw new ConfigException(
@@ -205,10 +209,14 @@ public final class ConfigFile {
   /** A record as YAML without secrets, for printing it once at start. */
   public static String print(Object config) {
     try {
-      return CREDENTIALS.matcher(SHOWN.writeValueAsString(config)).replaceAll("$1(hidden)@");
+      return withoutCredentials(SHOWN.writeValueAsString(config));
     } catch (JsonProcessingException e) {
       throw new ConfigException(config.getClass().getSimpleName() + ": " + e.getOriginalMessage());
     }
+  }
+
+  private static String withoutCredentials(String text) {
+    return CREDENTIALS.matcher(text).replaceAll("$1(hidden)@");
   }
 
   private static String at(JsonProcessingException e) {

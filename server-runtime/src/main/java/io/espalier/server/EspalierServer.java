@@ -251,9 +251,8 @@ public final class EspalierServer implements AutoCloseable {
    * Calls of the services begin on the transport's threads and leave them when they have been let
    * in; those of gRPC's own services have a thread from the start. That a caller hung up is told on
    * the transport's thread: it must not wait for a processor behind the very calls that it would
-   * end. Netty runs the work of TLS handshakes there, too: as part of what it is doing, which it
-   * does for this executor alone. One that it does not know, and that runs a task at once, has it
-   * begin a handshake's next step within the one before, whose bytes then stay unsent.
+   * end. Netty runs the work of TLS handshakes there, too, and goes on when it is done: it knows
+   * that this executor does not run it elsewhere, as it would think of any other.
    */
   private static void run(
       ServerBuilder<?> transport, Executor callThreads, Set<String> serviceNames) {

@@ -59,7 +59,7 @@ public record EngineSettings(
   /** The embedded engine. */
   public static EngineSettings defaults() {
     return new EngineSettings(
-        List.of(), Models.NAMED, TritonModelRunner.KEEP_ALIVE, Duration.ofMinutes(2));
+        List.of(), Models.NAMED, TritonSettings.KEEP_ALIVE, Duration.ofMinutes(2));
   }
 
   /** These settings with other servers. */

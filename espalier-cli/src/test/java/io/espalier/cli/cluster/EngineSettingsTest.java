@@ -6,7 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.espalier.bundles.BundleRepository;
 import io.espalier.cli.cluster.EngineSettings.Models;
 import io.espalier.inference.ModelException;
-import io.espalier.inference.triton.TritonModelRunner;
+import io.espalier.inference.triton.TritonSettings;
 import io.espalier.server.ConfigException;
 import io.espalier.server.Secret;
 import io.opentelemetry.api.OpenTelemetry;
@@ -31,7 +31,7 @@ class EngineSettingsTest {
         .isEqualTo(
             new EngineSettings(
                 List.of(), Models.NAMED, Duration.ofMinutes(5), Duration.ofMinutes(2)));
-    assertThat(engine.keepAlive()).isEqualTo(TritonModelRunner.KEEP_ALIVE);
+    assertThat(engine.keepAlive()).isEqualTo(TritonSettings.KEEP_ALIVE);
     assertThat(engine.isEmbedded()).isTrue();
   }
 

@@ -8,6 +8,7 @@ import io.espalier.inference.ModelRunner;
 import io.espalier.inference.Tensor;
 import io.espalier.inference.embedded.EmbeddedModelRunner;
 import io.espalier.inference.triton.TritonModelRunner;
+import io.espalier.inference.triton.TritonSettings;
 import io.grpc.InsecureChannelCredentials;
 import java.nio.file.Path;
 import java.util.List;
@@ -37,7 +38,7 @@ class InferenceServerIT {
             TritonModelRunner.connect(
                 process.target(),
                 InsecureChannelCredentials.create(),
-                TritonModelRunner.KEEP_ALIVE);
+                TritonSettings.KEEP_ALIVE);
         EmbeddedModelRunner local = new EmbeddedModelRunner(root.resolve("model-repo/models"))) {
       local.load(MODEL);
 

@@ -121,7 +121,7 @@ class ManifestsTest {
                     Secret.of("a-clusters-token")))) {
       assertThat(rewrite(server.target(), peer)).isEqualTo(Status.Code.OK);
       assertThat(rewrite(server.target(), stranger)).isEqualTo(Status.Code.UNAVAILABLE);
-      assertThat(rewrite(server.adminTarget(), peer)).isEqualTo(Status.Code.PERMISSION_DENIED);
+      assertThat(rewrite(server.adminTarget(), peer)).isEqualTo(Status.Code.UNIMPLEMENTED);
       assertThat(health("127.0.0.1:" + server.healthPort())).isEqualTo(ServingStatus.SERVING);
     }
   }

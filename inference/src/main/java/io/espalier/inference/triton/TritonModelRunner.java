@@ -60,9 +60,6 @@ import org.slf4j.LoggerFactory;
  * models of {@link #load(Path)}, and takes their calls once it has them.
  */
 public final class TritonModelRunner implements ModelRunner {
-  /** Triton closes connections that are pinged more often than every five minutes. */
-  public static final Duration KEEP_ALIVE = Duration.ofMinutes(5);
-
   private static final Logger log = LoggerFactory.getLogger(TritonModelRunner.class);
   private static final long LONGEST_TIMEOUT_NANOS = TimeUnit.DAYS.toNanos(1);
   private static final int CLOSE_SECONDS = 10;

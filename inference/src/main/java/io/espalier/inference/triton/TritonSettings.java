@@ -22,6 +22,9 @@ public record TritonSettings(
     Duration keepAlive,
     Duration unloadDelay,
     List<ClientInterceptor> interceptors) {
+  /** Triton closes connections that are pinged more often than every five minutes. */
+  public static final Duration KEEP_ALIVE = Duration.ofMinutes(5);
+
   private static final Duration SHORTEST_KEEP_ALIVE = Duration.ofSeconds(10);
 
   public TritonSettings {

@@ -44,7 +44,7 @@ class TritonConnectionIT {
     String allows = "--grpc-http2-min-recv-ping-interval-without-data=";
     try (TritonContainer strict =
             TritonContainer.start(
-                models, "--load-model=affine", allows + TritonModelRunner.KEEP_ALIVE.toMillis());
+                models, "--load-model=affine", allows + TritonSettings.KEEP_ALIVE.toMillis());
         TritonModelRunner runner = connect(strict)) {
       CompletableFuture<Map<String, Tensor>> answered;
       try (AutoCloseable held = strict.hold(call(0))) {

@@ -115,7 +115,7 @@ public final class TritonContainer implements AutoCloseable {
   public TritonModelRunner connect() {
     TritonModelRunner runner =
         TritonModelRunner.connect(
-            target(), InsecureChannelCredentials.create(), TritonModelRunner.KEEP_ALIVE);
+            target(), InsecureChannelCredentials.create(), TritonSettings.KEEP_ALIVE);
     runner.awaitServer(Duration.ofSeconds(30));
     return runner;
   }
