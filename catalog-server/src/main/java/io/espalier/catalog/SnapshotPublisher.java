@@ -73,10 +73,11 @@ final class SnapshotPublisher implements AutoCloseable {
   record Codes(int levels, Map<String, List<Integer>> table) {}
 
   /**
-   * Opens the newest snapshot, or publishes the first; one for a bundle version that is new too.
+   * Opens the newest snapshot, or publishes the first. Bundle versions that the newest lacks are
+   * not live yet: see {@link #add}.
    *
    * @param items the catalogue before its first change
-   * @param codes of each live bundle version
+   * @param codes of each bundle version
    * @throws IOException when the store cannot be read or written
    * @throws LogException when log and snapshots do not belong together
    */
@@ -105,9 +106,10 @@ final class SnapshotPublisher implements AutoCloseable {
           "the newest snapshot is of a catalogue that began with %d items (expected: %d)"
               .formatted(last.manifest().origin(), items.size()));
     }
-    SnapshotPublisher publisher =
-        new SnapshotPublisher(records, store, settings, codes.keySet(), last);
-    publisher.begin(codes);
+    Set<BundleId> live = new TreeSet<>(codes.keySet());
+    live.retainAll(last.state().tries().keySet());
+    SnapshotPublisher publisher = new SnapshotPublisher(records, store, settings, live, last);
+    publisher.begin();
     publisher.thread.start();
     return publisher;
   }
@@ -138,15 +140,14 @@ final class SnapshotPublisher implements AutoCloseable {
     return all;
   }
 
-  /** Finishes a return that a crash cut short, and gives a new bundle version its snapshot. */
-  private synchronized void begin(Map<BundleId, Codes> codes) throws IOException {
-    if (last.state().tries().keySet().containsAll(bundles)) {
-      since(NEWEST);
-    } else {
-      // What the log has of items has no ids of the new version: they are given on top of it.
-      publish();
-      publish(with(last.state(), codes), List.of());
-    }
+  /** Finishes a return that a crash cut short. */
+  private synchronized void begin() throws IOException {
+    since(NEWEST);
+  }
+
+  /** The bundle versions whose ids snapshots have. */
+  Set<BundleId> bundles() {
+    return bundles;
   }
 
   /**
