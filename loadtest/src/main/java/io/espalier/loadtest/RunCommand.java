@@ -5,12 +5,15 @@ import io.espalier.loadtest.driver.Knee;
 import io.espalier.loadtest.driver.OpenLoop;
 import io.espalier.loadtest.driver.Report;
 import io.espalier.loadtest.driver.Requests;
+import io.espalier.loadtest.driver.RunLines;
 import io.espalier.loadtest.driver.WarmUpOptions;
+import io.espalier.loadtest.process.ProcessorTime;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Optional;
 import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -27,6 +30,7 @@ import picocli.CommandLine.Option;
     })
 final class RunCommand implements Callable<Integer> {
   private static final int VOID = 3;
+  private static final double LONGEST_SEARCH = 4;
 
   @Mixin private TargetOptions options = new TargetOptions();
 
@@ -43,6 +47,26 @@ final class RunCommand implements Callable<Integer> {
 
   @Option(names = "--seconds", description = "Of one run (default: ${DEFAULT-VALUE}).")
   private int seconds = 30;
+
+  @Option(
+      names = "--search-s",
+      description = "Seconds of a run of the search; 0: as the others (default: 0).")
+  private int searchSeconds;
+
+  @Option(
+      names = "--least-requests",
+      description =
+          "A run of the search goes on until it has so many, at most four times as long"
+              + " (default: 0).")
+  private int leastRequests;
+
+  @Option(
+      names = "--server-pid",
+      description = "Tells what this process and those that it started take of the processor.")
+  private long serverPid;
+
+  @Option(names = "--json", description = "Each run is added to this file, a line each.")
+  private @Nullable Path json;
 
   @Mixin private WarmUpOptions warming = new WarmUpOptions();
 
@@ -64,18 +88,20 @@ final class RunCommand implements Callable<Integer> {
       return measure(load, "run", rate) ? 0 : VOID;
     }
     double knee =
-        new Knee(
-                at -> load.run(at, Duration.ofSeconds(seconds)),
-                Duration.ofMillis(sloMillis),
-                report::point)
-            .find(first);
+        new Knee(at -> search(load, at), Duration.ofMillis(sloMillis), report::point).find(first);
     report.line("knee: %.1f requests/s at p99 <= %d ms", knee, sloMillis);
     return measure(load, "knee", knee) ? 0 : VOID;
   }
 
+  private Requests search(OpenLoop load, double at) throws InterruptedException {
+    double least = searchSeconds > 0 ? searchSeconds : seconds;
+    double length = Math.clamp(leastRequests / at, least, LONGEST_SEARCH * least);
+    return run(load, "search", at, Duration.ofMillis(Math.round(1e3 * length)));
+  }
+
   private boolean measure(OpenLoop load, String name, double at)
       throws IOException, InterruptedException {
-    Requests requests = load.run(at, Duration.ofSeconds(seconds));
+    Requests requests = run(load, name, at, Duration.ofSeconds(seconds));
     report.run("%s, %.1f/s".formatted(name, at), requests, Duration.ofMillis(sloMillis));
     HistogramFiles files = new HistogramFiles(out);
     files.log(name, requests);
@@ -83,5 +109,22 @@ final class RunCommand implements Callable<Integer> {
     Optional<String> reason = requests.voidReason();
     reason.ifPresent(text -> report.line("VOID: %s", text));
     return reason.isEmpty();
+  }
+
+  private Requests run(OpenLoop load, String name, double at, Duration length)
+      throws InterruptedException {
+    Duration before = serverPid > 0 ? ProcessorTime.of(serverPid) : Duration.ZERO;
+    Requests requests = load.run(at, length);
+    Duration used =
+        serverPid > 0 ? ProcessorTime.of(serverPid).minus(before) : Duration.ZERO;
+    if (serverPid > 0) {
+      report.line(
+          "  %.2f ms of the server's processor a request",
+          used.toNanos() / 1e6 / Math.max(1, requests.size()));
+    }
+    if (json != null) {
+      RunLines.add(json, name, at, requests, used);
+    }
+    return requests;
   }
 }
