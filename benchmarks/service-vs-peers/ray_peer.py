@@ -39,7 +39,7 @@ if __name__ == "__main__":
         proxy_location="HeadOnly",
         http_options={"host": "127.0.0.1", "port": int(os.environ["HTTP_PORT"])},
         grpc_options=gRPCOptions(
-            port=int(os.environ["PORT"]),
+            port=int(os.environ["PROXY_PORT"]),
             grpc_servicer_functions=["espalier.retrieval.v1.retrieval_pb2_grpc.add_RetrievalServiceServicer_to_server"],
         ),
         logging_config={"enable_access_log": False, "log_level": "WARNING"},

@@ -39,8 +39,8 @@ START_SECONDS = 240
 PEERS = ("ray", "litserve", "bentoml", "triton")
 # What a search of settings found best (README): batch size and wait, or BentoML's bound of latency, in milliseconds.
 SETTINGS = {
-    "ray-generate": (2, 0), "litserve-generate": (2, 0), "bentoml-generate": (2, 60_000), "triton-generate": (2, 0),
-    "ray-fused": (8, 0), "litserve-fused": (8, 0), "bentoml-fused": (8, 60_000), "triton-fused": (8, 0),
+    "ray-generate": (2, 0), "litserve-generate": (2, 1), "bentoml-generate": (2, 60_000), "triton-generate": (2, 0),
+    "ray-fused": (8, 0), "litserve-fused": (8, 1), "bentoml-fused": (8, 60_000), "triton-fused": (8, 0),
 }  # fmt: skip
 FIRST_RATE = {"generate": 5, "fused": 120, "espalier": 200, "retrieval": 200}
 
@@ -85,6 +85,21 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
+def thread_seconds(pid: int) -> dict[str, float]:
+    """What threads have used of the processor, of a process and those that it started, by name without numbers."""
+    used: dict[str, float] = {}
+    for process in (pid, *descendants(pid)):
+        for thread in Path(f"/proc/{process}/task").glob("*/stat"):
+            try:
+                name, _, rest = thread.read_text().partition("(")[2].rpartition(")")
+            except OSError:
+                continue
+            fields = rest.split()
+            name = name.rstrip("0123456789-# ")
+            used[name] = used.get(name, 0) + (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return used
+
+
 @dataclass
 class Side:
     """One way to serve: how it is started, asked and driven."""
@@ -97,6 +112,7 @@ class Side:
     knees: list[float] = field(default_factory=list)
     at_knee: list[dict] = field(default_factory=list)
     answers: list = field(default_factory=list)
+    threads: dict = field(default_factory=dict)  # seconds of the processor in the last run at the knee
 
     @staticmethod
     def of(text: str) -> "Side":
@@ -131,7 +147,8 @@ class Bench:
             line.split("=", 1) for line in (options.folder / "env.sh").read_text().replace('"', "").splitlines() if "=" in line
         )
         self.users, self.histories = self.questions(options.answers)
-        (options.out).mkdir(parents=True, exist_ok=True)
+        self.reference: list = []
+        options.out.mkdir(parents=True, exist_ok=True)
 
     def questions(self, count: int):
         items = [json.loads(line)["id"] for line in (self.options.data / "items.jsonl").read_text().splitlines()]
@@ -163,7 +180,12 @@ class Bench:
         return [ROOT / "espalier", "serve", "retrieval", "--data", self.options.data, "--model-repo", self.repository, "--port", port]
 
     def ray_command(self, side, port, environment):
-        environment |= {"RAY_FOLDER": str(self.temporary / "ray"), "HTTP_PORT": str(free_port()), "RAY_DISABLE_IMPORT_WARNING": "1", "RAY_USAGE_STATS_ENABLED": "0"}
+        # Its documented settings for throughput, and the replica answers callers itself: its proxy would be one more hop.
+        environment |= {
+            "RAY_FOLDER": str(self.temporary / "ray"), "HTTP_PORT": str(free_port()), "PROXY_PORT": str(free_port()),
+            "RAY_USAGE_STATS_ENABLED": "0", "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+            "RAY_SERVE_DIRECT_INGRESS_MIN_GRPC_PORT": str(port), "RAY_SERVE_DIRECT_INGRESS_MAX_GRPC_PORT": str(port + 1),
+        }  # fmt: skip
         return [sys.executable, HERE / "ray_peer.py"]
 
     def litserve_command(self, side, port, environment):
@@ -200,7 +222,7 @@ class Bench:
         """A function from a question's number to [(item, score)], as a client of this side would get it."""
         if side.kind in ("litserve", "bentoml"):
             return lambda number: self.ask_http(side, port, self.histories[number])
-        channel = grpc.insecure_channel(f"127.0.0.1:{port}", options=[("grpc.enable_retries", 0)])
+        channel = grpc.insecure_channel(f"127.0.0.1:{port}", options=[("grpc.max_reconnect_backoff_ms", 500)])
         if side.kind == "triton":
             return lambda number: self.ask_triton(channel, self.histories[number])
         if side.kind == "espalier":
@@ -289,17 +311,31 @@ class Bench:
             "--deadline-ms", 20_000, "--slo-ms", options.slo_ms, "--first-rate", round(side.first_rate(), 2),
             "--window-s", options.warm_s if side.recommender else 2 * options.warm_s,
             "--search-s", options.search_s, "--least-requests", 0 if not slow else options.slow_requests,
-            "--seconds", options.seconds, "--multiples", "", "--server-pid", pid, "--json", lines,
+            "--seconds", options.seconds, "--no-overload", "--server-pid", pid, "--json", lines,
             "--out", options.out / side.name.replace(":", "_"), "--seed", 1 + 1000 * len(side.knees),
         ]  # fmt: skip
-        done = subprocess.run(["taskset", "-c", options.driver_core, *map(str, command)], capture_output=True, text=True)
-        (options.out / f"{side.name.replace(':', '_')}.{len(side.knees)}.txt").write_text(done.stdout + done.stderr)
+        driver = subprocess.Popen(
+            ["taskset", "-c", options.driver_core, *map(str, command)],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+        told, before = [], {}
+        try:
+            for line in driver.stdout:
+                told.append(line)
+                if line.startswith("knee:"):  # the run at the knee begins
+                    before = thread_seconds(pid)
+            driver.wait()
+        finally:
+            driver.kill()
+        after = thread_seconds(pid)
+        side.threads = {name: after[name] - before.get(name, 0) for name in after} if before else {}
+        (options.out / f"{side.name.replace(':', '_')}.{len(side.knees)}.txt").write_text("".join(told))
         runs = [json.loads(line) for line in lines.read_text().splitlines()] if lines.exists() else []
         knee = next((run for run in runs if run["run"] == "knee"), None)
         side.knees.append(knee["rate"] if knee else 0.0)
         side.at_knee.append(knee or {})
         if not knee:
-            print(f"  {side.name}: no knee: {(done.stdout + done.stderr).strip().splitlines()[-1:]}", flush=True)
+            print(f"  {side.name}: no knee: {told[-1:]}", flush=True)
 
     def driver(self) -> list:
         java = subprocess.run([ROOT / "espalier", "jdk-home"], capture_output=True, text=True, check=True).stdout.strip()
@@ -318,13 +354,27 @@ class Bench:
             up = time.monotonic() - begin
             if not side.answers:
                 side.answers = [ask(number) for number in range(len(self.histories))]
+            if self.options.answers_only:
+                verdicts = [same(a, b) for a, b in zip(self.first(side), side.answers)]
+                print(f"  {side.name}: up in {up:.0f} s, {verdicts.count('equal')} equal, {verdicts.count('close')} close, "
+                      f"{verdicts.count('different')} different", flush=True)  # fmt: skip
+                return
             self.drive(side, port, process.pid)
         finally:
             self.stop(process)
         knee = side.at_knee[-1]
         shown = f"{knee['requests']} requests there, p50 {knee['p50_ms']:.1f}, p99 {knee['p99_ms']:.1f} ms, " \
                 f"cpu {knee['processor_ms']:.2f} ms" if knee else ""  # fmt: skip
-        print(f"  {side.name}: up in {up:.0f} s, {side.knees[-1]:.1f}/s; {shown}; {time.monotonic() - begin:.0f} s in all", flush=True)
+        if knee and sum(side.threads.values()):
+            most = sorted(side.threads.items(), key=lambda pair: -pair[1])[:8]
+            total = sum(side.threads.values())
+            shown += "\n    of it by thread: " + ", ".join(f"{name} {100 * t / total:.0f}%" for name, t in most)
+        print(f"  {side.name}: up in {up:.0f} s, {side.knees[-1]:.1f}/s; {time.monotonic() - begin:.0f} s in all; {shown}", flush=True)
+
+    def first(self, side: Side) -> list:
+        """What the answers of a side are held against: the first side's."""
+        self.reference = self.reference or side.answers
+        return self.reference
 
     @staticmethod
     def stop(process: subprocess.Popen) -> None:
@@ -399,6 +449,7 @@ def main() -> None:
     parser.add_argument("--slow-requests", type=int, default=200, help="of a run of the search with generate, up to 4 times as long")
     parser.add_argument("--seconds", type=int, default=20, help="of the run at the knee")
     parser.add_argument("--answers", type=int, default=100, help="lists of each side that are compared")
+    parser.add_argument("--answers-only", action="store_true", help="starts each side once and compares its answers")
     parser.add_argument("--server-core", default="0")
     parser.add_argument("--driver-core", default="1")
     parser.add_argument("--out", type=Path, default=ROOT / ".espalier/service-vs-peers", help="for logs, runs and histograms")
@@ -410,11 +461,12 @@ def main() -> None:
     os.sched_setaffinity(0, {int(options.driver_core)})
     print(f"beauty-tiger@1, {K} beams, {K} items, p99 <= {options.slo_ms} ms, {options.rounds} rounds, server on core "
           f"{options.server_core}, driver on {options.driver_core}, load before {os.getloadavg()[0]:.1f}", flush=True)  # fmt: skip
-    for number in range(options.rounds):
+    for number in range(1 if options.answers_only else options.rounds):
         print(f"round {number + 1}", flush=True)
         for side in sides:
             bench.visit(side)
-    table(sides, options.slo_ms)
+    if not options.answers_only:
+        table(sides, options.slo_ms)
     print(f"{(time.monotonic() - begin) / 60:.1f} minutes")
 
 
