@@ -115,8 +115,7 @@ final class RunCommand implements Callable<Integer> {
       throws InterruptedException {
     Duration before = serverPid > 0 ? ProcessorTime.of(serverPid) : Duration.ZERO;
     Requests requests = load.run(at, length);
-    Duration used =
-        serverPid > 0 ? ProcessorTime.of(serverPid).minus(before) : Duration.ZERO;
+    Duration used = serverPid > 0 ? ProcessorTime.of(serverPid).minus(before) : Duration.ZERO;
     if (serverPid > 0) {
       report.line(
           "  %.2f ms of the server's processor a request",

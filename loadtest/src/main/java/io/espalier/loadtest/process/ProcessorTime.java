@@ -16,7 +16,8 @@ public final class ProcessorTime {
     ProcessHandle process =
         ProcessHandle.of(pid)
             .orElseThrow(
-                () -> new IllegalArgumentException("process: " + pid + " (expected: one there is)"));
+                () ->
+                    new IllegalArgumentException("process: " + pid + " (expected: one there is)"));
     return Stream.concat(Stream.of(process), process.descendants())
         .flatMap(each -> each.info().totalCpuDuration().stream())
         .reduce(Duration.ZERO, Duration::plus);
