@@ -9,9 +9,9 @@ import io.espalier.loadtest.driver.RunLines;
 import io.espalier.loadtest.driver.WarmUpOptions;
 import io.espalier.loadtest.process.ProcessorTime;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -61,6 +61,13 @@ final class RunCommand implements Callable<Integer> {
   private int leastRequests;
 
   @Option(
+      names = "--lower",
+      description =
+          "Measures at the knee, and 5 %% lower so many times at most while that does not hold"
+              + " (default: ${DEFAULT-VALUE}).")
+  private int lower;
+
+  @Option(
       names = "--server-pid",
       description = "Tells what this process and those that it started take of the processor.")
   private long serverPid;
@@ -80,17 +87,21 @@ final class RunCommand implements Callable<Integer> {
   }
 
   @Override
-  public Integer call() throws IOException, InterruptedException {
+  public Integer call() throws InterruptedException {
     OpenLoop load = new OpenLoop(options.target(), options.seed());
     double first = rate > 0 ? rate : firstRate;
     warming.warmUp(load, first, report);
     if (rate > 0) {
-      return measure(load, "run", rate) ? 0 : VOID;
+      return code(measure(load, "run", rate));
     }
-    double knee =
-        new Knee(at -> search(load, at), Duration.ofMillis(sloMillis), report::point).find(first);
+    Knee search = new Knee(at -> search(load, at), Duration.ofMillis(sloMillis), report::point);
+    double knee = search.find(first);
     report.line("knee: %.1f requests/s at p99 <= %d ms", knee, sloMillis);
-    return measure(load, "knee", knee) ? 0 : VOID;
+    return code(search.confirm(knee, at -> measure(load, "knee", at), lower).requests());
+  }
+
+  private static int code(Requests requests) {
+    return requests.voidReason().isEmpty() ? 0 : VOID;
   }
 
   private Requests search(OpenLoop load, double at) throws InterruptedException {
@@ -99,16 +110,18 @@ final class RunCommand implements Callable<Integer> {
     return run(load, "search", at, Duration.ofMillis(Math.round(1e3 * length)));
   }
 
-  private boolean measure(OpenLoop load, String name, double at)
-      throws IOException, InterruptedException {
+  private Requests measure(OpenLoop load, String name, double at) throws InterruptedException {
     Requests requests = run(load, name, at, Duration.ofSeconds(seconds));
     report.run("%s, %.1f/s".formatted(name, at), requests, Duration.ofMillis(sloMillis));
-    HistogramFiles files = new HistogramFiles(out);
-    files.log(name, requests);
-    files.distribution(name, requests.latencies());
-    Optional<String> reason = requests.voidReason();
-    reason.ifPresent(text -> report.line("VOID: %s", text));
-    return reason.isEmpty();
+    try {
+      HistogramFiles files = new HistogramFiles(out);
+      files.log(name, requests);
+      files.distribution(name, requests.latencies());
+    } catch (IOException e) {
+      throw new UncheckedIOException(out + ": " + e.getMessage(), e);
+    }
+    requests.voidReason().ifPresent(text -> report.line("VOID: %s", text));
+    return requests;
   }
 
   private Requests run(OpenLoop load, String name, double at, Duration length)

@@ -26,7 +26,8 @@ public final class RunLines {
     String line =
         String.format(
             Locale.ROOT,
-            "{\"run\": \"%s\", \"rate\": %.2f, \"requests\": %d, \"degraded\": %d, \"failed\": %d,"
+            "{\"run\": \"%s\", \"rate\": %.2f, \"requests\": %d, \"degraded\": %d,"
+                + " \"refused\": %d, \"failed\": %d,"
                 + " \"p50_ms\": %s, \"p99_ms\": %s, \"p99_low_ms\": %s, \"p99_high_ms\": %s,"
                 + " \"max_ms\": %s, \"send_lag_p99_ms\": %s, \"processor_ms\": %.4f,"
                 + " \"void\": %b}%n",
@@ -34,6 +35,7 @@ public final class RunLines {
             rate,
             requests.size(),
             requests.count(Outcome.DEGRADED),
+            requests.count(Outcome.REFUSED),
             requests.count(Outcome.FAILED),
             millis(latencies.quantile(.5)),
             millis(latencies.quantile(.99)),

@@ -28,7 +28,8 @@ class RunLinesTest {
         .first()
         .isEqualTo(
             "{\"run\": \"search\", \"rate\": 12.50, \"requests\": 2, \"degraded\": 0,"
-                + " \"failed\": 1, \"p50_ms\": 2.001, \"p99_ms\": 4.002, \"p99_low_ms\": 2.001,"
+                + " \"refused\": 0, \"failed\": 1,"
+                + " \"p50_ms\": 2.001, \"p99_ms\": 4.002, \"p99_low_ms\": 2.001,"
                 + " \"p99_high_ms\": null, \"max_ms\": 4.002, \"send_lag_p99_ms\": 0.000,"
                 + " \"processor_ms\": 1.5000, \"void\": false}");
   }
