@@ -5,6 +5,7 @@
 set -euo pipefail
 [ $# = 1 ] || { echo "usage: $0 DIR" >&2; exit 2; }
 TRITON=nvidia-pytriton==0.7.0
+TRITON_NUMPY=numpy==1.26.4 # its Python backend was built before NumPy 2, whose arrays it misreads
 here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$1"
 dir=$(cd "$1" && pwd)
@@ -21,11 +22,20 @@ done
 [ -n "$python" ] || { echo "Python 3.12: none found (expected: python3.12 on the PATH, or its path in ESPALIER_PYTHON)" >&2; exit 1; }
 "$python" -m venv "$dir/venv"
 "$dir/venv/bin/pip" install -q --disable-pip-version-check -r "$here/requirements.txt"
-# For its tritonserver alone: what it depends on would hold NumPy back.
+# For its tritonserver alone: what it depends on would hold the others' NumPy back.
 "$dir/venv/bin/pip" install -q --disable-pip-version-check --no-deps "$TRITON"
 
-# The server takes its backends from a folder of its own; the stub is the interpreter of each Python model.
 site=$("$dir/venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+
+# What Triton's models import: all of the environment but for its NumPy.
+packages=$dir/triton-packages
+rm -rf "$packages"
+"$dir/venv/bin/pip" install -q --disable-pip-version-check --no-deps --target "$packages" "$TRITON_NUMPY"
+for package in "$site"/*; do
+  case ${package##*/} in numpy | numpy-* | numpy.libs | bin) ;; *) ln -s "$package" "$packages/" ;; esac
+done
+
+# The server takes its backends from a folder of its own; the stub is the interpreter of each Python model.
 backends=$dir/backends/python
 mkdir -p "$backends"
 tritonserver=$(dirname "$(find "$site/pytriton" -path '*bin/tritonserver' -type f)")/..
@@ -38,5 +48,6 @@ cat > "$dir/env.sh" <<EOF
 TRITONSERVER="$(realpath "$tritonserver/bin/tritonserver")"
 TRITON_BACKENDS="$dir/backends"
 TRITON_LIBRARIES="$site/nvidia_pytriton.libs:$libraries"
+TRITON_PACKAGES="$packages"
 EOF
 cp "$here/requirements.txt" "$done"

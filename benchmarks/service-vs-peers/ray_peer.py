@@ -33,7 +33,7 @@ class Peer:
 if __name__ == "__main__":
     ray.init(
         address="local", num_cpus=1, include_dashboard=False, log_to_driver=False, object_store_memory=200 << 20,
-        _temp_dir=os.environ["RAY_FOLDER"],
+        _temp_dir=os.environ["RAY_FOLDER"], _node_ip_address="127.0.0.1",
     )
     serve.start(
         proxy_location="HeadOnly",

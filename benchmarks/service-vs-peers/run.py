@@ -1,20 +1,24 @@
 """The whole service beside what a user would pick instead, each on one core, by one open-loop driver, in one run.
 
     install.sh DIR; DIR/venv/bin/python run.py DIR --data DATA [--sides …] [--slo-ms 50] [--rounds 2]
+    DIR/venv/bin/python run.py DIR --data DATA --rate 2 --seconds 3 --warm-windows 0     # does every side answer, and the same?
 
 A side is `espalier` (router and stages in one process, `Recommend`), `retrieval` (the retrieval server alone) or a peer,
 `ray`, `litserve`, `bentoml`, `triton`, with `-generate` or `-fused`; a peer may be given its batch size and its wait in
 milliseconds, as in `litserve-fused:8:2`. Each round visits all sides in turn: start on one core, compare answers with the
 first side's, warm up, look for the highest rate whose p99 is within the limit, measure there; the driver has the other
-core. Ratios are the rates of `espalier` and `retrieval` over the peers'.
+core. Ratios are the rates of `espalier` and `retrieval` over the peers'. A side that does not serve, or has other answers,
+is named, the others are measured all the same, and the exit code is 1.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import importlib.util
 import json
 import os
+import shutil
 import signal
 import socket
 import statistics
@@ -37,12 +41,16 @@ ROOT = HERE.parents[1]
 K = 50
 START_SECONDS = 240
 PEERS = ("ray", "litserve", "bentoml", "triton")
-# What a search of settings found best (README): batch size and wait, or BentoML's bound of latency, in milliseconds.
+# Batch size and wait, or BentoML's bound of latency, in milliseconds.
 SETTINGS = {
     "ray-generate": (2, 0), "litserve-generate": (2, 1), "bentoml-generate": (2, 60_000), "triton-generate": (2, 0),
     "ray-fused": (8, 0), "litserve-fused": (8, 1), "bentoml-fused": (8, 60_000), "triton-fused": (8, 0),
 }  # fmt: skip
 FIRST_RATE = {"generate": 5, "fused": 120, "espalier": 200, "retrieval": 200}
+
+
+class DoesNotServe(Exception):
+    """A side that gave no answer; the message says what it told."""
 
 
 def contract(folder: Path) -> None:
@@ -111,6 +119,7 @@ class Side:
     wait: float = 0
     knees: list[float] = field(default_factory=list)
     at_knee: list[dict] = field(default_factory=list)
+    trouble: list[str] = field(default_factory=list)
     answers: list = field(default_factory=list)
     threads: dict = field(default_factory=dict)  # seconds of the processor in the last run at the knee
 
@@ -124,6 +133,10 @@ class Side:
             raise SystemExit(f"side: {text} (expected: espalier, retrieval, or ray-fused, triton-generate:4:0 and so on)")
         batch, wait = (int(settings[0]), float(settings[1])) if settings else SETTINGS[name]
         return Side(text, kind, recommender, batch, wait)
+
+    @property
+    def files(self) -> str:
+        return self.name.replace(":", "_")
 
     def first_rate(self) -> float:
         return 0.75 * self.knees[-1] if self.knees and self.knees[-1] else FIRST_RATE[self.recommender or self.kind]
@@ -142,22 +155,37 @@ class Bench:
         (self.repository / "routes").mkdir(parents=True)
         for part in ("bundles", "models"):
             (self.repository / part).symlink_to((options.model_repo / part).resolve())
-        (self.repository / "routes" / "tiger-alone.yaml").write_text((HERE / "route.yaml").read_text())
-        self.variables = dict(
-            line.split("=", 1) for line in (options.folder / "env.sh").read_text().replace('"', "").splitlines() if "=" in line
-        )
+        route = (HERE / "route.yaml").read_text()
+        (self.repository / "routes" / "tiger-alone.yaml").write_text(f"{route}slo: {options.slo_ms}ms\n")
+        told = options.folder / "env.sh"
+        lines = told.read_text().replace('"', "").splitlines() if told.exists() else []
+        self.variables = dict(line.split("=", 1) for line in lines if "=" in line)
         self.users, self.histories = self.questions(options.answers)
         self.reference: list = []
         options.out.mkdir(parents=True, exist_ok=True)
 
     def questions(self, count: int):
-        items = [json.loads(line)["id"] for line in (self.options.data / "items.jsonl").read_text().splitlines()]
+        lines = map(json.loads, (self.options.data / "items.jsonl").read_text().splitlines())
+        items = [str(next(line[key] for key in ("asin", "id", "item") if key in line)) for line in lines]
         rows = (self.options.data / "sequences.tsv").read_text().splitlines()
         chosen = np.random.default_rng(1).choice(len(rows), count, replace=False)
         users, histories = zip(*(rows[row].split("\t") for row in chosen))
         return list(users), [[items[int(i)] for i in history.split()] for history in histories]
 
+    def close(self) -> None:
+        shutil.rmtree(self.temporary, ignore_errors=True)
+
     # Starting
+
+    def missing(self, side: Side) -> str:
+        """What is not installed for a side; empty when all is."""
+        if side.kind == "triton":
+            server = self.variables.get("TRITONSERVER", "tritonserver")
+            return "" if Path(server).exists() else server
+        if side.kind in PEERS:
+            return "" if importlib.util.find_spec(side.kind) else f"Python package {side.kind}"
+        program = ROOT / "espalier-cli/target/built"
+        return "" if program.exists() else f"{program} (./espalier --version builds it)"
 
     def start(self, side: Side, port: int) -> subprocess.Popen:
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
@@ -167,11 +195,11 @@ class Bench:
             "PYTHONPATH": os.pathsep.join([str(HERE), str(self.stubs)]), "ESPALIER_NO_BUILD": "1",
         }  # fmt: skip
         command = getattr(self, f"{side.kind}_command")(side, port, environment)
-        log = (self.options.out / f"{side.name.replace(':', '_')}.log").open("w")
-        return subprocess.Popen(
-            ["taskset", "-c", self.options.server_core, *map(str, command)],
-            stdout=log, stderr=log, env=environment, cwd=HERE, start_new_session=True,
-        )  # fmt: skip
+        with (self.options.out / f"{side.files}.log").open("w") as log:
+            return subprocess.Popen(
+                ["taskset", "-c", self.options.server_core, *map(str, command)],
+                stdout=log, stderr=log, env=environment, cwd=HERE, start_new_session=True,
+            )  # fmt: skip
 
     def espalier_command(self, side, port, environment):
         return [ROOT / "espalier", "up", "--data", self.options.data, "--model-repo", self.repository, "--port", port]
@@ -181,10 +209,13 @@ class Bench:
 
     def ray_command(self, side, port, environment):
         # Its documented settings for throughput, and the replica answers callers itself: its proxy would be one more hop.
+        http = free_port()
         environment |= {
             "RAY_FOLDER": str(self.temporary / "ray"), "HTTP_PORT": str(free_port()), "PROXY_PORT": str(free_port()),
             "RAY_USAGE_STATS_ENABLED": "0", "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
             "RAY_SERVE_DIRECT_INGRESS_MIN_GRPC_PORT": str(port), "RAY_SERVE_DIRECT_INGRESS_MAX_GRPC_PORT": str(port + 1),
+            "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(http), "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(http + 1),
+            "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0",
         }  # fmt: skip
         return [sys.executable, HERE / "ray_peer.py"]
 
@@ -204,11 +235,11 @@ class Bench:
         config = (shipped / "config.pbtxt").read_text().replace("max_batch_size: 8", f"max_batch_size: {side.batch}")
         delay = f"max_queue_delay_microseconds: {int(1e3 * side.wait)}" if side.wait else ""
         (repository / "recommender" / "config.pbtxt").write_text(config.replace("dynamic_batching { }", f"dynamic_batching {{ {delay} }}"))
-        site = next(path for path in sys.path if path.endswith("site-packages"))
         environment |= {
             "LD_LIBRARY_PATH": self.variables["TRITON_LIBRARIES"],
-            "PYTHONPATH": os.pathsep.join([environment["PYTHONPATH"], site]),
-            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+            "PYTHONPATH": os.pathsep.join([environment["PYTHONPATH"], self.variables["TRITON_PACKAGES"]]),
+            # Not this environment's folder: its NumPy would be found first.
+            "PATH": os.pathsep.join(p for p in os.environ["PATH"].split(os.pathsep) if Path(p) != Path(sys.executable).parent),
         }
         return [
             self.variables["TRITONSERVER"], f"--model-repository={repository}",
@@ -248,7 +279,7 @@ class Bench:
         )
         page = stub.Recommend(request, timeout=30).page
         if page.degradations:
-            raise SystemExit(f"espalier: degraded: {page.degradations} (expected: whole answers)")
+            raise DoesNotServe(f"degraded: {page.degradations} (expected: whole answers)")
         return [(item.item_id, item.score) for item in page.items]
 
     def ask_retrieval(self, channel, history):
@@ -291,15 +322,16 @@ class Bench:
                 return
             except (grpc.RpcError, OSError, urllib.error.URLError):
                 time.sleep(0.25)
-        log = (self.options.out / f"{side.name.replace(':', '_')}.log").read_text()
-        raise SystemExit(f"{side.name}: does not serve (expected: within {START_SECONDS} s)\n{log[-3000:]}")
+        log = (self.options.out / f"{side.files}.log").read_text()
+        ended = f"ended with {process.returncode}" if process.poll() is not None else "does not answer"
+        raise DoesNotServe(f"{ended} (expected: an answer within {START_SECONDS} s)\n{log[-3000:]}")
 
     # Measuring
 
     def drive(self, side: Side, port: int, pid: int) -> None:
         """Warms, finds the knee and measures there; what came of it is added to the side."""
         options = self.options
-        lines = options.out / f"{side.name.replace(':', '_')}.{len(side.knees)}.jsonl"
+        lines = options.out / f"{side.files}.{len(side.knees)}.jsonl"
         lines.unlink(missing_ok=True)
         slow = side.recommender == "generate"
         call = {"espalier": "recommend", "triton": "infer", "litserve": "http", "bentoml": "http"}.get(side.kind, "retrieve")
@@ -309,10 +341,10 @@ class Bench:
             *self.driver(), "run", "--call", call, "--target", target, "--data", options.data, "--k", K, "--beams", K,
             "--bundle", "beauty-tiger@1", "--body", '{"questions": [%s]}' % body if side.kind == "bentoml" else body,
             "--deadline-ms", 20_000, "--slo-ms", options.slo_ms, "--first-rate", round(side.first_rate(), 2),
-            "--window-s", options.warm_s if side.recommender else 2 * options.warm_s,
+            "--window-s", options.warm_s if side.recommender else 2 * options.warm_s, "--warm-windows", options.warm_windows,
             "--search-s", options.search_s, "--least-requests", 0 if not slow else options.slow_requests,
-            "--seconds", options.seconds, "--no-overload", "--server-pid", pid, "--json", lines,
-            "--out", options.out / side.name.replace(":", "_"), "--seed", 1 + 1000 * len(side.knees),
+            "--seconds", options.seconds, "--lower", options.lower, "--rate", options.rate, "--server-pid", pid, "--json", lines,
+            "--out", options.out / side.files, "--seed", 1 + 1000 * len(side.knees),
         ]  # fmt: skip
         driver = subprocess.Popen(
             ["taskset", "-c", options.driver_core, *map(str, command)],
@@ -329,23 +361,38 @@ class Bench:
             driver.kill()
         after = thread_seconds(pid)
         side.threads = {name: after[name] - before.get(name, 0) for name in after} if before else {}
-        (options.out / f"{side.name.replace(':', '_')}.{len(side.knees)}.txt").write_text("".join(told))
+        (options.out / f"{side.files}.{len(side.knees)}.txt").write_text("".join(told))
         runs = [json.loads(line) for line in lines.read_text().splitlines()] if lines.exists() else []
-        knee = next((run for run in runs if run["run"] == "knee"), None)
-        side.knees.append(knee["rate"] if knee else 0.0)
-        side.at_knee.append(knee or {})
+        knee = next((run for run in reversed(runs) if run["run"] in ("knee", "run")), None)
         if not knee:
-            print(f"  {side.name}: no knee: {told[-1:]}", flush=True)
+            raise DoesNotServe(f"no rate holds: {''.join(told[-3:])}")
+        side.knees.append(knee["rate"])
+        side.at_knee.append(knee)
 
     def driver(self) -> list:
         java = subprocess.run([ROOT / "espalier", "jdk-home"], capture_output=True, text=True, check=True).stdout.strip()
         jar, path = ROOT / "loadtest/target/loadtest-0.1.0-SNAPSHOT.jar", ROOT / "loadtest/target/classpath"
         return [
-            f"{java}/bin/java", "--sun-misc-unsafe-memory-access=allow", "-Xmx1g", "-cp",
-            f"{jar}:{path.read_text().strip()}", "io.espalier.loadtest.Main",
+            f"{java}/bin/java", "--enable-native-access=ALL-UNNAMED", "--sun-misc-unsafe-memory-access=allow", "-Xmx1g",
+            "-Djdk.httpclient.keepalive.timeout=3",  # less than the web servers' 5 s, so that none of them hangs up first
+            "-cp", f"{jar}:{path.read_text().strip()}", "io.espalier.loadtest.Main",
         ]  # fmt: skip
 
     def visit(self, side: Side) -> None:
+        """One side in one round; trouble is its own, so that the others are measured all the same."""
+        begin, visits = time.monotonic(), len(side.knees)
+        try:
+            shown = self.measured(side)
+        except Exception as failure:  # noqa: BLE001 a peer's client may fail in its own way
+            side.trouble.append(f"{type(failure).__name__}: {failure}")
+            side.knees[visits:], side.at_knee[visits:] = [0.0], [{}]
+            shown = side.trouble[-1]
+        print(f"  {side.name}: {time.monotonic() - begin:.0f} s in all; {shown}", flush=True)
+
+    def measured(self, side: Side) -> str:
+        missing = self.missing(side)
+        if missing:
+            raise DoesNotServe(f"not installed: {missing}")
         port, begin = free_port(), time.monotonic()
         process = self.start(side, port)
         try:
@@ -354,27 +401,26 @@ class Bench:
             up = time.monotonic() - begin
             if not side.answers:
                 side.answers = [ask(number) for number in range(len(self.histories))]
-            if self.options.answers_only:
-                verdicts = [same(a, b) for a, b in zip(self.first(side), side.answers)]
-                print(f"  {side.name}: up in {up:.0f} s, {verdicts.count('equal')} equal, {verdicts.count('close')} close, "
-                      f"{verdicts.count('different')} different", flush=True)  # fmt: skip
-                return
+                self.reference = self.reference or side.answers
             self.drive(side, port, process.pid)
         finally:
             self.stop(process)
         knee = side.at_knee[-1]
-        shown = f"{knee['requests']} requests there, p50 {knee['p50_ms']:.1f}, p99 {knee['p99_ms']:.1f} ms, " \
-                f"cpu {knee['processor_ms']:.2f} ms" if knee else ""  # fmt: skip
-        if knee and sum(side.threads.values()):
+        shown = (
+            f"up in {up:.0f} s, {side.knees[-1]:.1f}/s, {knee['requests']} requests there, p50 {knee['p50_ms']:.1f}, "
+            f"p99 {knee['p99_ms']:.1f} ms, cpu {knee['processor_ms']:.2f} ms; {self.verdicts(side)}"
+        )
+        if total := sum(side.threads.values()):
             most = sorted(side.threads.items(), key=lambda pair: -pair[1])[:8]
-            total = sum(side.threads.values())
-            shown += "\n    of it by thread: " + ", ".join(f"{name} {100 * t / total:.0f}%" for name, t in most)
-        print(f"  {side.name}: up in {up:.0f} s, {side.knees[-1]:.1f}/s; {time.monotonic() - begin:.0f} s in all; {shown}", flush=True)
+            shown += "\n    processor by thread: " + ", ".join(f"{name} {100 * t / total:.0f}%" for name, t in most)
+        return shown
 
-    def first(self, side: Side) -> list:
-        """What the answers of a side are held against: the first side's."""
-        self.reference = self.reference or side.answers
-        return self.reference
+    def verdicts(self, side: Side) -> str:
+        """How a side's answers stand beside those of the first side that gave any."""
+        found = [same(a, b) for a, b in zip(self.reference, side.answers)]
+        if "different" in found:
+            side.trouble.append(f"{found.count('different')} of {len(found)} answers differ (expected: none)")
+        return ", ".join(f"{found.count(v)} {v}" for v in ("equal", "close", "different") if v in found)
 
     @staticmethod
     def stop(process: subprocess.Popen) -> None:
@@ -407,23 +453,24 @@ def same(a, b) -> str:
     return "different" if any(left.get(i, right.get(i)) > edge for i in left.keys() ^ right.keys()) else "close"
 
 
-def table(sides: list[Side], slo: int) -> None:
-    print(f"\n| side | batch, wait | requests/s at p99 <= {slo} ms (rounds) | requests there | p50 ms | p99 ms | failed | cpu ms a request | answers as the first's |")
+def table(sides: list[Side], bench: Bench, slo: int) -> None:
+    print(f"\n| side | batch, wait | requests/s at p99 <= {slo} ms (rounds) | requests there | p50 ms | p99 ms | not whole | "
+          f"cpu ms a request | answers beside {sides[0].name}'s |")  # fmt: skip
     print("|---|---|---:|---:|---:|---:|---:|---:|---|")
     for side in sides:
         there = [knee for knee in side.at_knee if knee]
         middle = lambda key: statistics.mean(knee[key] for knee in there) if there else float("nan")  # noqa: E731
-        verdicts = [same(a, b) for a, b in zip(sides[0].answers, side.answers)]
-        counts = ", ".join(f"{verdicts.count(v)} {v}" for v in ("equal", "close", "different") if v in verdicts)
         voids = "; void" if any(knee["void"] for knee in there) else ""
+        voids += "; p99 over it" if any(knee["p99_ms"] > slo for knee in there) else ""
         setting = f"{side.batch}, {side.wait:g}" if side.recommender else ""
         rounds = ", ".join(f"{knee:.1f}" for knee in side.knees)
         print(
             f"| {side.name.split(':')[0]} | {setting} | {statistics.mean(side.knees):.1f} ({rounds}{voids}) | "
             f"{sum(knee['requests'] for knee in there)} | {middle('p50_ms'):.1f} | {middle('p99_ms'):.1f} | "
-            f"{sum(knee['failed'] + knee['degraded'] for knee in there)} | {middle('processor_ms'):.2f} | {counts} |"
+            f"{sum(knee['failed'] + knee['degraded'] + knee['refused'] for knee in there)} | {middle('processor_ms'):.2f} | "
+            f"{bench.verdicts(side)} |"
         )
-    for ours in (side for side in sides if not side.recommender):
+    for ours in (side for side in sides if not side.recommender and any(side.knees)):
         for recommender in ("generate", "fused"):
             peers = [side for side in sides if side.recommender == recommender and statistics.mean(side.knees) > 0]
             if peers:
@@ -444,12 +491,14 @@ def main() -> None:
     )  # fmt: skip
     parser.add_argument("--slo-ms", type=int, default=50, help="p99")
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--rate", type=float, default=0, help="measures at this one instead of looking for the highest")
     parser.add_argument("--warm-s", type=int, default=4, help="of a window of warm-up; twice that for this project's servers")
+    parser.add_argument("--warm-windows", type=int, default=60, help="at most; 0: no warm-up")
     parser.add_argument("--search-s", type=int, default=4, help="of a run of the search for the knee")
-    parser.add_argument("--slow-requests", type=int, default=200, help="of a run of the search with generate, up to 4 times as long")
+    parser.add_argument("--slow-requests", type=int, default=100, help="of a run of the search with generate, up to 4 times as long")
     parser.add_argument("--seconds", type=int, default=20, help="of the run at the knee")
+    parser.add_argument("--lower", type=int, default=3, help="times that it goes 5 %% lower while the run at the knee does not hold")
     parser.add_argument("--answers", type=int, default=100, help="lists of each side that are compared")
-    parser.add_argument("--answers-only", action="store_true", help="starts each side once and compares its answers")
     parser.add_argument("--server-core", default="0")
     parser.add_argument("--driver-core", default="1")
     parser.add_argument("--out", type=Path, default=ROOT / ".espalier/service-vs-peers", help="for logs, runs and histograms")
@@ -457,17 +506,25 @@ def main() -> None:
     options.folder, options.data, options.model_repo, options.out = (
         path.resolve() for path in (options.folder, options.data, options.model_repo, options.out)
     )
-    sides, bench, begin = [Side.of(text) for text in options.sides], Bench(options), time.monotonic()
+    sides, begin = [Side.of(text) for text in options.sides], time.monotonic()
     os.sched_setaffinity(0, {int(options.driver_core)})
-    print(f"beauty-tiger@1, {K} beams, {K} items, p99 <= {options.slo_ms} ms, {options.rounds} rounds, server on core "
+    what = f"{options.rate:g} requests/s" if options.rate else f"p99 <= {options.slo_ms} ms"
+    print(f"beauty-tiger@1, {K} beams, {K} items, {what}, {options.rounds} rounds, server on core "
           f"{options.server_core}, driver on {options.driver_core}, load before {os.getloadavg()[0]:.1f}", flush=True)  # fmt: skip
-    for number in range(1 if options.answers_only else options.rounds):
-        print(f"round {number + 1}", flush=True)
-        for side in sides:
-            bench.visit(side)
-    if not options.answers_only:
-        table(sides, options.slo_ms)
+    bench = Bench(options)
+    try:
+        for number in range(options.rounds):
+            print(f"round {number + 1}", flush=True)
+            for side in sides:
+                bench.visit(side)
+        if not options.rate:
+            table(sides, bench, options.slo_ms)
+    finally:
+        bench.close()
     print(f"{(time.monotonic() - begin) / 60:.1f} minutes")
+    troubled = [side.name for side in sides if side.trouble]
+    if troubled:
+        raise SystemExit(f"not as it should be: {', '.join(troubled)}")
 
 
 if __name__ == "__main__":
