@@ -27,9 +27,9 @@ done
 
 site=$("$dir/venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 
-# What Triton's models import: all of the environment but for its NumPy.
-packages=$dir/triton-packages
-rm -rf "$packages"
+# What Triton's models import: all of the environment but for its NumPy. The stub finds it by the PATH.
+"$python" -m venv --clear --without-pip "$dir/triton"
+packages=$("$dir/triton/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 "$dir/venv/bin/pip" install -q --disable-pip-version-check --no-deps --target "$packages" "$TRITON_NUMPY"
 for package in "$site"/*; do
   case ${package##*/} in numpy | numpy-* | numpy.libs | bin) ;; *) ln -s "$package" "$packages/" ;; esac
@@ -48,6 +48,6 @@ cat > "$dir/env.sh" <<EOF
 TRITONSERVER="$(realpath "$tritonserver/bin/tritonserver")"
 TRITON_BACKENDS="$dir/backends"
 TRITON_LIBRARIES="$site/nvidia_pytriton.libs:$libraries"
-TRITON_PACKAGES="$packages"
+TRITON_PATH="$dir/triton/bin"
 EOF
 cp "$here/requirements.txt" "$done"

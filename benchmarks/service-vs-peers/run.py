@@ -237,9 +237,7 @@ class Bench:
         (repository / "recommender" / "config.pbtxt").write_text(config.replace("dynamic_batching { }", f"dynamic_batching {{ {delay} }}"))
         environment |= {
             "LD_LIBRARY_PATH": self.variables["TRITON_LIBRARIES"],
-            "PYTHONPATH": os.pathsep.join([environment["PYTHONPATH"], self.variables["TRITON_PACKAGES"]]),
-            # Not this environment's folder: its NumPy would be found first.
-            "PATH": os.pathsep.join(p for p in os.environ["PATH"].split(os.pathsep) if Path(p) != Path(sys.executable).parent),
+            "PATH": os.pathsep.join([self.variables["TRITON_PATH"], os.environ["PATH"]]),
         }
         return [
             self.variables["TRITONSERVER"], f"--model-repository={repository}",

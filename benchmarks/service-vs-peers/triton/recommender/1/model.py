@@ -1,8 +1,14 @@
 """Triton's Python backend. Its dynamic batcher without a delay, as NVIDIA advises."""
 
+import os
+import sys
+
 import numpy as np
 import triton_python_backend_utils as triton
-from recommender import Recommender
+
+# The stub takes no notice of it.
+sys.path[:0] = os.environ["PYTHONPATH"].split(os.pathsep)
+from recommender import Recommender  # noqa: E402
 
 
 class TritonPythonModel:
