@@ -8,5 +8,6 @@ JAVA_HOME=$(./espalier jdk-home)
 export JAVA_HOME
 ./mvnw -B -q -pl loadtest -am -Dmaven.test.skip=true \
   package dependency:build-classpath -Dmdep.outputFile=target/classpath
-exec ${DRIVER_CPU:+taskset -c "$DRIVER_CPU"} "$JAVA_HOME/bin/java" --sun-misc-unsafe-memory-access=allow -Xmx1g \
+exec ${DRIVER_CPU:+taskset -c "$DRIVER_CPU"} "$JAVA_HOME/bin/java" --enable-native-access=ALL-UNNAMED \
+  --sun-misc-unsafe-memory-access=allow -Xmx1g \
   -cp "loadtest/target/loadtest-0.1.0-SNAPSHOT.jar:$(cat loadtest/target/classpath)" io.espalier.loadtest.Main "$@"

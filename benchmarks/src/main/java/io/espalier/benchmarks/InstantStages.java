@@ -22,11 +22,11 @@ import io.grpc.ManagedChannel;
 import io.grpc.stub.StreamObserver;
 import java.io.IOException;
 import java.util.List;
-import java.util.UUID;
+import java.util.Map;
 
 /**
- * The three stages in process, with answers that were made beforehand: what is left of a request's
- * time is the router's and the transport's.
+ * The three stages in one server, with answers that were made beforehand: what is left of a
+ * request's time is the router's and the transport's.
  *
  * <p>A source returns the first {@code k} of 200 items, best first; bundle {@code other} has items
  * of its own. A rewriter returns three rewrites. A ranker returns its candidates in reverse order.
@@ -40,13 +40,14 @@ final class InstantStages implements AutoCloseable {
   private final EspalierServer server;
   private final ManagedChannel channel;
 
-  InstantStages() throws IOException {
+  InstantStages(Transport transport) throws IOException {
     server =
-        EspalierServer.builder("stages", ServerConfig.defaults())
-            .service(new Retrieval())
-            .service(new Rewriting())
-            .service(new Ranking())
-            .buildInProcess(UUID.randomUUID().toString())
+        transport
+            .build(
+                EspalierServer.builder("stages", ServerConfig.of(Map.of("port", "0")))
+                    .service(new Retrieval())
+                    .service(new Rewriting())
+                    .service(new Ranking()))
             .start();
     channel = ClientChannels.open(server.target());
   }

@@ -18,7 +18,7 @@ import io.espalier.stores.users.UserStateStore;
 import io.grpc.ManagedChannel;
 import java.io.IOException;
 import java.util.Locale;
-import java.util.UUID;
+import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import org.HdrHistogram.Histogram;
 import org.jspecify.annotations.Nullable;
@@ -29,6 +29,7 @@ import org.openjdk.jmh.annotations.Level;
 import org.openjdk.jmh.annotations.Measurement;
 import org.openjdk.jmh.annotations.Mode;
 import org.openjdk.jmh.annotations.OutputTimeUnit;
+import org.openjdk.jmh.annotations.Param;
 import org.openjdk.jmh.annotations.Scope;
 import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
@@ -36,9 +37,9 @@ import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
 /**
- * What the router costs: whole calls behind the server stack, in process, over stages that answer
- * at once. After each iteration the percentiles of the router's self-time are printed, as its own
- * stage fact states it: the request less the calls on its critical path.
+ * What the router costs: whole calls behind the server stack, over stages that answer at once.
+ * After each iteration the percentiles of the router's self-time are printed, as its own stage fact
+ * states it: the request less the calls on its critical path.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.SampleTime)
@@ -65,6 +66,8 @@ public class RouterBenchmark {
       merge: {method: ranker}
       """;
 
+  @Param private Transport transport = Transport.LOOPBACK;
+
   private final Histogram selfMicros = new Histogram(2);
   private final RecommendRequest feed = history(20);
   private final SearchRequest search = SearchRequest.newBuilder().setQuery("shoes").build();
@@ -80,15 +83,17 @@ public class RouterBenchmark {
 
   @Setup(Level.Trial)
   public void start() throws IOException {
-    InstantStages stages = new InstantStages();
+    InstantStages stages = new InstantStages(transport);
     UserStateStore users = EmbeddedUserStates.inMemory(100);
     EspalierServer server =
-        RouterComponent.builder(stages.channels(), users)
-            .route(FEED, "feed.yaml")
-            .route(SEARCH, "search.yaml")
-            .build()
-            .install(EspalierServer.builder("router", ServerConfig.defaults()))
-            .buildInProcess(UUID.randomUUID().toString())
+        transport
+            .build(
+                RouterComponent.builder(stages.channels(), users)
+                    .route(FEED, "feed.yaml")
+                    .route(SEARCH, "search.yaml")
+                    .build()
+                    .install(
+                        EspalierServer.builder("router", ServerConfig.of(Map.of("port", "0")))))
             .start();
     ManagedChannel channel = ClientChannels.open(server.target());
     running =

@@ -13,6 +13,7 @@ import io.espalier.server.EspalierServer;
 import io.espalier.server.RequestException;
 import io.espalier.stores.catalog.CatalogItem;
 import io.espalier.stores.log.LogException;
+import io.espalier.stores.log.LostLeaseException;
 import io.espalier.stores.log.RecordLog;
 import io.grpc.BindableService;
 import io.opentelemetry.api.common.AttributeKey;
@@ -26,6 +27,7 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
@@ -182,11 +184,13 @@ public final class CatalogComponent implements AutoCloseable {
       Meter meter) {
     Map<BundleId, ItemCoder> coders = new LinkedHashMap<>();
     try {
-      codes.forEach(
-          (id, c) -> {
-            ItemCoder.NewItems newItems = newItems(repository.get(id), c.table(), runner);
-            coders.put(id, new ItemCoder(c.table(), newItems));
-          });
+      // A version that snapshots lack joins as one that comes later does: items that came before
+      // are given ids of it.
+      Set<BundleId> first = snapshots == null ? codes.keySet() : snapshots.bundles();
+      for (BundleId id : first) {
+        Map<String, List<Integer>> table = Objects.requireNonNull(codes.get(id)).table();
+        coders.put(id, new ItemCoder(table, newItems(repository.get(id), table, runner)));
+      }
       CatalogWriter writer =
           CatalogWriter.start(
               records, coders, () -> Optional.ofNullable(snapshots).map(SnapshotPublisher::last));
@@ -284,6 +288,7 @@ public final class CatalogComponent implements AutoCloseable {
         .service(service)
         .readiness("the right to write the catalogue", records::isWriter)
         .readiness("the catalogue's writer", writer::isRunning)
+        .exceptionRule(LostLeaseException.class, lost -> CatalogWriter.overtaken())
         .exceptionRule(LogException.class, CatalogComponent::unread);
   }
 

@@ -68,6 +68,9 @@ final class CatalogWriter implements AutoCloseable {
   // While items are given ids of a bundle: those that changed since, and whether all of them did.
   private @Nullable Set<String> touched;
   private boolean returned;
+  // Whether a batch of others waits, and whether one was written since items were given ids last.
+  private volatile boolean othersWait;
+  private boolean othersWrote;
   // How often the catalogue went back.
   private long returns;
 
@@ -167,10 +170,34 @@ final class CatalogWriter implements AutoCloseable {
     return returns;
   }
 
-  /** The ids of a bundle that items have which it was not trained on, by external id. */
-  synchronized Map<String, List<Integer>> assigned(BundleId bundle) {
+  /**
+   * The ids of a bundle that items have which it was not trained on.
+   *
+   * @param offset the last change that they know
+   * @param ids by external id
+   */
+  record Assigned(long offset, Map<String, List<Integer>> ids) {}
+
+  /**
+   * The ids that a bundle's items have now; none when the catalogue went back meanwhile, since
+   * items of then may have none.
+   *
+   * @param returned how often it had gone back before they were given
+   */
+  synchronized Optional<Assigned> assigned(BundleId bundle, long returned) {
+    if (returns != returned) {
+      return Optional.empty();
+    }
+    refresh();
     ItemCoder coder = coders.get(bundle);
-    return coder == null ? Map.of() : coder.assigned();
+    return Optional.of(new Assigned(records.end(), coder == null ? Map.of() : coder.assigned()));
+  }
+
+  private void refresh() {
+    if (stale) {
+      replay();
+      stale = false;
+    }
   }
 
   /** Gives items no more ids of a bundle; a second time does nothing. */
@@ -197,6 +224,7 @@ final class CatalogWriter implements AutoCloseable {
       while (true) {
         List<Waiting> batch = new ArrayList<>();
         synchronized (this) {
+          letOthersWrite();
           if (!begun || returned) {
             left = new ArrayDeque<>(without(bundle).values());
             touched = new HashSet<>();
@@ -224,6 +252,26 @@ final class CatalogWriter implements AutoCloseable {
         touched = null;
       }
     }
+  }
+
+  /** A lock is not fair: whoever lets go of it and takes it again would have it for long. */
+  private synchronized void letOthersWrite() {
+    try {
+      while (othersWait && !othersWrote) {
+        wait();
+      }
+      othersWrote = false;
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw stopping();
+    }
+  }
+
+  private synchronized void writeOthers(List<Waiting> batch) {
+    write(batch);
+    othersWait = false;
+    othersWrote = true;
+    notifyAll();
   }
 
   private static int accepted(List<Waiting> batch) {
@@ -306,6 +354,11 @@ final class CatalogWriter implements AutoCloseable {
     throw stopping();
   }
 
+  /** Another writer took over: a caller asks that one. */
+  static RequestException overtaken() {
+    return RequestException.failedPrecondition("another writer has this catalogue");
+  }
+
   private static RequestException stopping() {
     return RequestException.unavailable("the catalogue's writer is stopping");
   }
@@ -316,7 +369,8 @@ final class CatalogWriter implements AutoCloseable {
       while (!closed || !queue.isEmpty()) {
         batch = queue.take(BATCH, BATCH_BYTES, POLL);
         if (!batch.isEmpty()) {
-          write(batch);
+          othersWait = true;
+          writeOthers(batch);
         }
       }
     } catch (InterruptedException e) {
@@ -356,15 +410,12 @@ final class CatalogWriter implements AutoCloseable {
 
   private synchronized void write(List<Waiting> batch) {
     try {
-      if (stale) {
-        replay();
-        stale = false;
-      }
+      refresh();
       prepare(batch);
       stale = true;
       append(coded(batch));
     } catch (LostLeaseException e) {
-      refuse(batch, RequestException.failedPrecondition("another writer has this catalogue"), e);
+      refuse(batch, overtaken(), e);
     } catch (LogException e) {
       refuse(
           batch,

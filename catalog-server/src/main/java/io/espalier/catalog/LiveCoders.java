@@ -69,15 +69,15 @@ final class LiveCoders implements BundleLoader<LiveCoders.Live> {
     Live live = new Live(bundle.id());
     try {
       int given = 0;
-      long returns;
+      boolean returned;
       do {
-        returns = writer.returns();
+        long returns = writer.returns();
         given += writer.giveIds(bundle.id());
-        if (snapshots != null) {
-          // Not before: who goes back to a snapshot has all the ids that it has.
-          snapshots.add(bundle.id(), codes, () -> writer.assigned(bundle.id()));
-        }
-      } while (writer.returns() != returns);
+        // Not before: who goes back to a snapshot has all the ids that it has.
+        returned =
+            snapshots != null
+                && !snapshots.add(bundle.id(), codes, () -> writer.assigned(bundle.id(), returns));
+      } while (returned);
       log.info("bundle {}: {} items that came before were given ids", bundle.id(), given);
       return live;
     } catch (IOException e) {

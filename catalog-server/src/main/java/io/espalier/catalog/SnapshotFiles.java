@@ -108,7 +108,8 @@ final class SnapshotFiles {
     Map<BundleId, Part> tries = new TreeMap<>();
     Part items;
     String itemsKey = store.newKey(place.offset(), "items");
-    // What is made here is read through the files from then on: its memory is given back at once.
+    // What is made here is read through the files from then on: its memory is given back at once,
+    // but for the tries', which wait for the collector.
     try (Arena arena = Arena.ofShared()) {
       CatalogState compacted = state.compacted(arena, pace);
       compacted.items().snapshot().write(store.fileOf(itemsKey), pace);

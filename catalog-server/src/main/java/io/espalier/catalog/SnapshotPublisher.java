@@ -32,6 +32,7 @@ import org.slf4j.LoggerFactory;
 final class SnapshotPublisher implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(SnapshotPublisher.class);
   private static final int READ_BYTES = 1 << 20;
+  private static final long NEWEST = Long.MAX_VALUE;
   private static final Duration POLL = Duration.ofMillis(50);
   // A store that fails is not asked again at once.
   private static final Duration PAUSE = Duration.ofSeconds(5);
@@ -72,10 +73,11 @@ final class SnapshotPublisher implements AutoCloseable {
   record Codes(int levels, Map<String, List<Integer>> table) {}
 
   /**
-   * Opens the newest snapshot, or publishes the first; one for a bundle version that is new too.
+   * Opens the newest snapshot, or publishes the first. Bundle versions that the newest lacks are
+   * not live yet: see {@link #add}.
    *
    * @param items the catalogue before its first change
-   * @param codes of each live bundle version
+   * @param codes of each bundle version
    * @throws IOException when the store cannot be read or written
    * @throws LogException when log and snapshots do not belong together
    */
@@ -104,9 +106,10 @@ final class SnapshotPublisher implements AutoCloseable {
           "the newest snapshot is of a catalogue that began with %d items (expected: %d)"
               .formatted(last.manifest().origin(), items.size()));
     }
-    SnapshotPublisher publisher =
-        new SnapshotPublisher(records, store, settings, codes.keySet(), last);
-    publisher.begin(codes);
+    Set<BundleId> live = new TreeSet<>(codes.keySet());
+    live.retainAll(last.state().tries().keySet());
+    SnapshotPublisher publisher = new SnapshotPublisher(records, store, settings, live, last);
+    publisher.begin();
     publisher.thread.start();
     return publisher;
   }
@@ -137,42 +140,49 @@ final class SnapshotPublisher implements AutoCloseable {
     return all;
   }
 
-  /** Finishes a return that a crash cut short, and gives a new bundle version its snapshot. */
-  private synchronized void begin(Map<BundleId, Codes> codes) throws IOException {
-    if (last.state().tries().keySet().containsAll(bundles)) {
-      since();
-    } else {
-      // What the log has of items has no ids of the new version: they are given on top of it.
-      publish();
-      publish(with(last.state(), codes), List.of());
-    }
+  /** Finishes a return that a crash cut short. */
+  private synchronized void begin() throws IOException {
+    since(NEWEST);
+  }
+
+  /** The bundle versions whose ids snapshots have. */
+  Set<BundleId> bundles() {
+    return bundles;
   }
 
   /**
    * Publishes a snapshot that has the ids of a bundle, as those from here on do.
    *
    * @param codes those that it was trained on
-   * @param assigned those of other items, as they are by then or later
+   * @param assigned those of other items; empty where some have none
+   * @return whether there were any, and it was published
    * @throws IOException when it cannot be published; the bundle is none of those that are live then
    */
-  synchronized void add(BundleId bundle, Codes codes, Supplier<Map<String, List<Integer>>> assigned)
+  synchronized boolean add(
+      BundleId bundle, Codes codes, Supplier<Optional<CatalogWriter.Assigned>> assigned)
       throws IOException {
-    publish();
-    Map<String, List<Integer>> table = new HashMap<>(assigned.get());
+    Optional<CatalogWriter.Assigned> others = assigned.get();
+    if (others.isEmpty()) {
+      return false;
+    }
+    // Of exactly that offset: an item that goes right after it has no id any more, and is in it.
+    publish(others.get().offset());
+    Map<String, List<Integer>> table = new HashMap<>(others.get().ids());
     table.putAll(codes.table());
-    Set<BundleId> others = new TreeSet<>(bundles);
-    others.remove(bundle);
-    Set<BundleId> all = new TreeSet<>(others);
+    Set<BundleId> before = new TreeSet<>(bundles);
+    before.remove(bundle);
+    Set<BundleId> all = new TreeSet<>(before);
     all.add(bundle);
     bundles = all;
     try {
       publish(
-          with(last.state().only(others), Map.of(bundle, new Codes(codes.levels(), table))),
+          with(last.state().only(before), Map.of(bundle, new Codes(codes.levels(), table))),
           List.of());
     } catch (IOException | RuntimeException | Error e) {
-      bundles = others;
+      bundles = before;
       throw e;
     }
+    return true;
   }
 
   /** The snapshots from the next one on have no ids of a bundle. */
@@ -182,11 +192,18 @@ final class SnapshotPublisher implements AutoCloseable {
     bundles = fewer;
   }
 
-  /** What the log says since the last snapshot; a return to another snapshot is settled first. */
-  private List<LoggedChange> since() throws IOException {
+  /**
+   * What the log says since the last snapshot; a return to another snapshot is settled first.
+   *
+   * @param most the last offset that is wanted
+   */
+  private List<LoggedChange> since(long most) throws IOException {
     List<LoggedChange> changes = new ArrayList<>();
-    for (long from = last.offset() + 1; from <= records.end(); ) {
+    for (long from = last.offset() + 1; from <= Math.min(most, records.end()); ) {
       for (LogRecord record : records.read(from, READ_BYTES)) {
+        if (record.offset() > most) {
+          break;
+        }
         from = record.offset() + 1;
         Change message = CatalogWriter.message(record);
         if (message.hasRolledBack()) {
@@ -203,6 +220,13 @@ final class SnapshotPublisher implements AutoCloseable {
     return changes;
   }
 
+  /**
+   * Later than the last snapshot whatever the clock says: those of one offset are told apart by it.
+   */
+  private long now() {
+    return Math.max(System.currentTimeMillis(), last.manifest().publishedMillis() + 1);
+  }
+
   /** Publishes a return: the content of the one snapshot at the offset of the change. */
   private void settle(long offset, long to) throws IOException {
     Optional<SnapshotManifest> wanted =
@@ -215,8 +239,7 @@ final class SnapshotPublisher implements AutoCloseable {
   }
 
   private void settle(long offset, Snapshot wanted) throws IOException {
-    SnapshotManifest manifest =
-        wanted.manifest().at(LogPlace.of(records, offset), System.currentTimeMillis());
+    SnapshotManifest manifest = wanted.manifest().at(LogPlace.of(records, offset), now());
     Snapshot same = wanted.at(manifest);
     store.publish(manifest);
     last = same;
@@ -231,7 +254,8 @@ final class SnapshotPublisher implements AutoCloseable {
         Snapshot now = last;
         long due = now.offset() + settings.changesAllowed(now.manifest().itemCount());
         boolean many = records.await(due, POLL);
-        if (closed || !(many || mayHaveReturned() || isOld(now))) {
+        // Who was overtaken leaves it to the other: each would drop parts of what the other writes.
+        if (closed || !records.isWriter() || !(many || mayHaveReturned() || isOld(now))) {
           continue;
         }
         publish();
@@ -269,7 +293,11 @@ final class SnapshotPublisher implements AutoCloseable {
 
   /** Publishes the catalogue as it is, unless the newest snapshot is that. */
   synchronized SnapshotManifest publish() throws IOException {
-    List<LoggedChange> since = since();
+    return publish(NEWEST);
+  }
+
+  private SnapshotManifest publish(long offset) throws IOException {
+    List<LoggedChange> since = since(offset);
     if (!since.isEmpty()) {
       publish(last.state(), since);
     }
@@ -284,7 +312,7 @@ final class SnapshotPublisher implements AutoCloseable {
     LogPlace place = since.isEmpty() ? last.place() : LogPlace.of(records, state.offset());
     SnapshotManifest manifest =
         new SnapshotFiles(store, place, () -> pace(due))
-            .write(state.only(bundles), last, since, System.currentTimeMillis());
+            .write(state.only(bundles), last, since, now());
     Snapshot opened = store.open(manifest);
     store.publish(manifest);
     last = opened;
@@ -344,7 +372,7 @@ final class SnapshotPublisher implements AutoCloseable {
    */
   synchronized long rollBack(long to, Append append) throws IOException {
     if (mayHaveReturned()) {
-      since();
+      since(NEWEST);
     }
     SnapshotManifest wanted =
         store.manifests().stream()

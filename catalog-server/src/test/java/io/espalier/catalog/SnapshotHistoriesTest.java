@@ -9,6 +9,7 @@ import io.espalier.index.live.LiveItems;
 import io.espalier.server.RequestException;
 import io.espalier.stores.blobs.FolderBlobs;
 import io.espalier.stores.catalog.CatalogItem;
+import io.espalier.stores.log.LogRecord;
 import io.espalier.testing.MemoryLog;
 import io.opentelemetry.api.OpenTelemetry;
 import java.io.IOException;
@@ -25,6 +26,7 @@ import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalLong;
 import java.util.Random;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -79,6 +81,8 @@ class SnapshotHistoriesTest {
       }
     }
   }
+
+  private static final int READ_BYTES = 1 << 20;
 
   /** One catalogue's life. */
   private static final class History {
@@ -150,8 +154,35 @@ class SnapshotHistoriesTest {
           new SnapshotSettings(KEPT, Integer.MAX_VALUE - 100, Duration.ofDays(1), 1);
       publisher = SnapshotPublisher.start(log, store("writer"), settings, items, codes);
       Map<BundleId, ItemCoder> coders = new TreeMap<>();
-      codes.forEach((bundle, c) -> coders.put(bundle, coder(c.table())));
+      Set<BundleId> live = publisher.bundles();
+      live.forEach(bundle -> coders.put(bundle, coder(of(bundle).table())));
       writer = CatalogWriter.start(log, coders, () -> Optional.of(publisher.last()));
+      for (BundleId bundle : codes.keySet()) {
+        if (!live.contains(bundle)) {
+          join(bundle);
+        }
+      }
+    }
+
+    private SnapshotPublisher.Codes of(BundleId bundle) {
+      return Objects.requireNonNull(codes.get(bundle));
+    }
+
+    /** Items that came before are given ids of a version, by changes like any other. */
+    private void join(BundleId bundle) throws IOException {
+      long before = log.end();
+      writer.add(bundle, coder(of(bundle).table()));
+      int given = writer.giveIds(bundle);
+      for (var record : given == 0 ? List.<LogRecord>of() : log.read(before + 1, READ_BYTES)) {
+        CatalogChange.Upsert upsert =
+            (CatalogChange.Upsert) ChangeMessages.read(CatalogWriter.message(record));
+        assertThat(id(bundle, upsert)).hasSize(LEVELS);
+        truth.items().put(upsert.id(), upsert);
+        past.put(record.offset(), truth.copy());
+      }
+      assertThat(log.end()).isEqualTo(before + given);
+      assertThat(publisher.add(bundle, of(bundle), () -> writer.assigned(bundle, writer.returns())))
+          .isTrue();
     }
 
     private ItemCoder coder(Map<String, List<Integer>> table) {

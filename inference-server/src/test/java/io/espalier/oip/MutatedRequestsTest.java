@@ -27,7 +27,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** Requests with random bytes changed are answered or refused; none of them finds a defect. */
 class MutatedRequestsTest {
-  private static final int REQUESTS = 10_000;
+  private static final int REQUESTS = Integer.getInteger("espalier.fuzz.requests", 10_000);
 
   private static final MethodDescriptor.Marshaller<byte[]> BYTES =
       new MethodDescriptor.Marshaller<>() {

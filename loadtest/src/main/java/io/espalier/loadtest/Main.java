@@ -5,6 +5,7 @@ import io.espalier.loadtest.driver.Report;
 import io.espalier.loadtest.faults.FaultsCommand;
 import io.espalier.loadtest.hangup.HangUpCommand;
 import io.espalier.loadtest.live.LiveCatalogueCommand;
+import io.espalier.loadtest.live.SoakCommand;
 import io.espalier.loadtest.live.SwitchCommand;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
@@ -30,8 +31,10 @@ public final class Main {
             .addSubcommand(new FaultsCommand(report))
             .addSubcommand(new SwitchCommand(report))
             .addSubcommand(new HangUpCommand(report))
+            .addSubcommand(new SoakCommand(report))
             .setCaseInsensitiveEnumValuesAllowed(true)
             .setExecutionExceptionHandler(Main::fail);
+    program.getCommandSpec().mixinStandardHelpOptions(true);
     program
         .getSubcommands()
         .values()

@@ -15,12 +15,10 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/** Drives a server that is up: at a rate, or at its knee and at two and three times that. */
+/** Drives a server that is up: at a rate, or at its knee. */
 @Command(
     name = "run",
-    description =
-        "Measures a server that is up, at a rate, or, without one, at its knee and at two and three"
-            + " times that.",
+    description = "Measures a server that is up, at a rate, or, without one, at its knee.",
     footer = {
       "Examples:",
       "  loadtest/measure.sh run --call recommend --slo-ms 100",
@@ -72,10 +70,7 @@ final class RunCommand implements Callable<Integer> {
                 report::point)
             .find(first);
     report.line("knee: %.1f requests/s at p99 <= %d ms", knee, sloMillis);
-    boolean sound = measure(load, "knee", knee);
-    sound &= measure(load, "twice", 2 * knee);
-    sound &= measure(load, "thrice", 3 * knee);
-    return sound ? 0 : VOID;
+    return measure(load, "knee", knee) ? 0 : VOID;
   }
 
   private boolean measure(OpenLoop load, String name, double at)

@@ -1,7 +1,6 @@
 package io.espalier.retrieval;
 
 import io.espalier.bundles.BundleId;
-import io.espalier.catalog.CatalogChange;
 import io.espalier.catalog.CatalogFollower;
 import io.espalier.catalog.CatalogState;
 import io.espalier.catalog.DeltaBounds;
@@ -21,14 +20,12 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
-import java.util.TreeSet;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.Executor;
@@ -81,20 +78,16 @@ final class Catalogue implements CatalogFollower.Listener {
   // Whether a source joins; the snapshot stays the one that it is meanwhile.
   private boolean joining;
   private boolean restarting;
+  private boolean waitsToRestart;
+  // Whether the log gave ids before the snapshot that the snapshot may lack: another of the same
+  // offset may have them.
+  private boolean lacking;
   // What is taken out again when the source that joins leaves; null when none joins.
   private @Nullable List<Runnable> undo;
   // What sources have added.
-  private final Map<BundleId, OwnIds> owned = new HashMap<>();
+  private final LiveBundles bundles = new LiveBundles();
   private final Set<ItemIds> sources = new HashSet<>();
   private final Set<KnownTexts> texts = new HashSet<>();
-  // Bundles that joined and that neither the log nor a snapshot has given ids of: none waits for
-  // one that does.
-  private final Set<BundleId> ungiven = new HashSet<>();
-  // Bundles that came when the first sources were there.
-  private final Set<BundleId> joinedLater = new HashSet<>();
-  private boolean started;
-  // Bundles that no source here has, and that the snapshot under the view would have ids of.
-  private final Set<BundleId> passed = new HashSet<>();
 
   /**
    * A catalogue.
@@ -126,12 +119,12 @@ final class Catalogue implements CatalogFollower.Listener {
 
   /** The first sources are there; snapshots must have the ids of their bundles. */
   synchronized void started() {
-    started = true;
+    bundles.started();
   }
 
   /** Takes note of bundles that a snapshot has ids of, whether a source here has them or not. */
   synchronized void knowOf(Set<BundleId> ofSnapshot) {
-    passed.addAll(ofSnapshot);
+    bundles.pass(ofSnapshot);
   }
 
   /**
@@ -197,17 +190,10 @@ final class Catalogue implements CatalogFollower.Listener {
    */
   void add(BundleId bundle, OwnIds own) {
     synchronized (this) {
-      boolean logged = tail.stream().anyMatch(change -> idsOf(change).contains(bundle));
-      owned.put(bundle, own);
-      if (started) {
-        joinedLater.add(bundle);
-        if (!logged) {
-          ungiven.add(bundle);
-        }
-      }
+      bundles.add(bundle, own, tail);
     }
     added(() -> remove(bundle));
-    if (has(bundle) || (isPassed(bundle) && isFetchedFor(bundle))) {
+    if (has(bundle) || (mayBePublished(bundle) && isFetchedFor(bundle))) {
       return;
     }
     ItemAttributes ofSnapshot = view.items().snapshot();
@@ -217,8 +203,9 @@ final class Catalogue implements CatalogFollower.Listener {
           new CatalogState(snapshotOffset, LiveItems.of(ofSnapshot), Map.of(bundle, trie));
       view =
           view.with(
-              bundle, Objects.requireNonNull(alone.after(withOwnIds(tail)).tries().get(bundle)));
-      if (passed.contains(bundle)) {
+              bundle,
+              Objects.requireNonNull(alone.after(bundles.withOwnIds(tail)).tries().get(bundle)));
+      if (bundles.isPassed(bundle)) {
         log.warn(
             "{}: items that came before offset {} may have ids of it that are not known here; they"
                 + " have none until they change, or the catalogue's writer loads it again",
@@ -232,8 +219,8 @@ final class Catalogue implements CatalogFollower.Listener {
     return view.state().tries().containsKey(bundle);
   }
 
-  private synchronized boolean isPassed(BundleId bundle) {
-    return passed.contains(bundle);
+  private synchronized boolean mayBePublished(BundleId bundle) {
+    return joining || bundles.isPassed(bundle);
   }
 
   /** Exchanges the snapshot for a published one that has a bundle's ids, where there is one. */
@@ -257,8 +244,8 @@ final class Catalogue implements CatalogFollower.Listener {
     coming(made);
     synchronized (this) {
       List<LoggedChange> later = tailSince(made);
-      view = made.after(withOwnIds(later));
-      know(snapshot.get().state().tries().keySet());
+      view = made.after(bundles.withOwnIds(later));
+      bundles.know(tail, snapshot.get().state().tries().keySet());
       tail = later;
       snapshotOffset = made.offset();
       countSwap();
@@ -271,74 +258,29 @@ final class Catalogue implements CatalogFollower.Listener {
 
   private void awaitFollowed(long offset) {
     try {
-      var unused = await(offset, FOLLOWED.toNanos());
+      long end = System.nanoTime() + FOLLOWED.toNanos();
+      synchronized (this) {
+        // A follower that restarts waits for whoever joins, and follows nothing meanwhile.
+        for (long left = FOLLOWED.toNanos();
+            view.offset() < offset && !waitsToRestart && left > 0;
+            left = end - System.nanoTime()) {
+          TimeUnit.NANOSECONDS.timedWait(this, left);
+        }
+      }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new IllegalStateException("the server is stopping", e);
     }
   }
 
-  /** What is known of the bundles whose ids a snapshot has that takes the view's place. */
-  private synchronized void know(Set<BundleId> ofSnapshot) {
-    // What was followed before it is gone with its ids, also of bundles that it does not have.
-    tail.forEach(change -> passed.addAll(idsOf(change)));
-    passed.addAll(ofSnapshot);
-    ungiven.removeAll(ofSnapshot);
-  }
-
   private synchronized void remove(BundleId bundle) {
-    owned.remove(bundle);
-    joinedLater.remove(bundle);
-    view = view.retaining(owned.keySet(), sources, texts);
-    if (!ungiven.remove(bundle)) {
-      // What others gave of its ids went with it.
-      passed.add(bundle);
-    }
-  }
-
-  private static Set<BundleId> idsOf(LoggedChange logged) {
-    return logged.change() instanceof CatalogChange.Upsert upsert
-        ? upsert.semanticIds().keySet()
-        : Set.of();
-  }
-
-  /** The same changes, whose items have the ids that bundles were trained on. */
-  private List<LoggedChange> withOwnIds(List<LoggedChange> changes) {
-    return changes.stream().map(this::withOwnIds).toList();
-  }
-
-  private LoggedChange withOwnIds(LoggedChange logged) {
-    if (!(logged.change() instanceof CatalogChange.Upsert upsert)) {
-      return logged;
-    }
-    Map<BundleId, List<Integer>> more = null;
-    for (Map.Entry<BundleId, OwnIds> bundle : owned.entrySet()) {
-      if (!upsert.semanticIds().containsKey(bundle.getKey())) {
-        // A writer that does not have the bundle, or did not yet, says nothing of it.
-        List<Integer> own = bundle.getValue().of(upsert.id());
-        if (!own.isEmpty()) {
-          more = more == null ? new HashMap<>(upsert.semanticIds()) : more;
-          more.put(bundle.getKey(), own);
-        }
-      }
-    }
-    return more == null
-        ? logged
-        : new LoggedChange(logged.offset(), new CatalogChange.Upsert(upsert.item(), more));
-  }
-
-  /** Bundles that are there since the start. */
-  private synchronized Set<BundleId> first() {
-    Set<BundleId> first = new TreeSet<>(view.state().tries().keySet());
-    first.removeAll(joinedLater);
-    return first;
+    bundles.remove(bundle);
+    view = view.retaining(bundles.all(), sources, texts);
   }
 
   /** Bundles whose ids a snapshot must have. */
   private synchronized Set<BundleId> required() {
-    Set<BundleId> required = new TreeSet<>(view.state().tries().keySet());
-    required.removeAll(ungiven);
-    return required;
+    return bundles.required(view.state().tries().keySet());
   }
 
   /** Hears of snapshots, on the thread that makes them. */
@@ -373,7 +315,7 @@ final class Catalogue implements CatalogFollower.Listener {
 
   private synchronized void remove(ItemIds source) {
     sources.remove(source);
-    view = view.retaining(owned.keySet(), sources, texts);
+    view = view.retaining(bundles.all(), sources, texts);
   }
 
   /** Adds a source that searches the items' texts. */
@@ -394,8 +336,10 @@ final class Catalogue implements CatalogFollower.Listener {
   }
 
   private synchronized void remove(KnownTexts known) {
+    // Its tokenizer goes with it, and may be at work.
+    awaitUnless(() -> rebuilding || restarting);
     texts.remove(known);
-    view = view.retaining(owned.keySet(), sources, texts);
+    view = view.retaining(bundles.all(), sources, texts);
   }
 
   /**
@@ -452,9 +396,9 @@ final class Catalogue implements CatalogFollower.Listener {
 
   @Override
   public synchronized void changed(List<LoggedChange> logged) {
-    logged.forEach(change -> ungiven.removeAll(idsOf(change)));
+    bundles.given(logged);
     texts.forEach(known -> known.learnOf(logged));
-    view = view.after(withOwnIds(logged));
+    view = view.after(bundles.withOwnIds(logged));
     tail.addAll(logged);
     notifyAll();
     rebuildIfDue();
@@ -474,14 +418,18 @@ final class Catalogue implements CatalogFollower.Listener {
     SnapshotStore store = snapshots;
     int allowed = DeltaBounds.changesAllowed(now.items().size());
     int epoch = restarts;
-    if (store != null && newest > Math.max(snapshotOffset, tried) && newest <= now.offset()) {
+    boolean later = newest > Math.max(snapshotOffset, tried);
+    boolean completer = lacking && newest >= snapshotOffset;
+    if (store != null && (later || completer) && newest <= now.offset()) {
       tried = newest;
-      long least = snapshotOffset + 1;
+      long least = completer ? snapshotOffset : snapshotOffset + 1;
+      Set<BundleId> wanted = completer ? Set.copyOf(bundles.all()) : required();
       rebuilding = true;
-      rebuilder.execute(() -> rebuild(() -> fetched(store, least, now), epoch));
+      rebuilder.execute(() -> rebuild(() -> fetched(store, least, now, wanted), epoch));
     } else if (now.items().changes() > (store == null ? allowed : LATE * allowed)) {
       rebuilding = true;
-      rebuilder.execute(() -> rebuild(() -> new Made(now.compacted(), Set.of()), epoch));
+      rebuilder.execute(
+          () -> rebuild(() -> Optional.of(new Made(now.compacted(), Set.of())), epoch));
     }
   }
 
@@ -493,23 +441,25 @@ final class Catalogue implements CatalogFollower.Listener {
    */
   private record Made(CatalogueView view, Set<BundleId> given) {}
 
-  /** The newest published snapshot that a view can be exchanged for, beside the same sources. */
-  private Made fetched(SnapshotStore store, long least, CatalogueView before) {
-    Snapshot snapshot =
-        newest(store, least, before.offset(), required())
-            .orElseThrow(() -> new IllegalStateException("none of offset " + least + " or later"));
-    return new Made(over(before, snapshot), snapshot.state().tries().keySet());
+  /**
+   * The newest published snapshot that a view can be exchanged for, beside the same sources; empty
+   * while none has the ids of a bundle that joined.
+   */
+  private Optional<Made> fetched(
+      SnapshotStore store, long least, CatalogueView before, Set<BundleId> wanted) {
+    return newest(store, least, before.offset(), wanted)
+        .map(snapshot -> new Made(over(before, snapshot), snapshot.state().tries().keySet()));
   }
 
   /** A snapshot beside the sources of an earlier view; bundles that it lacks have their own ids. */
   private CatalogueView over(CatalogueView before, Snapshot snapshot) {
     CatalogState state = snapshot.state();
-    Map<BundleId, OwnIds> bundles;
+    Map<BundleId, OwnIds> own;
     synchronized (this) {
-      bundles = new HashMap<>(owned);
+      own = bundles.own();
     }
-    CatalogState complete = state.only(bundles.keySet());
-    for (Map.Entry<BundleId, OwnIds> bundle : bundles.entrySet()) {
+    CatalogState complete = state.only(own.keySet());
+    for (Map.Entry<BundleId, OwnIds> bundle : own.entrySet()) {
       if (!complete.tries().containsKey(bundle.getKey())) {
         complete =
             complete.with(
@@ -533,10 +483,14 @@ final class Catalogue implements CatalogFollower.Listener {
   }
 
   /** Makes a view, puts what was followed meanwhile on top of it, and changes the reference. */
-  private void rebuild(Supplier<Made> maker, int epoch) {
+  private void rebuild(Supplier<Optional<Made>> maker, int epoch) {
     long start = System.nanoTime();
     try {
-      Made given = maker.get();
+      Optional<Made> possible = maker.get();
+      if (possible.isEmpty()) {
+        return;
+      }
+      Made given = possible.get();
       CatalogueView made = given.view();
       coming(made);
       CatalogueView now = made;
@@ -548,9 +502,10 @@ final class Catalogue implements CatalogFollower.Listener {
       synchronized (this) {
         if (restarts == epoch) {
           // A source may have left meanwhile.
-          view = now.after(since(now)).retaining(owned.keySet(), sources, texts);
+          view = now.after(since(now)).retaining(bundles.all(), sources, texts);
           List<LoggedChange> later = tailSince(made);
-          know(given.given());
+          bundles.know(tail, given.given());
+          lacking &= !given.given().containsAll(bundles.all());
           tail = later;
           snapshotOffset = made.offset();
           countSwap();
@@ -591,7 +546,7 @@ final class Catalogue implements CatalogFollower.Listener {
 
   /** What was followed since an earlier view, with the ids that its items have here. */
   private synchronized List<LoggedChange> since(CatalogueView earlier) {
-    return withOwnIds(tailSince(earlier));
+    return bundles.withOwnIds(tailSince(earlier));
   }
 
   /** As it was logged; the view is not before the snapshot under this one. */
@@ -610,7 +565,13 @@ final class Catalogue implements CatalogFollower.Listener {
       return Optional.empty();
     }
     synchronized (this) {
-      awaitUnless(() -> joining);
+      waitsToRestart = true;
+      notifyAll();
+      try {
+        awaitUnless(() -> joining);
+      } finally {
+        waitsToRestart = false;
+      }
       restarting = true;
     }
     try {
@@ -623,12 +584,23 @@ final class Catalogue implements CatalogFollower.Listener {
     }
   }
 
+  /** Bundles that are there since the start. */
+  private synchronized Set<BundleId> atFirst() {
+    return bundles.atFirst(view.state().tries().keySet());
+  }
+
   private Optional<LogPlace> restart(SnapshotStore store, long least) {
     CatalogueView before = view;
     Optional<Snapshot> snapshot = newest(store, least, Long.MAX_VALUE, required());
+    boolean jumps = false;
     if (snapshot.isEmpty()) {
-      // The writer may be about to give ids of a bundle that joined; it begins anew after a return.
-      snapshot = newest(store, least, Long.MAX_VALUE, first());
+      // The writer may be about to give ids of a bundle that joined; it begins anew after a return,
+      // and all of them are followed from there.
+      snapshot = newest(store, least, least, atFirst());
+    }
+    if (snapshot.isEmpty()) {
+      jumps = true;
+      snapshot = newest(store, least, Long.MAX_VALUE, atFirst());
     }
     if (snapshot.isEmpty()) {
       return Optional.empty();
@@ -650,10 +622,11 @@ final class Catalogue implements CatalogFollower.Listener {
             .join();
     synchronized (this) {
       countSwap();
-      view = now.retaining(owned.keySet(), sources, texts);
-      ungiven.addAll(joinedLater);
+      view = now.retaining(bundles.all(), sources, texts);
+      bundles.restarted();
+      lacking = jumps;
       snapshotOffset = now.offset();
-      know(begun.state().tries().keySet());
+      bundles.know(tail, begun.state().tries().keySet());
       tail = new ArrayList<>();
       // A log that lost changes gives their offsets anew; the newest is told of again and again.
       newest = 0;

@@ -44,6 +44,9 @@ final class FilterReader {
         if (values.isEmpty()) {
           throw invalid("in: no values", "at least one");
         }
+        if (values.size() > Question.MAX_IDS) {
+          throw invalid("in: " + values.size(), "at most " + Question.MAX_IDS);
+        }
         yield new ItemFilter.In(attribute(filter.getIn().getAttribute()), values);
       }
       case RANGE -> range(filter.getRange());

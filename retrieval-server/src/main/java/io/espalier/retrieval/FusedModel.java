@@ -16,6 +16,7 @@ import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
@@ -135,6 +136,8 @@ final class FusedModel implements Catalogue.SnapshotListener, AutoCloseable {
   private void load(Path folder) {
     try {
       CompletableFuture.runAsync(() -> calls.load(folder), loader).join();
+    } catch (RejectedExecutionException e) {
+      throw new ModelException(ModelException.Reason.NOT_READY, bundle.id() + " was taken out", e);
     } catch (CompletionException e) {
       if (e.getCause() instanceof ModelException failure) {
         throw failure;
@@ -160,7 +163,10 @@ final class FusedModel implements Catalogue.SnapshotListener, AutoCloseable {
     LiveTrie trie = view.state().tries().get(bundle.id());
     FusedSnapshot now = trie == null ? null : of(trie.snapshot());
     if (now != null) {
-      takeOlder(now).forEach(FusedSnapshot::close);
+      // A snapshot of the same offset with the same ids has the same model.
+      takeOlder(now).stream()
+          .filter(older -> !older.name().equals(now.name()))
+          .forEach(FusedSnapshot::close);
     }
   }
 

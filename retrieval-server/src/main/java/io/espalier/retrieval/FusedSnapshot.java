@@ -62,6 +62,11 @@ final class FusedSnapshot implements AutoCloseable {
     this.mostChildren = Arrays.stream(nodes.branching()).max().orElse(1);
   }
 
+  /** The model's. */
+  String name() {
+    return name;
+  }
+
   /** What every request is told of a catalogue's changes when it bars none of them. */
   private record Added(LiveTrie of, Map<String, Tensor> tensors) {}
 

@@ -132,6 +132,38 @@ class FusedSearchTest {
     }
   }
 
+  @Test
+  void replaced_snapshotOfTheSameOffsetAndIds_isFusedStill() throws IOException {
+    Random random = random();
+    try (World world = new World(3, 60, random)) {
+      Bundle bundle = world.repository(Files.createTempDirectory(dir, "again")).get(FUSED);
+      ModelCalls calls = new ModelCalls(world.runner);
+      try (FusedModel fused = FusedModel.open(bundle, world.model, 10, calls)) {
+        CatalogueView one = view(world);
+        CatalogueView two = view(world);
+        fused.coming(one, List.of());
+        fused.replaced(one);
+        Set<String> before = world.runner.loaded();
+
+        fused.coming(two, List.of());
+        fused.replaced(two);
+
+        assertThat(fused.of(two.trie(FUSED).snapshot())).isNotNull();
+        assertThat(world.runner.loaded()).isEqualTo(before);
+      }
+    }
+  }
+
+  private static CatalogueView view(World world) {
+    List<CatalogItem> items =
+        world.truth.entrySet().stream().map(e -> item(e.getKey(), e.getValue().price())).toList();
+    Map<String, List<Integer>> table = new LinkedHashMap<>();
+    world.truth.forEach((id, entry) -> table.put(id, entry.codes()));
+    // A world's own models are named by offset 60 too: this one's by another.
+    CatalogState state = CatalogState.of(items).with(FUSED, 3, table);
+    return new CatalogueView(new CatalogState(7, state.items(), state.tries()), Map.of(), Map.of());
+  }
+
   private static byte[] graph(int levels, String name) {
     try (InputStream file =
         FusedSearchTest.class.getResourceAsStream(

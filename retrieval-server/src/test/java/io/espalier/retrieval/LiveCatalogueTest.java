@@ -33,6 +33,7 @@ import io.espalier.retrieval.v1.RetrievalServiceGrpc;
 import io.espalier.retrieval.v1.RetrievalServiceGrpc.RetrievalServiceBlockingStub;
 import io.espalier.retrieval.v1.RetrieveRequest;
 import io.espalier.retrieval.v1.RetrieveResponse;
+import io.espalier.server.ClientChannels;
 import io.espalier.server.EspalierServer;
 import io.espalier.server.ServerConfig;
 import io.espalier.stores.blobs.FolderBlobs;
@@ -40,6 +41,7 @@ import io.espalier.stores.catalog.DataFolder;
 import io.espalier.testing.FunctionRunner;
 import io.espalier.testing.MemoryLog;
 import io.espalier.testing.ServedStage;
+import io.grpc.ManagedChannel;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.stub.StreamObserver;
@@ -68,7 +70,6 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 import org.junit.jupiter.api.io.TempDir;
 
 /** A catalogue that changes while it is searched, through both services and a fake log. */
@@ -237,11 +238,8 @@ class LiveCatalogueTest {
    * the catalogue changes and is taken back: both versions have every item of the offset that they
    * answer at, those among them that came before the second was there and that it was not trained
    * on.
-   *
-   * <p>On demand, since it fails: now and then one of those last is missing (docs/decisions/0028).
    */
   @Test
-  @EnabledIfSystemProperty(named = "espalier.versions.churn", matches = "true")
   void retrieve_versionsThatComeAndGoUnderChurn_areTheCatalogueOfTheirOffset() throws Exception {
     BundleId second = BundleId.parse("tiger@2");
     RetrievalComponent replica = replicas.getFirst();
@@ -250,7 +248,7 @@ class LiveCatalogueTest {
     AtomicBoolean stop = new AtomicBoolean();
     Thread churn = Thread.ofPlatform().start(() -> churn(stop));
     try {
-      for (int round = 0; round < 8; round++) {
+      for (int round = 0; round < Integer.getInteger("espalier.versions.rounds", 8); round++) {
         assertExact(1, 5);
         assertThatThrownBy(() -> retrieval.retrieve(ofVersion(2).build()))
             .hasMessageContaining("NOT_FOUND: bundle: tiger@2");
@@ -479,6 +477,24 @@ class LiveCatalogueTest {
       updates.again();
     }
     assertThat(server.unready()).containsExactly("the right to write the catalogue");
+  }
+
+  @Test
+  void rollBack_logTakenOver_isAFailedPrecondition() throws Exception {
+    EspalierServer server =
+        catalog
+            .install(EspalierServer.builder("catalog", ServerConfig.defaults()))
+            .buildInProcess("taken-over-return")
+            .start();
+    open.add(server);
+    ManagedChannel channel = ClientChannels.open(server.target());
+    open.add(channel::shutdownNow);
+    CatalogServiceBlockingStub stub = CatalogServiceGrpc.newBlockingStub(channel);
+    log.take();
+
+    assertThatThrownBy(
+            () -> stub.rollBack(RollBackRequest.newBuilder().setSnapshotOffset(AT_FIRST).build()))
+        .hasMessage("FAILED_PRECONDITION: another writer has this catalogue");
   }
 
   @Test

@@ -33,7 +33,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** Requests with random bytes changed get an answer or a refusal that says why, never INTERNAL. */
 class MutatedRequestsTest {
-  private static final int REQUESTS = 20_000;
+  private static final int REQUESTS = Integer.getInteger("espalier.fuzz.requests", 20_000);
 
   @Test
   void retrieveAndExplain_mutatedBytes_neverUseTheMappersFallback(@TempDir Path dir)

@@ -30,7 +30,7 @@ import org.junit.jupiter.api.Test;
  * Random mutations of valid requests, in their bytes and in their fields, through the whole server.
  */
 class RequestFuzzTest {
-  private static final int REQUESTS = 100_000;
+  private static final int REQUESTS = Integer.getInteger("espalier.fuzz.requests", 100_000);
   private static final int CALLERS = 8;
   private static final long SEED = Long.getLong("espalier.fuzz.seed", 20261123L);
 

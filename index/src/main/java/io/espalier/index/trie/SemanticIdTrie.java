@@ -307,7 +307,7 @@ public final class SemanticIdTrie {
       return -1;
     }
     if (last > first) {
-      int guess = from + (int) ((long) (code - first) * (to - from) / (last - first + 1));
+      int guess = from + (int) ((long) (code - first) * (to - from) / ((long) last - first + 1));
       // Steps that double, away from the guess, until the code's start lies between the bounds.
       int step = 8;
       if (code(level, guess) < code) {

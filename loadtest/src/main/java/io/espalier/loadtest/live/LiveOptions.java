@@ -44,6 +44,9 @@ final class LiveOptions {
       description = "The retrieval server's (default: ${DEFAULT-VALUE}).")
   String serverHeap = "2g";
 
+  // Not an option: where memory is watched a heap that grows says nothing.
+  boolean fixedHeaps;
+
   @Option(names = "--seed", description = "Of everything random (default: ${DEFAULT-VALUE}).")
   long seed = 1;
 

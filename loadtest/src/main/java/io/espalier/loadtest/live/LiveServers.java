@@ -1,15 +1,25 @@
 package io.espalier.loadtest.live;
 
+import io.espalier.loadtest.driver.GrpcTarget;
 import io.espalier.loadtest.process.ServerProcess;
+import io.espalier.retrieval.v1.RetrievalServiceGrpc;
+import io.espalier.retrieval.v1.RetrieveRequest;
+import io.espalier.retrieval.v1.RetrieveResponse;
+import io.espalier.router.v1.RecommendRequest;
+import io.espalier.router.v1.RecommendResponse;
+import io.espalier.router.v1.RouterServiceGrpc;
 import io.espalier.server.ClientChannels;
 import io.grpc.ManagedChannel;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.function.Consumer;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** A catalogue's writer and a retrieval server that follows it, as processes. */
@@ -20,7 +30,11 @@ final class LiveServers implements AutoCloseable {
   // A driver that waits for a core which publishes a snapshot would send late.
   private static final List<String> YIELDING = List.of("nice", "-n", "10");
 
+  private static final int CONNECTIONS = 4;
+
   private final List<AutoCloseable> open = new ArrayList<>();
+  private final Map<String, ServerProcess> processes = new LinkedHashMap<>();
+  private final LiveOptions options;
   private final String snapshots;
   private final ServerProcess writer;
   private final ServerProcess retrieval;
@@ -31,18 +45,17 @@ final class LiveServers implements AutoCloseable {
    *
    * @param folder the writer's log and its snapshots go to new folders in it
    * @param publish whether snapshots are published; else the server makes its own
-   * @param cpu the processor that the retrieval server keeps to; empty for all
-   * @param heap of the retrieval server, as {@code -Xmx} takes it
+   * @param options processor and heap of those that answer
    * @param lines is told of each line that the retrieval server prints
    */
   LiveServers(
       SyntheticCatalogue catalogue,
       Path folder,
       boolean publish,
-      String cpu,
-      String heap,
+      LiveOptions options,
       Consumer<String> lines)
       throws IOException, InterruptedException {
+    this.options = options;
     try {
       Path log = Files.createTempDirectory(Files.createDirectories(folder), "log-");
       snapshots = publish ? Files.createTempDirectory(folder, "snapshots-").toString() : "";
@@ -50,8 +63,8 @@ final class LiveServers implements AutoCloseable {
           start(YIELDING, "2g", catalogue, "catalog", "catalog_log=\"" + log + "\"", line -> {});
       retrieval =
           start(
-              cpu.isEmpty() ? List.of() : List.of("taskset", "-c", cpu),
-              heap,
+              answering(),
+              options.serverHeap,
               catalogue,
               "retrieval",
               "peers.catalog=\"" + writer.target() + "\"",
@@ -63,6 +76,10 @@ final class LiveServers implements AutoCloseable {
     }
   }
 
+  private List<String> answering() {
+    return options.serverCpu.isEmpty() ? List.of() : List.of("taskset", "-c", options.serverCpu);
+  }
+
   private ServerProcess start(
       List<String> prefix,
       String heap,
@@ -71,15 +88,22 @@ final class LiveServers implements AutoCloseable {
       String setting,
       Consumer<String> lines)
       throws IOException {
-    ServerProcess process =
-        ServerProcess.start(
-            prefix,
+    List<String> flags =
+        new ArrayList<>(
             List.of(
                 "--enable-native-access=ALL-UNNAMED",
                 "-Xmx" + heap,
                 LOGGED + "retrieval.Catalogue=info",
                 LOGGED + "catalog.CatalogFollower=info",
-                LOGGED + "bundles.BundleSwitch=info"),
+                LOGGED + "bundles.BundleSwitch=info"));
+    if (options.fixedHeaps) {
+      flags.addAll(
+          List.of("-Xms" + heap, "-XX:+AlwaysPreTouch", "-XX:NativeMemoryTracking=summary"));
+    }
+    ServerProcess process =
+        ServerProcess.start(
+            prefix,
+            flags,
             PROGRAM,
             List.of(
                 "serve",
@@ -99,25 +123,54 @@ final class LiveServers implements AutoCloseable {
                 "snapshots.store=\"" + snapshots + "\""),
             lines);
     open.add(process);
+    processes.put(stage, process);
     return process;
   }
 
-  /**
-   * Starts a router over the retrieval server; the only one.
-   *
-   * @param cpu the processor that it keeps to; empty for all
-   */
-  void startRouter(SyntheticCatalogue catalogue, String cpu)
-      throws IOException, InterruptedException {
+  /** The processes by stage. */
+  Map<String, ServerProcess> processes() {
+    return processes;
+  }
+
+  /** Starts a router over the retrieval server; the only one. */
+  void startRouter(SyntheticCatalogue catalogue) throws IOException, InterruptedException {
     router =
         start(
-            cpu.isEmpty() ? List.of() : List.of("taskset", "-c", cpu),
+            answering(),
             "1g",
             catalogue,
             "router",
             "peers.retrieval=\"" + retrieval.target() + "\"",
             line -> {});
     router.target();
+  }
+
+  /** Questions of the options' items to the router, over some connections. */
+  GrpcTarget<RecommendRequest, RecommendResponse> recommendations(
+      GrpcTarget.Judge<RecommendRequest, RecommendResponse> judge)
+      throws IOException, InterruptedException {
+    return new GrpcTarget<>(
+        channels(Objects.requireNonNull(router, "router").target()),
+        RouterServiceGrpc.getRecommendMethod(),
+        options.deadline(),
+        new Questions(options.items, options.seed)::routed,
+        judge);
+  }
+
+  /** The same to the retrieval server. */
+  GrpcTarget<RetrieveRequest, RetrieveResponse> retrievals(
+      GrpcTarget.Judge<RetrieveRequest, RetrieveResponse> judge)
+      throws IOException, InterruptedException {
+    return new GrpcTarget<>(
+        channels(retrieval.target()),
+        RetrievalServiceGrpc.getRetrieveMethod(),
+        options.deadline(),
+        new Questions(options.items, options.seed)::get,
+        judge);
+  }
+
+  private List<ManagedChannel> channels(String target) {
+    return Stream.generate(() -> channel(target)).limit(CONNECTIONS).toList();
   }
 
   /** A channel to the router, closed with this. */

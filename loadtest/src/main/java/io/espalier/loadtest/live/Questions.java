@@ -3,7 +3,10 @@ package io.espalier.loadtest.live;
 import io.espalier.catalog.v1.Filter;
 import io.espalier.catalog.v1.ItemIds;
 import io.espalier.catalog.v1.Range;
+import io.espalier.events.v1.Event;
 import io.espalier.retrieval.v1.RetrieveRequest;
+import io.espalier.router.v1.ListOptions;
+import io.espalier.router.v1.RecommendRequest;
 import java.util.List;
 import java.util.Random;
 import java.util.stream.IntStream;
@@ -51,6 +54,22 @@ final class Questions {
   /** The question with a number, from 0. */
   RetrieveRequest get(int number) {
     return requests.get(number % DISTINCT);
+  }
+
+  /** The same question to a router: items of the history are left out by the route. */
+  RecommendRequest routed(int number) {
+    RetrieveRequest question = get(number);
+    RecommendRequest.Builder request = RecommendRequest.newBuilder();
+    question
+        .getHistoryList()
+        .forEach(
+            item -> request.getUserBuilder().addRecentEvents(Event.newBuilder().setItemId(item)));
+    ListOptions.Builder options =
+        ListOptions.newBuilder().setRoute(SyntheticCatalogue.ROUTE).setPageSize(question.getK());
+    if (question.hasFilter()) {
+      options.setFilter(question.getFilter());
+    }
+    return request.setOptions(options).build();
   }
 
   /** Asks for one item alone, which is in the answer exactly when the catalogue has it. */

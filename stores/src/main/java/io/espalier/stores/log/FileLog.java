@@ -213,10 +213,10 @@ public final class FileLog implements RecordLog {
     return last;
   }
 
-  /** Always: the lock on the folder goes with this log and not before. */
+  /** The lock on the folder goes with this log and not before. */
   @Override
   public boolean isWriter() {
-    return true;
+    return !broken;
   }
 
   /**

@@ -24,7 +24,10 @@ public interface RecordLog extends AutoCloseable {
    */
   long append(List<byte[]> records);
 
-  /** Whether no other writer is known to have taken the log over. */
+  /**
+   * Whether it takes appends, as far as is known: no other writer has taken it over, and it is
+   * whole.
+   */
   boolean isWriter();
 
   /** The offset of the first record that is still kept; {@code end() + 1} when there is none. */

@@ -14,12 +14,13 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.condition.OS;
 
-class BackgroundThreadTest {
+class ThreadSchedulingTest {
   private static final int NICEST = 19;
+  private static final long SHORT = 100_000;
 
   @Test
   @EnabledOnOs(OS.LINUX)
-  void start_onLinux_isNicerThanItsStarterWhoStaysAsItIs() {
+  void backgroundThread_onLinux_isNicerThanItsStarterWhoStaysAsItIs() {
     int before = nice();
     CompletableFuture<Integer> found = new CompletableFuture<>();
 
@@ -31,18 +32,45 @@ class BackgroundThreadTest {
 
   @Test
   @EnabledOnOs(OS.LINUX)
-  void start_whereSlicesCanBeAskedFor_runsInShortOnes() {
-    long before = slice();
-    // Linux has them since 6.12, and need not show them.
-    assumeThat(Version.parse(System.getProperty("os.version").replaceAll("[^0-9.].*", "")))
-        .isGreaterThanOrEqualTo(Version.parse("6.12"));
-    assumeThat(before).isPositive();
+  void backgroundThread_whereSlicesCanBeAskedFor_runsInShortOnes() {
+    long before = sliceIfAskedFor();
     CompletableFuture<Long> found = new CompletableFuture<>();
 
     BackgroundThread.start("background", () -> found.complete(slice()));
 
-    assertThat(found.join()).isLessThanOrEqualTo(before).isEqualTo(100_000);
+    assertThat(found.join()).isLessThanOrEqualTo(before).isEqualTo(SHORT);
     assertThat(slice()).isEqualTo(before);
+  }
+
+  @Test
+  @EnabledOnOs(OS.LINUX)
+  void wakePromptly_whereSlicesCanBeAskedFor_asksForShortOnesAndIsNoNicer() throws Exception {
+    sliceIfAskedFor();
+    int before = nice();
+    CompletableFuture<Long> found = new CompletableFuture<>();
+    CompletableFuture<Integer> nice = new CompletableFuture<>();
+
+    Thread.ofPlatform()
+        .start(
+            () -> {
+              ThreadScheduling.wakePromptly();
+              found.complete(slice());
+              nice.complete(nice());
+            })
+        .join();
+
+    assertThat(found.join()).isEqualTo(SHORT);
+    assertThat(nice.join()).isEqualTo(before);
+  }
+
+  /** The slice of the calling thread; the test is skipped where it cannot be asked for. */
+  private static long sliceIfAskedFor() {
+    // Linux has them since 6.12, and need not show them.
+    assumeThat(Version.parse(System.getProperty("os.version").replaceAll("[^0-9.].*", "")))
+        .isGreaterThanOrEqualTo(Version.parse("6.12"));
+    long slice = slice();
+    assumeThat(slice).isPositive();
+    return slice;
   }
 
   /** The slice of the calling thread in nanoseconds; 0 where it is not to be known. */
