@@ -6,18 +6,21 @@
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 if ! docker version >/dev/null 2>&1; then
-  if ! command -v dockerd >/dev/null || ! command -v iptables >/dev/null; then
+  if ! command -v dockerd >/dev/null; then
     apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends docker.io iptables >/dev/null
+    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends docker.io >/dev/null
   fi
   state=$(cd "$here/../../../.." && pwd)/.espalier/docker
   run=$(mktemp -d)
   mkdir -p "$state"
   export DOCKER_HOST="unix://$run/docker.sock"
-  dockerd --data-root "$state" --exec-root "$run/exec" --pidfile "$run/pid" -H "$DOCKER_HOST" --ip 127.0.0.1 \
-    >"$run/log" 2>&1 &
+  # No network of its own: docker0 and its addresses are one for the machine, and so two daemons beside each other sent one's
+  # calls to the other's container. The tests' containers have the host's loopback.
+  dockerd --data-root "$state" --exec-root "$run/exec" --pidfile "$run/pid" -H "$DOCKER_HOST" --bridge none \
+    --iptables=false >"$run/log" 2>&1 &
   daemon=$!
-  trap 'kill "$daemon"; wait "$daemon" || true; rm -rf "$run"' EXIT
+  # It leaves the host's network namespace mounted there, which containers have had.
+  trap 'kill "$daemon"; wait "$daemon" || true; umount "$run"/exec/netns/* 2>/dev/null || true; rm -rf "$run"' EXIT
   trap 'exit 130' INT TERM
   tries=0
   until docker version >/dev/null 2>&1; do

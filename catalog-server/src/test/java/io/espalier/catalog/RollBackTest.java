@@ -7,17 +7,11 @@ import static org.awaitility.Awaitility.await;
 import io.espalier.catalog.v1.CatalogServiceGrpc;
 import io.espalier.catalog.v1.CatalogServiceGrpc.CatalogServiceBlockingStub;
 import io.espalier.catalog.v1.RollBackRequest;
-import io.espalier.stores.blobs.FolderBlobs;
-import io.espalier.testing.MemoryLog;
 import io.espalier.testing.ServedStage;
 import io.grpc.Context;
 import io.grpc.StatusRuntimeException;
-import io.opentelemetry.api.OpenTelemetry;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.List;
-import java.util.Map;
-import java.util.Optional;
 import java.util.concurrent.CancellationException;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -28,30 +22,17 @@ import org.junit.jupiter.api.io.TempDir;
 class RollBackTest {
   private static final Duration PATIENCE = Duration.ofMinutes(2);
 
-  private final MemoryLog log = new MemoryLog(1);
-  private SnapshotPublisher publisher;
-  private CatalogWriter writer;
+  private PublishedCatalogue catalog;
   private ServedStage stage;
   private CatalogServiceBlockingStub catalogue;
   @TempDir Path dir;
 
   @BeforeEach
   void start() throws Exception {
-    SnapshotStore store =
-        new SnapshotStore(
-            FolderBlobs.open(dir.resolve("store")),
-            dir.resolve("cache"),
-            OpenTelemetry.noop().getMeter("test"));
-    // Nothing is published by itself.
-    publisher =
-        SnapshotPublisher.start(
-            log,
-            store,
-            new SnapshotSettings(3, 1_000_000, Duration.ofDays(1), 1),
-            List.of(),
-            Map.of());
-    writer = CatalogWriter.start(log, Map.of(), () -> Optional.of(publisher.last()));
-    stage = ServedStage.of("catalog", new CatalogService(writer, log, publisher));
+    catalog = new PublishedCatalogue(dir);
+    stage =
+        ServedStage.of(
+            "catalog", new CatalogService(catalog.writer, catalog.log, catalog.publisher));
     catalogue = CatalogServiceGrpc.newBlockingStub(stage.channel());
     assertThat(write("a")).isEqualTo(1);
   }
@@ -59,12 +40,11 @@ class RollBackTest {
   @AfterEach
   void close() {
     stage.close();
-    writer.close();
-    publisher.close();
+    catalog.close();
   }
 
   private long write(String id) throws Exception {
-    return writer.submit(new CatalogChange.Removal(id)).get().offset();
+    return catalog.writer.submit(new CatalogChange.Removal(id)).get().offset();
   }
 
   private void rollBack() {
@@ -73,18 +53,18 @@ class RollBackTest {
 
   @Test
   void rollBack_writtenThoughTheAppendFailed_isPublishedAndWritesGoOn() throws Exception {
-    log.doubt();
+    catalog.log.doubt();
     assertThatThrownBy(this::rollBack).isInstanceOf(StatusRuntimeException.class);
 
-    await().atMost(PATIENCE).until(() -> publisher.last().offset() == 2);
+    await().atMost(PATIENCE).until(() -> catalog.publisher.last().offset() == 2);
 
     assertThat(write("b")).isEqualTo(3);
-    assertThat(publisher.last().manifest().itemCount()).isZero();
+    assertThat(catalog.publisher.last().manifest().itemCount()).isZero();
   }
 
   @Test
   void rollBack_writtenThoughTheAppendFailed_mayBeFollowedByAnotherAtOnce() throws Exception {
-    log.doubt();
+    catalog.log.doubt();
     assertThatThrownBy(this::rollBack).isInstanceOf(StatusRuntimeException.class);
 
     assertThat(catalogue.rollBack(RollBackRequest.getDefaultInstance()).getOffset()).isEqualTo(3);
@@ -93,14 +73,14 @@ class RollBackTest {
 
   @Test
   void rollBack_notWritten_isForgotten() throws Exception {
-    log.fail(true);
+    catalog.log.fail(true);
     assertThatThrownBy(this::rollBack).isInstanceOf(StatusRuntimeException.class);
-    log.fail(false);
+    catalog.log.fail(false);
 
     assertThat(write("b")).isEqualTo(2);
     rollBack();
     assertThat(write("c")).isEqualTo(4);
-    assertThat(publisher.last().offset()).isEqualTo(3);
+    assertThat(catalog.publisher.last().offset()).isEqualTo(3);
   }
 
   @Test
@@ -109,11 +89,13 @@ class RollBackTest {
     call.cancel(null);
 
     assertThatThrownBy(
-            () -> call.call(() -> publisher.rollBack(0, then -> writer.rollBack(0, then))))
+            () ->
+                call.call(
+                    () -> catalog.publisher.rollBack(0, then -> catalog.writer.rollBack(0, then))))
         .isInstanceOf(CancellationException.class)
         .hasMessage("rollback: its caller gave up before it was begun");
 
-    assertThat(log.end()).isEqualTo(1);
+    assertThat(catalog.log.end()).isEqualTo(1);
     assertThat(write("b")).isEqualTo(2);
   }
 }

@@ -3,12 +3,8 @@ package io.espalier.catalog;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.espalier.bundles.BundleId;
-import io.espalier.stores.blobs.FolderBlobs;
 import io.espalier.stores.catalog.CatalogItem;
-import io.espalier.testing.MemoryLog;
-import io.opentelemetry.api.OpenTelemetry;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -24,28 +20,13 @@ class SnapshotPublisherTest {
   private static final BundleId TIGER = BundleId.parse("tiger@2");
   private static final SnapshotPublisher.Codes UNTRAINED = new SnapshotPublisher.Codes(1, Map.of());
 
-  private final MemoryLog log = new MemoryLog(1);
-  private SnapshotPublisher publisher;
-  private CatalogWriter writer;
+  private PublishedCatalogue catalog;
   @TempDir Path dir;
 
   @BeforeEach
   void start() throws Exception {
-    SnapshotStore store =
-        new SnapshotStore(
-            FolderBlobs.open(dir.resolve("store")),
-            dir.resolve("cache"),
-            OpenTelemetry.noop().getMeter("test"));
-    // Nothing is published by itself.
-    publisher =
-        SnapshotPublisher.start(
-            log,
-            store,
-            new SnapshotSettings(3, 1_000_000, Duration.ofDays(1), 1),
-            List.of(),
-            Map.of());
-    writer = CatalogWriter.start(log, Map.of(), () -> Optional.of(publisher.last()));
-    writer.submit(new CatalogChange.Upsert(item("a"), Map.of())).get();
+    catalog = new PublishedCatalogue(dir);
+    catalog.writer.submit(new CatalogChange.Upsert(item("a"), Map.of())).get();
   }
 
   private static CatalogItem item(String id) {
@@ -55,39 +36,39 @@ class SnapshotPublisherTest {
 
   @AfterEach
   void close() {
-    writer.close();
-    publisher.close();
+    catalog.close();
   }
 
   @Test
   void add_itemThatWentAfterTheIdsWereTaken_isInTheSnapshotWithItsId() throws Exception {
     CatalogWriter.Assigned taken = new CatalogWriter.Assigned(1, Map.of("a", List.of(3)));
-    writer.submit(new CatalogChange.Removal("a")).get();
+    catalog.writer.submit(new CatalogChange.Removal("a")).get();
 
-    assertThat(publisher.add(TIGER, UNTRAINED, () -> Optional.of(taken))).isTrue();
+    assertThat(catalog.publisher.add(TIGER, UNTRAINED, () -> Optional.of(taken))).isTrue();
 
-    Snapshot published = publisher.last();
+    Snapshot published = catalog.publisher.last();
     assertThat(published.offset()).isEqualTo(1);
     assertThat(published.upsert(0).semanticIds()).containsExactly(Map.entry(TIGER, List.of(3)));
-    assertThat(publisher.publish().itemCount()).isZero();
+    assertThat(catalog.publisher.publish().itemCount()).isZero();
   }
 
   @Test
   void add_noIdsSinceTheCatalogueWentBack_publishesNothing() throws Exception {
-    assertThat(publisher.add(TIGER, UNTRAINED, Optional::empty)).isFalse();
+    assertThat(catalog.publisher.add(TIGER, UNTRAINED, Optional::empty)).isFalse();
 
-    assertThat(publisher.kept()).hasSize(1);
-    assertThat(publisher.last().state().tries()).isEmpty();
+    assertThat(catalog.publisher.kept()).hasSize(1);
+    assertThat(catalog.publisher.last().state().tries()).isEmpty();
   }
 
   @Test
   void assigned_afterAReturn_isNone() throws Exception {
-    long returns = writer.returns();
-    assertThat(writer.assigned(TIGER, returns).orElseThrow().offset()).isEqualTo(1);
+    long returns = catalog.writer.returns();
+    assertThat(catalog.writer.assigned(TIGER, returns).orElseThrow().offset()).isEqualTo(1);
 
-    publisher.rollBack(0, then -> writer.rollBack(0, then));
+    catalog.publisher.rollBack(0, then -> catalog.writer.rollBack(0, then));
 
-    assertThat(writer.assigned(TIGER, returns)).isEmpty();
-    assertThat(writer.assigned(TIGER, writer.returns()).orElseThrow().offset()).isEqualTo(2);
+    assertThat(catalog.writer.assigned(TIGER, returns)).isEmpty();
+    assertThat(catalog.writer.assigned(TIGER, catalog.writer.returns()).orElseThrow().offset())
+        .isEqualTo(2);
   }
 }

@@ -10,11 +10,18 @@ import io.espalier.inference.ModelException;
 import io.espalier.inference.ModelException.Reason;
 import io.espalier.inference.Tensor;
 import io.espalier.inference.embedded.Hold;
+import io.espalier.inference.oip.v2.GRPCInferenceServiceGrpc;
 import io.espalier.inference.onnx.TestRepository;
 import io.espalier.inference.triton.TritonModelRunner;
 import io.espalier.inference.triton.TritonSettings;
 import io.espalier.oip.InferenceSettings.Control;
+import io.grpc.CallOptions;
+import io.grpc.Channel;
+import io.grpc.ClientCall;
+import io.grpc.ClientInterceptor;
+import io.grpc.Context;
 import io.grpc.InsecureChannelCredentials;
+import io.grpc.MethodDescriptor;
 import io.opentelemetry.api.OpenTelemetry;
 import io.opentelemetry.sdk.metrics.SdkMeterProvider;
 import io.opentelemetry.sdk.metrics.data.HistogramPointData;
@@ -30,6 +37,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
+import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -249,6 +257,91 @@ class SeveralServersTest {
     assertThat(value(runner.infer(call("guest", 1)))).isEqualTo(3);
   }
 
+  /** As when the load takes the server's process with it, or somebody starts it again. */
+  @Test
+  void load_serverLostMeanwhile_givesItWhenItIsBack() throws Exception {
+    names.become(a.relay().address());
+    Semaphore loads = new Semaphore(0);
+    TritonModelRunner runner = stuckInLoads(loads);
+    CompletableFuture<Void> loading = startLoad(runner);
+    loads.acquire();
+
+    a.relay().cut();
+    a.relay().holdUp(false);
+    Thread.sleep(200);
+    assertThat(loading).isNotDone();
+    a.relay().mend();
+    loads.acquire();
+    a.relay().holdUp(false);
+
+    loading.get(2, TimeUnit.MINUTES);
+    assertThat(value(runner.infer(call("guest", 1)))).isEqualTo(3);
+  }
+
+  @Test
+  void load_serverLostForGood_fails() throws Exception {
+    names.become(a.relay().address());
+    Semaphore loads = new Semaphore(0);
+    CompletableFuture<Void> loading = startLoad(stuckInLoads(loads));
+    loads.acquire();
+
+    a.relay().cut();
+
+    assertThat(catchThrowable(() -> loading.get(2, TimeUnit.MINUTES)))
+        .hasCauseInstanceOf(ModelException.class)
+        .hasMessageContaining("no server answers");
+  }
+
+  @Test
+  void load_serverLostTwiceMeanwhile_failsAndIsGivenNoMore() throws Exception {
+    names.become(a.relay().address());
+    Semaphore loads = new Semaphore(0);
+    CompletableFuture<Void> loading = startLoad(stuckInLoads(loads));
+    for (int i = 0; i < 2; i++) {
+      loads.acquire();
+      a.relay().cut();
+      a.relay().holdUp(false);
+      Thread.sleep(200);
+      a.relay().mend();
+    }
+
+    assertThat(catchThrowable(() -> loading.get(2, TimeUnit.MINUTES)))
+        .hasCauseInstanceOf(ModelException.class)
+        .hasMessageContaining("a server was lost twice");
+    assertThat(loads.tryAcquire(2, TimeUnit.SECONDS)).isFalse();
+  }
+
+  /** A runner whose loads do not get through before the way is free again. */
+  private TritonModelRunner stuckInLoads(Semaphore begun) {
+    ClientInterceptor interceptor =
+        new ClientInterceptor() {
+          @Override
+          public <Q, R> ClientCall<Q, R> interceptCall(
+              MethodDescriptor<Q, R> method, CallOptions options, Channel next) {
+            if (method.equals(GRPCInferenceServiceGrpc.getRepositoryModelLoadMethod())) {
+              a.relay().holdUp(true);
+              begun.release();
+            }
+            return next.newCall(method, options);
+          }
+        };
+    return keep(
+        TritonModelRunner.connect(
+            new TritonSettings(
+                List.of(names.target()),
+                InsecureChannelCredentials.create(),
+                TritonModelRunner.KEEP_ALIVE,
+                Duration.ZERO,
+                List.of(interceptor)),
+            OpenTelemetry.noop().getMeter("test")));
+  }
+
+  private CompletableFuture<Void> startLoad(TritonModelRunner runner) {
+    Path guest = guest();
+    return CompletableFuture.runAsync(
+        () -> runner.load(guest), task -> Thread.ofVirtual().start(task));
+  }
+
   @Test
   void unload_withADelay_leavesItForOthersMeanwhile() {
     TritonModelRunner runner =
@@ -312,6 +405,36 @@ class SeveralServersTest {
       calls.forEach(call -> call.cancel(true));
       assertThat(counted("espalier.inference.cancellations")).isEqualTo(10);
     }
+  }
+
+  /** Who hangs up did not see a failure, whoever hears of it first: gRPC, or who made the call. */
+  @Test
+  void infer_requestCancelled_isACancellationAndNoFailure() {
+    TritonModelRunner runner = runner();
+    ready(runner, "affine", 2);
+    Context.CancellableContext request = Context.current().withCancellation();
+    List<CompletableFuture<Map<String, Tensor>>> calls = new ArrayList<>();
+    try (Hold heldA = new Hold(a.served().engine(), call("affine", 0));
+        Hold heldB = new Hold(b.served().engine(), call("affine", 0))) {
+      request.run(
+          () -> {
+            for (int i = 0; i < 10; i++) {
+              calls.add(runner.infer(call("affine", i)));
+            }
+          });
+      await().atMost(SOON).until(() -> counted("espalier.inference.queue.depth") == 6);
+      long rows = a.rows("affine") + b.rows("affine");
+
+      request.cancel(null);
+
+      // What waited follows what was at the servers, which it does not reach.
+      await().atMost(SOON).until(() -> calls.stream().allMatch(CompletableFuture::isDone));
+      assertThat(calls).allMatch(CompletableFuture::isCancelled);
+      assertThat(counted("espalier.inference.cancellations")).isEqualTo(10);
+      assertThat(counted("espalier.inference.refusals")).isZero();
+      assertThat(a.rows("affine") + b.rows("affine")).isEqualTo(rows);
+    }
+    assertThat(value(runner.infer(call("affine", 3)))).isEqualTo(7);
   }
 
   private long runs(String metric) {

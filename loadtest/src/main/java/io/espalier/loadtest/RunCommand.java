@@ -5,12 +5,15 @@ import io.espalier.loadtest.driver.Knee;
 import io.espalier.loadtest.driver.OpenLoop;
 import io.espalier.loadtest.driver.Report;
 import io.espalier.loadtest.driver.Requests;
+import io.espalier.loadtest.driver.RunLines;
 import io.espalier.loadtest.driver.WarmUpOptions;
+import io.espalier.loadtest.process.ProcessorTime;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.Optional;
 import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -27,6 +30,7 @@ import picocli.CommandLine.Option;
     })
 final class RunCommand implements Callable<Integer> {
   private static final int VOID = 3;
+  private static final double LONGEST_SEARCH = 4;
 
   @Mixin private TargetOptions options = new TargetOptions();
 
@@ -44,6 +48,33 @@ final class RunCommand implements Callable<Integer> {
   @Option(names = "--seconds", description = "Of one run (default: ${DEFAULT-VALUE}).")
   private int seconds = 30;
 
+  @Option(
+      names = "--search-s",
+      description = "Seconds of a run of the search; 0: as the others (default: 0).")
+  private int searchSeconds;
+
+  @Option(
+      names = "--least-requests",
+      description =
+          "A run of the search goes on until it has so many, at most four times as long"
+              + " (default: 0).")
+  private int leastRequests;
+
+  @Option(
+      names = "--lower",
+      description =
+          "Measures at the knee, and 5 %% lower so many times at most while that does not hold"
+              + " (default: ${DEFAULT-VALUE}).")
+  private int lower;
+
+  @Option(
+      names = "--server-pid",
+      description = "Tells what this process and those that it started take of the processor.")
+  private long serverPid;
+
+  @Option(names = "--json", description = "Each run is added to this file, a line each.")
+  private @Nullable Path json;
+
   @Mixin private WarmUpOptions warming = new WarmUpOptions();
 
   @Option(names = "--out", description = "For histograms (default: ${DEFAULT-VALUE}).")
@@ -56,32 +87,56 @@ final class RunCommand implements Callable<Integer> {
   }
 
   @Override
-  public Integer call() throws IOException, InterruptedException {
+  public Integer call() throws InterruptedException {
     OpenLoop load = new OpenLoop(options.target(), options.seed());
     double first = rate > 0 ? rate : firstRate;
     warming.warmUp(load, first, report);
     if (rate > 0) {
-      return measure(load, "run", rate) ? 0 : VOID;
+      return code(measure(load, "run", rate));
     }
-    double knee =
-        new Knee(
-                at -> load.run(at, Duration.ofSeconds(seconds)),
-                Duration.ofMillis(sloMillis),
-                report::point)
-            .find(first);
+    Knee search = new Knee(at -> search(load, at), Duration.ofMillis(sloMillis), report::point);
+    double knee = search.find(first);
     report.line("knee: %.1f requests/s at p99 <= %d ms", knee, sloMillis);
-    return measure(load, "knee", knee) ? 0 : VOID;
+    return code(search.confirm(knee, at -> measure(load, "knee", at), lower).requests());
   }
 
-  private boolean measure(OpenLoop load, String name, double at)
-      throws IOException, InterruptedException {
-    Requests requests = load.run(at, Duration.ofSeconds(seconds));
+  private static int code(Requests requests) {
+    return requests.voidReason().isEmpty() ? 0 : VOID;
+  }
+
+  private Requests search(OpenLoop load, double at) throws InterruptedException {
+    double least = searchSeconds > 0 ? searchSeconds : seconds;
+    double length = Math.clamp(leastRequests / at, least, LONGEST_SEARCH * least);
+    return run(load, "search", at, Duration.ofMillis(Math.round(1e3 * length)));
+  }
+
+  private Requests measure(OpenLoop load, String name, double at) throws InterruptedException {
+    Requests requests = run(load, name, at, Duration.ofSeconds(seconds));
     report.run("%s, %.1f/s".formatted(name, at), requests, Duration.ofMillis(sloMillis));
-    HistogramFiles files = new HistogramFiles(out);
-    files.log(name, requests);
-    files.distribution(name, requests.latencies());
-    Optional<String> reason = requests.voidReason();
-    reason.ifPresent(text -> report.line("VOID: %s", text));
-    return reason.isEmpty();
+    try {
+      HistogramFiles files = new HistogramFiles(out);
+      files.log(name, requests);
+      files.distribution(name, requests.latencies());
+    } catch (IOException e) {
+      throw new UncheckedIOException(out + ": " + e.getMessage(), e);
+    }
+    requests.voidReason().ifPresent(text -> report.line("VOID: %s", text));
+    return requests;
+  }
+
+  private Requests run(OpenLoop load, String name, double at, Duration length)
+      throws InterruptedException {
+    Duration before = serverPid > 0 ? ProcessorTime.of(serverPid) : Duration.ZERO;
+    Requests requests = load.run(at, length);
+    Duration used = serverPid > 0 ? ProcessorTime.of(serverPid).minus(before) : Duration.ZERO;
+    if (serverPid > 0) {
+      report.line(
+          "  %.2f ms of the server's processor a request",
+          used.toNanos() / 1e6 / Math.max(1, requests.size()));
+    }
+    if (json != null) {
+      RunLines.add(json, name, at, requests, used);
+    }
+    return requests;
   }
 }

@@ -1,7 +1,11 @@
 package io.espalier.loadtest;
 
+import static java.util.stream.Collectors.joining;
+
 import io.espalier.bundles.BundleId;
+import io.espalier.inference.oip.v2.GRPCInferenceServiceGrpc;
 import io.espalier.loadtest.driver.GrpcTarget;
+import io.espalier.loadtest.driver.HttpTarget;
 import io.espalier.loadtest.driver.Outcome;
 import io.espalier.loadtest.driver.Target;
 import io.espalier.retrieval.v1.RetrievalServiceGrpc;
@@ -24,6 +28,8 @@ import io.espalier.stores.catalog.UserSequence;
 import io.grpc.Context;
 import io.grpc.ManagedChannel;
 import io.grpc.MethodDescriptor;
+import java.net.URI;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -44,10 +50,16 @@ final class TargetOptions {
     /** A feed, for users. */
     RECOMMEND,
     /** A search, with logged queries. */
-    SEARCH
+    SEARCH,
+    /** A model behind the Open Inference Protocol that answers as one source does. */
+    INFER,
+    /** A web service that answers as one source does. */
+    HTTP
   }
 
-  @Option(names = "--target", description = "The server (default: ${DEFAULT-VALUE}).")
+  @Option(
+      names = "--target",
+      description = "The server; of http its URL (default: ${DEFAULT-VALUE}).")
   private String target = "127.0.0.1:7700";
 
   @Option(names = "--call", description = "${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
@@ -60,6 +72,16 @@ final class TargetOptions {
 
   @Option(names = "--bundle", description = "The source, of retrieve (default: ${DEFAULT-VALUE}).")
   private String bundle = "shop-tiger@1";
+
+  @Option(names = "--model", description = "Of infer (default: ${DEFAULT-VALUE}).")
+  private String model = "recommender";
+
+  @Option(
+      names = "--body",
+      description =
+          "Of http, with @history@ where the list of ids goes and @k@ where the number of items"
+              + " does (default: ${DEFAULT-VALUE}).")
+  private String body = "{\"history\": @history@, \"k\": @k@}";
 
   @Option(names = "--k", description = "Items asked for (default: ${DEFAULT-VALUE}).")
   private int k = 20;
@@ -119,7 +141,7 @@ final class TargetOptions {
       case RETRIEVE ->
           target(
               RetrievalServiceGrpc.getRetrieveMethod(),
-              folder.sequences().stream().map(user -> retrieve(folder, user)),
+              folder.sequences().stream().map(user -> retrieve(history(folder, user))),
               (request, answer) -> Outcome.OK);
       case RECOMMEND ->
           target(
@@ -131,17 +153,38 @@ final class TargetOptions {
               RouterServiceGrpc.getSearchMethod(),
               folder.queries().stream().map(LoggedQuery::query).distinct().map(this::search),
               (request, answer) -> judge(answer.getPage()));
+      case INFER ->
+          target(
+              GRPCInferenceServiceGrpc.getModelInferMethod(),
+              folder.sequences().stream()
+                  .map(user -> HistoryTensors.request(model, history(folder, user), k)),
+              (request, answer) -> answer.getOutputsCount() > 0 ? Outcome.OK : Outcome.FAILED);
+      case HTTP -> {
+        List<byte[]> bodies =
+            shuffled(
+                folder.sequences().stream()
+                    .map(user -> filled(history(folder, user)).getBytes(StandardCharsets.UTF_8)));
+        yield new HttpTarget(
+            URI.create(target),
+            Duration.ofMillis(deadlineMillis),
+            number -> bodies.get(number % bodies.size()));
+      }
     };
   }
 
-  private <Q, A> Target target(
-      MethodDescriptor<Q, A> method, Stream<Q> requests, GrpcTarget.Judge<Q, A> judge) {
+  private <Q> List<Q> shuffled(Stream<Q> requests) {
     List<Q> all = new ArrayList<>(requests.toList());
     if (all.isEmpty()) {
       throw new IllegalArgumentException(
           data + ": nothing to ask (expected: sequences.tsv, or queries.tsv for search)");
     }
     Collections.shuffle(all, new Random(seed));
+    return all;
+  }
+
+  private <Q, A> Target target(
+      MethodDescriptor<Q, A> method, Stream<Q> requests, GrpcTarget.Judge<Q, A> judge) {
+    List<Q> all = shuffled(requests);
     Caller caller = caller();
     List<ManagedChannel> channels =
         Stream.generate(() -> ClientChannels.open(target, caller)).limit(connections).toList();
@@ -153,10 +196,18 @@ final class TargetOptions {
         judge);
   }
 
-  private RetrieveRequest retrieve(DataFolder folder, UserSequence user) {
+  private static List<String> history(DataFolder folder, UserSequence user) {
+    return Arrays.stream(user.items()).mapToObj(item -> folder.item(item).id()).toList();
+  }
+
+  /** The body of a request; ids are taken to need no escapes. */
+  private String filled(List<String> history) {
+    String ids = history.stream().map(id -> '"' + id + '"').collect(joining(",", "[", "]"));
+    return body.replace("@k@", Integer.toString(k)).replace("@history@", ids);
+  }
+
+  private RetrieveRequest retrieve(List<String> history) {
     BundleId source = BundleId.parse(bundle);
-    List<String> history =
-        Arrays.stream(user.items()).mapToObj(item -> folder.item(item).id()).toList();
     return RetrieveRequest.newBuilder()
         .setBundle(source.name())
         .setBundleVersion(source.version())

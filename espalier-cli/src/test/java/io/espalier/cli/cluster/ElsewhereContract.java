@@ -9,7 +9,7 @@ import io.espalier.catalog.CatalogChange;
 import io.espalier.catalog.CatalogClient;
 import io.espalier.catalog.SnapshotSettings;
 import io.espalier.inference.oip.v2.GRPCInferenceServiceGrpc;
-import io.espalier.inference.oip.v2.RepositoryIndexRequest;
+import io.espalier.inference.oip.v2.ModelStatisticsRequest;
 import io.espalier.retrieval.v1.RetrievalServiceGrpc;
 import io.espalier.retrieval.v1.RetrieveRequest;
 import io.espalier.retrieval.v1.RetrieveResponse;
@@ -62,6 +62,7 @@ abstract class ElsewhereContract {
   private static final double TOLERANCE = 1e-4;
   private static final int HANGING_UP = 400;
   private static final int WAITING = 20;
+  private static final int MOST_ROUNDS = 50;
   private static final Duration PATIENCE = Duration.ofMinutes(3);
   static final Path ROOT = Path.of(System.getProperty("espalier.root"));
 
@@ -243,8 +244,24 @@ abstract class ElsewhereContract {
             .build();
     open.add(telemetry);
     Cluster cluster = inProcess(servers.withTelemetry(telemetry));
+    users().forEach(user -> feed(cluster, user));
+    List<String> freed = new ArrayList<>();
+    // What waits when the callers decide to go may be answered before they have gone.
+    for (int round = 0;
+        round < MOST_ROUNDS && sum(metrics, "espalier.inference.cancellations") < WAITING;
+        round++) {
+      freed.add("%.1f".formatted(hangUp(cluster, metrics) / 1e6));
+    }
+    System.out.printf(
+        "%s: the queues were free of %d callers who hung up after %s ms%n",
+        engine, HANGING_UP, freed);
+    assertThat(sum(metrics, "espalier.inference.cancellations")).isGreaterThanOrEqualTo(WAITING);
+    assertThat(sum(metrics, "espalier.inference.refusals")).isZero();
+  }
+
+  /** Callers ask at once and hang up when their calls wait; how long these still did, in ns. */
+  private long hangUp(Cluster cluster, InMemoryMetricReader metrics) {
     List<String> users = users();
-    users.forEach(user -> feed(cluster, user));
     ManagedChannel caller = ClientChannels.open(cluster.target());
     open.add(caller::shutdownNow);
     List<ListenableFuture<RecommendResponse>> calls = new ArrayList<>();
@@ -260,7 +277,10 @@ abstract class ElsewhereContract {
     await()
         .pollInterval(Duration.ofMillis(1))
         .atMost(PATIENCE)
-        .until(() -> sum(metrics, "espalier.inference.queue.depth") >= WAITING);
+        .until(
+            () ->
+                sum(metrics, "espalier.inference.queue.depth") >= WAITING
+                    || calls.stream().allMatch(ListenableFuture::isDone));
 
     long start = System.nanoTime();
     caller.shutdownNow();
@@ -269,11 +289,9 @@ abstract class ElsewhereContract {
         .pollInterval(Duration.ofMillis(1))
         .atMost(PATIENCE)
         .until(() -> sum(metrics, "espalier.inference.queue.depth") == 0);
-    System.out.printf(
-        "%s: the queues were free of %d callers who hung up after %.1f ms%n",
-        engine, HANGING_UP, (System.nanoTime() - start) / 1e6);
-    assertThat(sum(metrics, "espalier.inference.cancellations")).isGreaterThanOrEqualTo(WAITING);
-    assertThat(calls).anyMatch(call -> call.isDone());
+    long free = System.nanoTime() - start;
+    await().atMost(PATIENCE).until(() -> calls.stream().allMatch(ListenableFuture::isDone));
+    return free;
   }
 
   private static long sum(InMemoryMetricReader metrics, String name) {
@@ -363,14 +381,17 @@ abstract class ElsewhereContract {
     return response.getCandidatesList().stream().map(found -> found.getItemId()).toList();
   }
 
-  /** The models that a server has ready. */
+  /**
+   * The models that a server has ready; those of its statistics, since Triton's index lists what is
+   * in its repository and nothing that a request brought.
+   */
   private static Set<String> ready(ModelServer server) {
     ManagedChannel channel = ClientChannels.open(server.target());
     try {
       return GRPCInferenceServiceGrpc.newBlockingStub(channel)
           .withDeadlineAfter(10, TimeUnit.SECONDS)
-          .repositoryIndex(RepositoryIndexRequest.newBuilder().setReady(true).build())
-          .getModelsList()
+          .modelStatistics(ModelStatisticsRequest.getDefaultInstance())
+          .getModelStatsList()
           .stream()
           .map(model -> model.getName())
           .collect(Collectors.toSet());

@@ -36,9 +36,7 @@ class InferenceServerIT {
     try (ServerProcess process = ServerProcess.start(root, arguments);
         ModelRunner remote =
             TritonModelRunner.connect(
-                process.target(),
-                InsecureChannelCredentials.create(),
-                TritonSettings.KEEP_ALIVE);
+                process.target(), InsecureChannelCredentials.create(), TritonSettings.KEEP_ALIVE);
         EmbeddedModelRunner local = new EmbeddedModelRunner(root.resolve("model-repo/models"))) {
       local.load(MODEL);
 

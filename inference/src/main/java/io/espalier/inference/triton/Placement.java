@@ -39,6 +39,7 @@ final class Placement {
   private static final long AGAIN_MILLIS = 100;
   private static final long SERVER_WAIT_SECONDS = 10;
   private static final Duration GIVE_AGAIN = Duration.ofSeconds(30);
+  private static final int MOST_LOST = 2;
 
   private final ScheduledExecutorService thread;
   private final Function<String, RemoteModel> fresh;
@@ -107,22 +108,27 @@ final class Placement {
         () -> {
           given.put(name, request);
           RemoteModel model = model(name);
-          model.loads().add(done);
+          model.awaitsLoad(done);
           model.known().values().removeIf(at -> at.presence == Presence.ABSENT);
           look(model);
         });
-    // Where no server is up, one has some time to be.
+    failUnlessServed(name, List.of(done));
+    return done;
+  }
+
+  /** Where no server is up, one has some time to be. */
+  private void failUnlessServed(String name, List<CompletableFuture<Void>> loads) {
     var unused =
         thread.schedule(
             () -> {
               RemoteModel model = models.get(name);
-              if (model != null && !done.isDone() && !isAnyUp()) {
+              boolean waiting = loads.stream().anyMatch(load -> !load.isDone());
+              if (model != null && waiting && !isAnyUp()) {
                 failLoads(model, refusal(model));
               }
             },
             SERVER_WAIT_SECONDS,
             TimeUnit.SECONDS);
-    return done;
   }
 
   /** Takes a model out; done when the servers have been told, at once where they are told later. */
@@ -239,12 +245,29 @@ final class Placement {
       return;
     }
     for (RemoteModel model : models.values()) {
-      model.known().remove(server);
+      Known before = model.known().remove(server);
       model.queue().shut(server);
+      if (before != null && before.presence == Presence.LOADING && server.isLost()) {
+        loadLost(model, server);
+      }
       if (server.state() == State.UP) {
         ask(model, server);
+      } else if (!model.loads().isEmpty()) {
+        failUnlessServed(model.name(), List.copyOf(model.loads()));
       }
       settle(model);
+    }
+  }
+
+  /** A server that was lost while it loaded is given the model again; what kills two is let be. */
+  private void loadLost(RemoteModel model, Server server) {
+    log.warn("{} was lost while it loaded {}", server, model.name());
+    if (model.lostLoad() >= MOST_LOST) {
+      failLoads(
+          model,
+          new ModelException(
+              Reason.NOT_READY,
+              model.name() + ": not loaded: a server was lost twice while it did"));
     }
   }
 
@@ -373,6 +396,10 @@ final class Placement {
                           }
                           if (error == null) {
                             ask(model, server);
+                            return;
+                          }
+                          if (StatusReasons.isOfTheServer(error) && server.isLost()) {
+                            // As it is told, soon, by its state.
                             return;
                           }
                           log.warn("{}: {} could not be loaded", server, model.name(), error);

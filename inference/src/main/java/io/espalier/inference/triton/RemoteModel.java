@@ -48,6 +48,7 @@ final class RemoteModel {
   // Of the control thread.
   private final Map<Server, Known> known = new HashMap<>();
   private final List<CompletableFuture<Void>> loads = new ArrayList<>();
+  private int lostLoads;
 
   /**
    * A model of which nothing is known.
@@ -121,6 +122,19 @@ final class RemoteModel {
 
   boolean anywhere(Presence presence) {
     return known.values().stream().anyMatch(at -> at.presence == presence);
+  }
+
+  /** Somebody waits until no server is loading it. */
+  void awaitsLoad(CompletableFuture<Void> load) {
+    if (loads.isEmpty()) {
+      lostLoads = 0;
+    }
+    loads.add(load);
+  }
+
+  /** A server was lost while it loaded it; how often that was, for those who wait. */
+  int lostLoad() {
+    return ++lostLoads;
   }
 
   /** Those who wait until no server is loading it; of the control thread. */

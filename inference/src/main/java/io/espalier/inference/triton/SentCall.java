@@ -6,6 +6,7 @@ import io.espalier.inference.ModelException.Reason;
 import io.espalier.inference.Tensor;
 import io.grpc.ClientCall;
 import io.grpc.Context;
+import io.grpc.Status;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Future;
@@ -56,6 +57,14 @@ final class SentCall {
   /** Whether it may be sent to a second server: true once, and not to somebody who has gone. */
   boolean mayGoAgain() {
     return !result.isDone() && sentAgain.compareAndSet(false, true);
+  }
+
+  /**
+   * Whether it ended because its request did: gRPC may hear of that before whoever made the call
+   * cancels it.
+   */
+  boolean isAbandoned(Throwable error) {
+    return request.isCancelled() && Status.fromThrowable(error).getCode() == Status.Code.CANCELLED;
   }
 
   /** The rows of its batch. */

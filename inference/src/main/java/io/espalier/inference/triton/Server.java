@@ -94,6 +94,11 @@ final class Server {
     return state;
   }
 
+  /** Whether the connection is gone, which its state may be about to tell; on any thread. */
+  boolean isLost() {
+    return channel.getState(false) != ConnectivityState.READY;
+  }
+
   /** Number of calls that are there, over all models; on any thread. */
   int calls() {
     return calls.get();

@@ -3,6 +3,7 @@ package io.espalier.inference.triton;
 import io.espalier.inference.ModelException;
 import io.espalier.inference.ModelException.Reason;
 import io.grpc.Status;
+import java.nio.channels.ClosedChannelException;
 
 /** What Triton's statuses mean, some of which only its words tell apart. */
 final class StatusReasons {
@@ -12,9 +13,7 @@ final class StatusReasons {
     Status status = Status.fromThrowable(error);
     String description = status.getDescription() == null ? "" : status.getDescription();
     return new ModelException(
-        reason(status.getCode(), description),
-        model + ": " + status.getCode() + ": " + description,
-        error);
+        reason(status, description), model + ": " + status.getCode() + ": " + description, error);
   }
 
   /** Whether the server does not have the model loaded, or never heard of it. */
@@ -27,13 +26,21 @@ final class StatusReasons {
    * not have the model. A server that has too much to do is not among them.
    */
   static boolean isOfTheServer(Throwable error) {
+    Status status = Status.fromThrowable(error);
     return lacksModel(error)
-        || (Status.fromThrowable(error).getCode() == Status.Code.UNAVAILABLE
+        || isOfTheConnection(status)
+        || (status.getCode() == Status.Code.UNAVAILABLE
             && exception("", error).reason() == Reason.NOT_READY);
   }
 
-  private static Reason reason(Status.Code code, String description) {
-    return switch (code) {
+  /** How gRPC ends a call that it was about to write when the connection went. */
+  private static boolean isOfTheConnection(Status status) {
+    return status.getCode() == Status.Code.UNKNOWN
+        && status.getCause() instanceof ClosedChannelException;
+  }
+
+  private static Reason reason(Status status, String description) {
+    return switch (status.getCode()) {
       case NOT_FOUND -> Reason.UNKNOWN_MODEL;
       case INVALID_ARGUMENT -> Reason.INVALID_INPUT;
       case DEADLINE_EXCEEDED -> Reason.EXPIRED;
@@ -46,6 +53,7 @@ final class StatusReasons {
         }
         yield description.contains("Request timeout expired") ? Reason.EXPIRED : Reason.NOT_READY;
       }
+      case UNKNOWN -> isOfTheConnection(status) ? Reason.NOT_READY : Reason.FAILED;
       default -> Reason.FAILED;
     };
   }

@@ -252,6 +252,9 @@ public final class TritonModelRunner implements ModelRunner {
       placement.failed(model, server);
     }
     model.queue().ended(server, sent);
+    if (sent.isAbandoned(error)) {
+      sent.result().cancel(false);
+    }
     if (sent.result().isDone()
         || (ofTheServer && sent.mayGoAgain() && model.queue().addAgain(sent, server))) {
       return;

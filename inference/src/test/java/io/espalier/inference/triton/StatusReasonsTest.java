@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.espalier.inference.ModelException;
 import io.espalier.inference.ModelException.Reason;
 import io.grpc.Status;
+import java.nio.channels.ClosedChannelException;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -36,5 +38,18 @@ class StatusReasonsTest {
 
     assertThat(exception.reason()).isEqualTo(reason);
     assertThat(exception).hasMessageStartingWith("m: " + code);
+  }
+
+  @Test
+  void isOfTheServer_connectionWentBeforeTheCallWasWritten_isTrue() {
+    Throwable error =
+        Status.UNKNOWN
+            .withDescription("channel closed")
+            .withCause(new ClosedChannelException())
+            .asRuntimeException();
+
+    assertThat(StatusReasons.isOfTheServer(error)).isTrue();
+    assertThat(StatusReasons.exception("m", error).reason()).isEqualTo(Reason.NOT_READY);
+    assertThat(StatusReasons.isOfTheServer(Status.UNKNOWN.asRuntimeException())).isFalse();
   }
 }

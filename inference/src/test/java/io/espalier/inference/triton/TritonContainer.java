@@ -6,9 +6,6 @@ import static org.junit.jupiter.api.Assumptions.abort;
 
 import com.github.dockerjava.api.exception.NotFoundException;
 import com.github.dockerjava.api.model.Bind;
-import com.github.dockerjava.api.model.ExposedPort;
-import com.github.dockerjava.api.model.PortBinding;
-import com.github.dockerjava.api.model.Ports;
 import io.espalier.inference.ModelCall;
 import io.grpc.InsecureChannelCredentials;
 import java.io.IOException;
@@ -36,14 +33,13 @@ import org.testcontainers.containers.wait.strategy.Wait;
  */
 public final class TritonContainer implements AutoCloseable {
   private static final String IMAGE = "espalier-triton:2.51";
-  private static final int GRPC = 8001;
-  private static final int METRICS = 8002;
 
   private final GenericContainer<?> container;
   private final Path holds;
   private final int grpcPort;
   private final int metricsPort;
   private final TritonModelRunner holder;
+  private boolean killed;
 
   /**
    * Starts a server, or skips the test where there is no container runtime or no image, unless
@@ -73,31 +69,40 @@ public final class TritonContainer implements AutoCloseable {
 
   private TritonContainer(Path models, List<String> arguments) throws IOException {
     holds = Files.createTempDirectory("holds");
-    // Fixed ones, which a container that starts again has again.
+    // On the host's loopback: a bridge is the whole machine's, and two daemons give the same
+    // addresses on it.
     grpcPort = freePort();
     metricsPort = freePort();
-    List<String> command = new ArrayList<>(List.of("--model-control-mode=explicit"));
+    List<String> command =
+        new ArrayList<>(
+            List.of(
+                "--model-control-mode=explicit",
+                // Each load starts Python processes, and one that does nothing for a second ends
+                // the server (0026): one process a load, one load at a time.
+                "--disable-auto-complete-config",
+                "--model-load-thread-count=1",
+                "--allow-http=false",
+                "--grpc-address=127.0.0.1",
+                "--grpc-port=" + grpcPort,
+                "--metrics-address=127.0.0.1",
+                "--metrics-port=" + metricsPort));
     command.addAll(arguments);
     container =
         new GenericContainer<>(IMAGE)
             .withImagePullPolicy(image -> false)
             .withCommand(command.toArray(String[]::new))
+            .withNetworkMode("host")
             .withSharedMemorySize(1L << 28)
             .withCreateContainerCmdModifier(
                 create ->
                     requireNonNull(create.getHostConfig())
                         .withBinds(
                             Bind.parse(models.toAbsolutePath().normalize() + ":/models:ro"),
-                            Bind.parse(holds + ":/hold"))
-                        .withPortBindings(binding(grpcPort, GRPC), binding(metricsPort, METRICS)))
+                            Bind.parse(holds + ":/hold")))
             .waitingFor(Wait.forLogMessage(".*Started Metrics Service.*", 1))
             .withStartupTimeout(Duration.ofMinutes(2));
     container.start();
     holder = connect();
-  }
-
-  private static PortBinding binding(int host, int inside) {
-    return new PortBinding(Ports.Binding.bindIpAndPort("127.0.0.1", host), ExposedPort.tcp(inside));
   }
 
   private static int freePort() throws IOException {
@@ -150,16 +155,31 @@ public final class TritonContainer implements AutoCloseable {
   /** Ends the server by SIGKILL. */
   public void kill() {
     container.getDockerClient().killContainerCmd(container.getContainerId()).exec();
+    killed = true;
   }
 
   /** Starts it again, with nothing that was loaded by request. */
   public void startAgain() {
+    killed = false;
     container.getDockerClient().startContainerCmd(container.getContainerId()).exec();
+  }
+
+  /** A server that ended by itself takes the reason with it, unless its last words are kept. */
+  private void sayHowItEnded() {
+    var state = container.getCurrentContainerInfo().getState();
+    if (!Boolean.TRUE.equals(state.getRunning())) {
+      System.out.printf(
+          "tritonserver ended by itself, with %s; its log:%n%s%n",
+          state.getExitCodeLong(), container.getLogs());
+    }
   }
 
   @Override
   public void close() throws IOException {
     holder.close();
+    if (!killed) {
+      sayHowItEnded();
+    }
     container.stop();
     try (Stream<Path> left = Files.list(holds)) {
       for (Path file : left.toList()) {

@@ -81,14 +81,37 @@ public final class Knee {
     return low;
   }
 
+  /**
+   * Runs at a rate that was found, and 5 % lower each time that the run does not hold: of the short
+   * runs of a search the luckiest count.
+   *
+   * @param longer the run
+   * @param lower how often it goes lower at most
+   * @return the last rate
+   */
+  public Point confirm(double knee, Trial longer, int lower) throws InterruptedException {
+    double rate = knee;
+    for (int steps = 0; ; steps++) {
+      Requests requests = longer.at(rate);
+      boolean holds = isWithin(requests);
+      if (holds || steps == lower) {
+        return new Point(rate, requests, holds);
+      }
+      rate /= CLOSE;
+    }
+  }
+
+  private boolean isWithin(Requests requests) {
+    return requests.size() > 0
+        && requests.latencies().quantile(.99) <= limit.toNanos()
+        && requests.badShare() < MOST_BAD;
+  }
+
   private boolean holds(double rate) throws InterruptedException {
     String reason = "";
     for (int run = 0; run < VOID_RUNS; run++) {
       Requests requests = trial.at(rate);
-      boolean holds =
-          requests.size() > 0
-              && requests.latencies().quantile(.99) <= limit.toNanos()
-              && requests.badShare() < MOST_BAD;
+      boolean holds = isWithin(requests);
       // A late driver only makes latencies longer: what holds all the same holds.
       reason = holds ? "" : requests.voidReason().orElse("");
       if (reason.isEmpty()) {

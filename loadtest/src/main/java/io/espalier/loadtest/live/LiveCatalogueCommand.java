@@ -1,13 +1,10 @@
 package io.espalier.loadtest.live;
 
-import io.espalier.loadtest.driver.GrpcTarget;
 import io.espalier.loadtest.driver.HistogramFiles;
 import io.espalier.loadtest.driver.OpenLoop;
 import io.espalier.loadtest.driver.Outcome;
 import io.espalier.loadtest.driver.Report;
 import io.espalier.loadtest.driver.Requests;
-import io.espalier.retrieval.v1.RetrievalServiceGrpc;
-import io.grpc.Channel;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -28,7 +25,6 @@ import picocli.CommandLine.Option;
     footer = "Exit codes: 0 done; 1 an answer failed or was illegal; 3 the driver was too late.")
 public final class LiveCatalogueCommand implements Callable<Integer> {
   private static final int PROBED = 1000;
-  private static final int CONNECTIONS = 4;
   private static final int UNSOUND = 1;
   static final int VOID = 3;
 
@@ -83,7 +79,7 @@ public final class LiveCatalogueCommand implements Callable<Integer> {
   private int measure(SyntheticCatalogue catalogue, LiveServers servers, Events happened)
       throws IOException, InterruptedException {
     Answers answers = new Answers(catalogue);
-    OpenLoop load = new OpenLoop(target(servers, answers), live.seed);
+    OpenLoop load = new OpenLoop(servers.retrievals(answers::judge), live.seed);
     double loaded = live.steadyRate(load, 50, report);
     report.line("load: %.1f requests/s, %.0f changes/s", loaded, changes);
 
@@ -126,21 +122,6 @@ public final class LiveCatalogueCommand implements Callable<Integer> {
     report.line("");
     report.line("%d changes, %s", churn.acknowledged(), happened);
     return judge(Requests.join(runs), happened, answers.check(ledger), probe);
-  }
-
-  private GrpcTarget<?, ?> target(LiveServers servers, Answers answers)
-      throws IOException, InterruptedException {
-    List<Channel> channels = new ArrayList<>();
-    for (int i = 0; i < CONNECTIONS; i++) {
-      channels.add(servers.toRetrieval());
-    }
-    Questions questions = new Questions(live.items, live.seed);
-    return new GrpcTarget<>(
-        channels,
-        RetrievalServiceGrpc.getRetrieveMethod(),
-        live.deadline(),
-        questions::get,
-        answers::judge);
   }
 
   private int judge(

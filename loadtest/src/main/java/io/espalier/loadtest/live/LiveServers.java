@@ -1,6 +1,13 @@
 package io.espalier.loadtest.live;
 
+import io.espalier.loadtest.driver.GrpcTarget;
 import io.espalier.loadtest.process.ServerProcess;
+import io.espalier.retrieval.v1.RetrievalServiceGrpc;
+import io.espalier.retrieval.v1.RetrieveRequest;
+import io.espalier.retrieval.v1.RetrieveResponse;
+import io.espalier.router.v1.RecommendRequest;
+import io.espalier.router.v1.RecommendResponse;
+import io.espalier.router.v1.RouterServiceGrpc;
 import io.espalier.server.ClientChannels;
 import io.grpc.ManagedChannel;
 import java.io.IOException;
@@ -12,6 +19,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.function.Consumer;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** A catalogue's writer and a retrieval server that follows it, as processes. */
@@ -21,6 +29,8 @@ final class LiveServers implements AutoCloseable {
 
   // A driver that waits for a core which publishes a snapshot would send late.
   private static final List<String> YIELDING = List.of("nice", "-n", "10");
+
+  private static final int CONNECTIONS = 4;
 
   private final List<AutoCloseable> open = new ArrayList<>();
   private final Map<String, ServerProcess> processes = new LinkedHashMap<>();
@@ -133,6 +143,34 @@ final class LiveServers implements AutoCloseable {
             "peers.retrieval=\"" + retrieval.target() + "\"",
             line -> {});
     router.target();
+  }
+
+  /** Questions of the options' items to the router, over some connections. */
+  GrpcTarget<RecommendRequest, RecommendResponse> recommendations(
+      GrpcTarget.Judge<RecommendRequest, RecommendResponse> judge)
+      throws IOException, InterruptedException {
+    return new GrpcTarget<>(
+        channels(Objects.requireNonNull(router, "router").target()),
+        RouterServiceGrpc.getRecommendMethod(),
+        options.deadline(),
+        new Questions(options.items, options.seed)::routed,
+        judge);
+  }
+
+  /** The same to the retrieval server. */
+  GrpcTarget<RetrieveRequest, RetrieveResponse> retrievals(
+      GrpcTarget.Judge<RetrieveRequest, RetrieveResponse> judge)
+      throws IOException, InterruptedException {
+    return new GrpcTarget<>(
+        channels(retrieval.target()),
+        RetrievalServiceGrpc.getRetrieveMethod(),
+        options.deadline(),
+        new Questions(options.items, options.seed)::get,
+        judge);
+  }
+
+  private List<ManagedChannel> channels(String target) {
+    return Stream.generate(() -> channel(target)).limit(CONNECTIONS).toList();
   }
 
   /** A channel to the router, closed with this. */

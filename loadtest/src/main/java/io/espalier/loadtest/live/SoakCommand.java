@@ -7,14 +7,10 @@ import io.espalier.loadtest.driver.Report;
 import io.espalier.loadtest.driver.Requests;
 import io.espalier.loadtest.process.Footprint;
 import io.espalier.loadtest.process.ServerProcess;
-import io.espalier.router.v1.RouterServiceGrpc;
-import io.grpc.Channel;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -33,7 +29,6 @@ import picocli.CommandLine.Option;
         "Exit codes: 0 done; 1 a request failed, memory grew by a hundredth, or something was left"
             + " behind.")
 public final class SoakCommand implements Callable<Integer> {
-  private static final int CONNECTIONS = 4;
   private static final int UNSOUND = 1;
   private static final double MOST_GROWTH = .01;
   private static final int TOLD_EVERY = 10;
@@ -75,7 +70,11 @@ public final class SoakCommand implements Callable<Integer> {
 
   private int measure(SyntheticCatalogue catalogue, LiveServers servers, Events happened)
       throws IOException, InterruptedException {
-    OpenLoop load = new OpenLoop(target(servers), live.seed);
+    GrpcTarget<?, ?> target =
+        servers.recommendations(
+            (request, answer) ->
+                answer.getPage().getDegradationsCount() > 0 ? Outcome.DEGRADED : Outcome.OK);
+    OpenLoop load = new OpenLoop(target, live.seed);
     double loaded = live.steadyRate(load, 40, report);
     report.line("load: %.1f requests/s, %.0f changes/s", loaded, changes);
     Churn churn =
@@ -169,20 +168,5 @@ public final class SoakCommand implements Callable<Integer> {
 
   private static String counted(Growth.Change change) {
     return change.before() + " to " + change.after();
-  }
-
-  private GrpcTarget<?, ?> target(LiveServers servers) throws IOException, InterruptedException {
-    List<Channel> channels = new ArrayList<>();
-    for (int i = 0; i < CONNECTIONS; i++) {
-      channels.add(servers.toRouter());
-    }
-    Questions questions = new Questions(live.items, live.seed);
-    return new GrpcTarget<>(
-        channels,
-        RouterServiceGrpc.getRecommendMethod(),
-        live.deadline(),
-        questions::routed,
-        (request, answer) ->
-            answer.getPage().getDegradationsCount() > 0 ? Outcome.DEGRADED : Outcome.OK);
   }
 }

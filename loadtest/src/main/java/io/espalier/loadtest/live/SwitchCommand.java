@@ -1,7 +1,6 @@
 package io.espalier.loadtest.live;
 
 import io.espalier.bundles.Bundle;
-import io.espalier.loadtest.driver.GrpcTarget;
 import io.espalier.loadtest.driver.HistogramFiles;
 import io.espalier.loadtest.driver.OpenLoop;
 import io.espalier.loadtest.driver.Outcome;
@@ -14,8 +13,6 @@ import io.espalier.router.v1.RecommendRequest;
 import io.espalier.router.v1.RecommendResponse;
 import io.espalier.router.v1.ResultItem;
 import io.espalier.router.v1.ResultPage;
-import io.espalier.router.v1.RouterServiceGrpc;
-import io.grpc.Channel;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -39,7 +36,6 @@ import picocli.CommandLine.Option;
         "Exit codes: 0 done; 1 an answer failed, was illegal or of two versions; 3 the driver was"
             + " too late.")
 public final class SwitchCommand implements Callable<Integer> {
-  private static final int CONNECTIONS = 4;
   private static final int SECOND = 2;
   private static final int UNSOUND = 1;
   static final int VOID = 3;
@@ -95,7 +91,10 @@ public final class SwitchCommand implements Callable<Integer> {
   private int measure(SyntheticCatalogue catalogue, LiveServers servers, Events happened)
       throws IOException, InterruptedException {
     Answers answers = new Answers(catalogue);
-    OpenLoop load = new OpenLoop(target(servers, answers), live.seed);
+    OpenLoop load =
+        new OpenLoop(
+            servers.recommendations((request, answer) -> judge(answers, request, answer)),
+            live.seed);
     double loaded = live.steadyRate(load, 40, report);
     report.line("load: %.1f requests/s, %.0f changes/s", loaded, changes);
     Ledger ledger = new Ledger(live.items);
@@ -136,21 +135,6 @@ public final class SwitchCommand implements Callable<Integer> {
 
   private static long made(Events happened) {
     return happened.count(Events.Kind.SWITCH) + happened.count(Events.Kind.ROLLBACK);
-  }
-
-  private GrpcTarget<?, ?> target(LiveServers servers, Answers answers)
-      throws IOException, InterruptedException {
-    List<Channel> channels = new ArrayList<>();
-    for (int i = 0; i < CONNECTIONS; i++) {
-      channels.add(servers.toRouter());
-    }
-    Questions questions = new Questions(live.items, live.seed);
-    return new GrpcTarget<>(
-        channels,
-        RouterServiceGrpc.getRecommendMethod(),
-        live.deadline(),
-        questions::routed,
-        (request, answer) -> judge(answers, request, answer));
   }
 
   /** Keeps an answer as the one version that made it gave it. */

@@ -59,6 +59,19 @@ class KneeTest {
         .hasMessageContaining("the driver is the limit: p99 send lag 5.0");
   }
 
+  @Test
+  void confirm_luckySearch_goesLowerUntilARunHolds() throws Exception {
+    Knee knee = new Knee(rate -> constant(rate, 1_000_000, 0, 0), LIMIT, point -> {});
+    Knee.Trial longer = rate -> constant(rate, rate > 185 ? 20_000_000 : 1_000_000, 0, 0);
+
+    Knee.Point confirmed = knee.confirm(200, longer, 3);
+
+    assertThat(confirmed.holds()).isTrue();
+    assertThat(confirmed.rate()).isBetween(181., 182.);
+    assertThat(knee.confirm(200, longer, 1).holds()).isFalse();
+    assertThat(knee.confirm(200, longer, 0).rate()).isEqualTo(200);
+  }
+
   private static Requests constant(double rate, long latency, int degradedEvery, long lag) {
     long[] planned = Arrivals.poisson(rate, Duration.ofSeconds(60), 1);
     Outcome[] outcomes = new Outcome[planned.length];
