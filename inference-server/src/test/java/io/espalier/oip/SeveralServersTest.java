@@ -330,7 +330,7 @@ class SeveralServersTest {
             new TritonSettings(
                 List.of(names.target()),
                 InsecureChannelCredentials.create(),
-                TritonModelRunner.KEEP_ALIVE,
+                TritonSettings.KEEP_ALIVE,
                 Duration.ZERO,
                 List.of(interceptor)),
             OpenTelemetry.noop().getMeter("test")));
