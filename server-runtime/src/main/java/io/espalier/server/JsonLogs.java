@@ -31,6 +31,8 @@ import org.slf4j.spi.SLF4JServiceProvider;
  */
 public final class JsonLogs implements SLF4JServiceProvider, ILoggerFactory {
   private static final String LEVEL = "io.espalier.logs.level";
+  // Below INFO it writes whole frames, with the tokens among their headers.
+  private static final String TRANSPORT = "io.grpc.netty";
   private static final JsonFactory JSON = new JsonFactory();
 
   private final Map<String, Logger> loggers = new ConcurrentHashMap<>();
@@ -51,6 +53,8 @@ public final class JsonLogs implements SLF4JServiceProvider, ILoggerFactory {
       // What the text's own configuration file says holds where the level is not another.
       if (config.level() != TelemetryConfig.defaults().logs().level()) {
         System.setProperty("org.slf4j.simpleLogger.defaultLogLevel", config.level().name());
+        System.setProperty(
+            "org.slf4j.simpleLogger.log." + TRANSPORT, least(TRANSPORT, config.level()).name());
       }
       return;
     }
@@ -90,7 +94,13 @@ public final class JsonLogs implements SLF4JServiceProvider, ILoggerFactory {
 
   @Override
   public Logger getLogger(String name) {
-    return loggers.computeIfAbsent(name, n -> new JsonLogger(n, least, System.err));
+    return loggers.computeIfAbsent(name, n -> new JsonLogger(n, least(n, least), System.err));
+  }
+
+  private static Level least(String name, Level configured) {
+    return name.startsWith(TRANSPORT) && configured.toInt() < Level.INFO.toInt()
+        ? Level.INFO
+        : configured;
   }
 
   /** One logger; what it writes is whole lines. */

@@ -55,6 +55,22 @@ class JsonLogsTest {
     assertThat(lines().getLast().has("trace_id")).isFalse();
   }
 
+  /** Its frames hold the tokens of calls. */
+  @Test
+  void getLogger_transportAtTrace_writesNoFrames() {
+    String level = "io.espalier.logs.level";
+    System.setProperty(level, "TRACE");
+    try {
+      JsonLogs logs = new JsonLogs();
+      assertThat(logs.getLogger("io.espalier.server.EspalierServer").isTraceEnabled()).isTrue();
+      Logger transport = logs.getLogger("io.grpc.netty.shaded.io.grpc.netty.NettyServerHandler");
+      assertThat(transport.isDebugEnabled()).isFalse();
+      assertThat(transport.isInfoEnabled()).isTrue();
+    } finally {
+      System.clearProperty(level);
+    }
+  }
+
   @Test
   void error_withAThrowable_hasItsStack() throws JsonProcessingException {
     log.error("failed {}", "here", new IllegalStateException("why"));
