@@ -12,14 +12,7 @@ dir=$(cd "$1" && pwd)
 done=$dir/requirements.txt
 cmp -s "$here/requirements.txt" "$done" && exit 0
 
-python=
-for candidate in "${ESPALIER_PYTHON:-}" python3.12 "$HOME"/.pyenv/versions/3.12.*/bin/python; do
-  if [ -n "$candidate" ] && "$candidate" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 12))' 2>/dev/null; then
-    python=$candidate
-    break
-  fi
-done
-[ -n "$python" ] || { echo "Python 3.12: none found (expected: python3.12 on the PATH, or its path in ESPALIER_PYTHON)" >&2; exit 1; }
+python=$("$here/../python.sh")
 "$python" -m venv "$dir/venv"
 "$dir/venv/bin/pip" install -q --disable-pip-version-check -r "$here/requirements.txt"
 # For its tritonserver alone: what it depends on would hold the others' NumPy back.
