@@ -258,15 +258,8 @@ final class Catalogue implements CatalogFollower.Listener {
 
   private void awaitFollowed(long offset) {
     try {
-      long end = System.nanoTime() + FOLLOWED.toNanos();
-      synchronized (this) {
-        // A follower that restarts waits for whoever joins, and follows nothing meanwhile.
-        for (long left = FOLLOWED.toNanos();
-            view.offset() < offset && !waitsToRestart && left > 0;
-            left = end - System.nanoTime()) {
-          TimeUnit.NANOSECONDS.timedWait(this, left);
-        }
-      }
+      // A follower that restarts waits for whoever joins, and follows nothing meanwhile.
+      var unused = await(offset, FOLLOWED.toNanos(), () -> waitsToRestart);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new IllegalStateException("the server is stopping", e);
@@ -379,6 +372,12 @@ final class Catalogue implements CatalogFollower.Listener {
    * @return the catalogue then; that of an earlier offset when the patience was not enough
    */
   CatalogueView await(long offset, long patienceNanos) throws InterruptedException {
+    return await(offset, patienceNanos, () -> false);
+  }
+
+  /** As above, unless it is in vain; that is asked under this catalogue's lock. */
+  private CatalogueView await(long offset, long patienceNanos, BooleanSupplier inVain)
+      throws InterruptedException {
     CatalogueView now = view;
     if (now.offset() >= offset) {
       return now;
@@ -386,7 +385,7 @@ final class Catalogue implements CatalogFollower.Listener {
     long end = System.nanoTime() + patienceNanos;
     synchronized (this) {
       for (long left = patienceNanos;
-          view.offset() < offset && left > 0;
+          view.offset() < offset && !inVain.getAsBoolean() && left > 0;
           left = end - System.nanoTime()) {
         TimeUnit.NANOSECONDS.timedWait(this, left);
       }
