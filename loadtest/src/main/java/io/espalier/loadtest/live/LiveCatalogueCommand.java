@@ -88,7 +88,6 @@ public final class LiveCatalogueCommand implements Callable<Integer> {
     Churn churn =
         new Churn(servers.toWriter(), catalogue, ledger, live.items - PROBED, changes, live.seed);
     live.windows.warmUp(load, loaded, report);
-    happened.clear();
     // Not before: a server that is still cold may answer nothing for seconds.
     VisibilityProbe probe =
         new VisibilityProbe(
@@ -106,6 +105,10 @@ public final class LiveCatalogueCommand implements Callable<Integer> {
             probe,
             unpublished ? 0 : rollbackEvery,
             live.seed);
+    // Again: the first exchanges and returns run code that has never run.
+    live.windows.warmUp(load, loaded, report);
+    happened.clear();
+    probe.clear();
     while (happened.count() < events) {
       runs.add(live.windows.run(load, loaded));
       report.line(

@@ -41,11 +41,11 @@ final class LiveOptions {
 
   @Option(
       names = "--server-heap",
-      description = "The retrieval server's (default: ${DEFAULT-VALUE}).")
+      description = "The retrieval server's, whole from the start (default: ${DEFAULT-VALUE}).")
   String serverHeap = "2g";
 
-  // Not an option: where memory is watched a heap that grows says nothing.
-  boolean fixedHeaps;
+  // Not an option: only what watches memory asks the servers for it, since it costs them some.
+  boolean nativeMemory;
 
   @Option(names = "--seed", description = "Of everything random (default: ${DEFAULT-VALUE}).")
   long seed = 1;

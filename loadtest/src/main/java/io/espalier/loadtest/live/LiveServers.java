@@ -92,13 +92,15 @@ final class LiveServers implements AutoCloseable {
         new ArrayList<>(
             List.of(
                 "--enable-native-access=ALL-UNNAMED",
+                // A heap that still grows collects the more, and says nothing of memory.
+                "-Xms" + heap,
                 "-Xmx" + heap,
+                "-XX:+AlwaysPreTouch",
                 LOGGED + "retrieval.Catalogue=info",
                 LOGGED + "catalog.CatalogFollower=info",
                 LOGGED + "bundles.BundleSwitch=info"));
-    if (options.fixedHeaps) {
-      flags.addAll(
-          List.of("-Xms" + heap, "-XX:+AlwaysPreTouch", "-XX:NativeMemoryTracking=summary"));
+    if (options.nativeMemory) {
+      flags.add("-XX:NativeMemoryTracking=summary");
     }
     ServerProcess process =
         ServerProcess.start(

@@ -49,6 +49,8 @@ final class Rollbacks {
           probe.whilePaused(this::rollBack);
           due = events.count() + every;
         }
+        // Those that happened may have been forgotten.
+        due = Math.min(due, events.count() + every);
       }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();

@@ -60,7 +60,7 @@ public final class SoakCommand implements Callable<Integer> {
   public Integer call() throws IOException, InterruptedException {
     SyntheticCatalogue catalogue =
         SyntheticCatalogue.write(out, live.template(), live.items, live.seed);
-    live.fixedHeaps = true;
+    live.nativeMemory = true;
     Events happened = new Events();
     try (LiveServers servers = new LiveServers(catalogue, out, true, live, happened::line)) {
       servers.startRouter(catalogue);

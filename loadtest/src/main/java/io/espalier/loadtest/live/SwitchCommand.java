@@ -100,7 +100,6 @@ public final class SwitchCommand implements Callable<Integer> {
     Ledger ledger = new Ledger(live.items);
     Churn churn = new Churn(servers.toWriter(), catalogue, ledger, live.items, changes, live.seed);
     live.windows.warmUp(load, loaded, report);
-    happened.clear();
     Switches switching =
         new Switches(
             servers.toRetrieval(),
@@ -110,6 +109,9 @@ public final class SwitchCommand implements Callable<Integer> {
             rollbackEvery,
             Duration.ofMillis(quietMillis),
             Duration.ofMillis(pauseMillis));
+    // Again: the first switches run code that has never run.
+    live.windows.warmUp(load, loaded, report);
+    happened.clear();
     List<Requests> runs = new ArrayList<>();
     while (made(happened) < switches) {
       runs.add(live.windows.run(load, loaded));

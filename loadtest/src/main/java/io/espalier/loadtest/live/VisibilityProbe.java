@@ -129,6 +129,12 @@ final class VisibilityProbe {
     }
   }
 
+  /** Forgets what it has measured. */
+  synchronized void clear() {
+    upserts.clear();
+    removals.clear();
+  }
+
   /** From acknowledgements of upserts until the item was in an answer; once stopped. */
   Latencies upserts() {
     return Latencies.of(upserts.stream().mapToLong(nanos -> nanos));
