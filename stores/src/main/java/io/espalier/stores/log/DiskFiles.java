@@ -5,12 +5,12 @@ import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
-import java.nio.channels.FileLock;
-import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.List;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -18,13 +18,33 @@ import org.jspecify.annotations.Nullable;
 final class DiskFiles implements LogFiles, AutoCloseable {
   private static final String LOCK = "lock";
 
+  // A process's lock on a file goes with the first of its channels to that file that is closed, so
+  // there must never be a second.
+  private static final Set<Path> HELD = ConcurrentHashMap.newKeySet();
+
   private final Path folder;
   // Null for who only reads.
-  private final @Nullable FileChannel lock;
+  private final @Nullable Hold hold;
 
-  private DiskFiles(Path folder, @Nullable FileChannel lock) {
+  private DiskFiles(Path folder, @Nullable Hold hold) {
     this.folder = folder;
-    this.lock = lock;
+    this.hold = hold;
+  }
+
+  /** A folder's lock, which goes with its channel. */
+  private record Hold(Path folder, FileChannel channel) implements AutoCloseable {
+    @Override
+    public void close() throws IOException {
+      if (!channel.isOpen()) {
+        // Another may hold the folder by now.
+        return;
+      }
+      try {
+        channel.close();
+      } finally {
+        HELD.remove(folder);
+      }
+    }
   }
 
   /**
@@ -34,32 +54,37 @@ final class DiskFiles implements LogFiles, AutoCloseable {
    */
   static DiskFiles open(Path folder) throws IOException {
     Folders.make(folder);
-    FileChannel channel =
-        FileChannel.open(folder.resolve(LOCK), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+    Path real = folder.toRealPath();
+    if (!HELD.add(real)) {
+      throw held(folder);
+    }
+    FileChannel channel;
     try {
-      if (tryLock(channel) == null) {
-        throw new LogException(folder + ": held by another log (expected: one at a time)");
-      }
-      return new DiskFiles(folder, channel);
+      channel =
+          FileChannel.open(real.resolve(LOCK), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
     } catch (IOException | RuntimeException e) {
-      channel.close();
+      HELD.remove(real);
       throw e;
     }
+    Hold hold = new Hold(real, channel);
+    try {
+      if (channel.tryLock() == null) {
+        throw held(folder);
+      }
+      return new DiskFiles(folder, hold);
+    } catch (IOException | RuntimeException e) {
+      hold.close();
+      throw e;
+    }
+  }
+
+  private static LogException held(Path folder) {
+    return new LogException(folder + ": held by another log (expected: one at a time)");
   }
 
   /** The files of a folder for who only reads, whoever has it. */
   static DiskFiles toRead(Path folder) {
     return new DiskFiles(folder, null);
-  }
-
-  // The lock belongs to the channel and goes with it.
-  @SuppressWarnings("resource")
-  private static @Nullable FileLock tryLock(FileChannel channel) throws IOException {
-    try {
-      return channel.tryLock();
-    } catch (OverlappingFileLockException e) {
-      return null;
-    }
   }
 
   @Override
@@ -75,7 +100,7 @@ final class DiskFiles implements LogFiles, AutoCloseable {
   @Override
   public LogFile open(String name) throws IOException {
     return new DiskFile(
-        new RandomAccessFile(folder.resolve(name).toFile(), lock == null ? "r" : "rw"));
+        new RandomAccessFile(folder.resolve(name).toFile(), hold == null ? "r" : "rw"));
   }
 
   @Override
@@ -90,8 +115,8 @@ final class DiskFiles implements LogFiles, AutoCloseable {
 
   @Override
   public void close() throws IOException {
-    if (lock != null) {
-      lock.close();
+    if (hold != null) {
+      hold.close();
     }
   }
 

@@ -34,6 +34,44 @@ class FileLogTest extends RecordLogContract {
   }
 
   @Test
+  void open_heldByThisProcess_leavesTheLockToIt(@TempDir Path dir) throws Exception {
+    try (FileLog log = FileLog.open(dir, 1)) {
+      assertThatThrownBy(() -> FileLog.open(dir.resolve("../" + dir.getFileName()), 1))
+          .hasMessageContaining("held by another log");
+
+      assertThat(inAnotherProcess(dir)).contains("held by another log");
+      assertThat(log.append(List.of(payload(1)))).isEqualTo(1);
+    }
+    assertThat(inAnotherProcess(dir)).isEqualTo("opened");
+  }
+
+  private static String inAnotherProcess(Path dir) throws IOException {
+    Process process =
+        new ProcessBuilder(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-cp",
+                System.getProperty("java.class.path"),
+                Opener.class.getName(),
+                dir.toString())
+            .redirectError(ProcessBuilder.Redirect.DISCARD)
+            .start();
+    return new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+  }
+
+  /** Opens a log and says what came of it. */
+  static final class Opener {
+    private Opener() {}
+
+    public static void main(String[] args) {
+      try (FileLog log = FileLog.open(Path.of(args[0]), 1)) {
+        System.out.print(log.end() >= 0 ? "opened" : "");
+      } catch (LogException e) {
+        System.out.print(e.getMessage());
+      }
+    }
+  }
+
+  @Test
   void open_markIsRotten_losesNothing() {
     Random random = new Random(6);
     for (int round = 0; round < 300; round++) {
