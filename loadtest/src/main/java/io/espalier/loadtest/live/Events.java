@@ -125,6 +125,11 @@ final class Events {
     return between;
   }
 
+  /** Those of a kind. */
+  synchronized Events only(Kind kind) {
+    return new Events(events.stream().filter(event -> event.kind() == kind).toList());
+  }
+
   /** Whether a request was due or on its way while something happened. */
   synchronized boolean overlap(Requests requests, int request) {
     return events.stream()
