@@ -115,6 +115,9 @@ final class Catalogue implements CatalogFollower.Listener {
 
     /** That of an item; empty when it was not trained on it. */
     List<Integer> of(String id);
+
+    /** What those that the log and snapshots give must be. */
+    IdShape shape();
   }
 
   /** The first sources are there; snapshots must have the ids of their bundles. */
@@ -395,6 +398,7 @@ final class Catalogue implements CatalogFollower.Listener {
 
   @Override
   public synchronized void changed(List<LoggedChange> logged) {
+    bundles.check(logged);
     bundles.given(logged);
     texts.forEach(known -> known.learnOf(logged));
     view = view.after(bundles.withOwnIds(logged));
@@ -459,10 +463,13 @@ final class Catalogue implements CatalogFollower.Listener {
     }
     CatalogState complete = state.only(own.keySet());
     for (Map.Entry<BundleId, OwnIds> bundle : own.entrySet()) {
-      if (!complete.tries().containsKey(bundle.getKey())) {
-        complete =
-            complete.with(
-                bundle.getKey(), LiveTrie.of(bundle.getValue().trie(state.items().snapshotIds())));
+      BundleId id = bundle.getKey();
+      LiveTrie given = complete.tries().get(id);
+      if (given == null) {
+        SemanticIdTrie trie = bundle.getValue().trie(state.items().snapshotIds());
+        complete = complete.with(id, LiveTrie.of(trie));
+      } else {
+        bundle.getValue().shape().check(id, given.snapshot());
       }
     }
     return before.over(complete);

@@ -62,13 +62,11 @@ final class CodedItems implements Catalogue.SnapshotListener {
    * @param codes codes of a level
    */
   static CodedItems open(Bundle bundle, Catalogue catalogue, int levels, int codes) {
+    IdShape shape = new IdShape(levels, codes);
     ItemIds trained = ItemIds.of(bundle.readItems().ids());
     int[] trainedCodes = read(bundle, trained, levels, codes);
-    catalogue.add(bundle.id(), new Trained(trained, trainedCodes, levels));
-    int ofSnapshot = catalogue.view().trie(bundle.id()).levels();
-    if (ofSnapshot != levels) {
-      throw bundle.parameters().wrong("levels", levels, ofSnapshot + ", as the snapshot has");
-    }
+    catalogue.add(bundle.id(), new Trained(trained, trainedCodes, shape));
+    shape.check(bundle.id(), catalogue.view().trie(bundle.id()).snapshot());
     return new CodedItems(bundle.id(), levels, trained, trainedCodes);
   }
 
@@ -101,16 +99,22 @@ final class CodedItems implements Catalogue.SnapshotListener {
     private final ItemIds items;
     // levels codes an item.
     private final int[] codes;
-    private final int levels;
+    private final IdShape shape;
 
-    Trained(ItemIds items, int[] codes, int levels) {
+    Trained(ItemIds items, int[] codes, IdShape shape) {
       this.items = items;
       this.codes = codes;
-      this.levels = levels;
+      this.shape = shape;
+    }
+
+    @Override
+    public IdShape shape() {
+      return shape;
     }
 
     @Override
     public SemanticIdTrie trie(ItemIds ofSnapshot) {
+      int levels = shape.levels();
       int[] ofItems = new int[Math.multiplyExact(ofSnapshot.size(), levels)];
       for (int item = 0; item < ofSnapshot.size(); item++) {
         int row = items.indexOf(ofSnapshot.id(item));
@@ -125,6 +129,7 @@ final class CodedItems implements Catalogue.SnapshotListener {
 
     @Override
     public List<Integer> of(String id) {
+      int levels = shape.levels();
       int row = items.indexOf(id);
       return row < 0 || codes[row * levels] < 0
           ? List.of()

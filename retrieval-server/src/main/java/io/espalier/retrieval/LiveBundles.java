@@ -1,5 +1,6 @@
 package io.espalier.retrieval;
 
+import io.espalier.bundles.BundleException;
 import io.espalier.bundles.BundleId;
 import io.espalier.catalog.CatalogChange;
 import io.espalier.catalog.LoggedChange;
@@ -34,8 +35,10 @@ final class LiveBundles {
    * Adds a bundle.
    *
    * @param followed the changes since the snapshot
+   * @throws BundleException when they give an id that its model cannot say
    */
   void add(BundleId bundle, Catalogue.OwnIds ids, List<LoggedChange> followed) {
+    check(bundle, ids.shape(), followed);
     own.put(bundle, ids);
     if (started) {
       joinedLater.add(bundle);
@@ -71,6 +74,26 @@ final class LiveBundles {
 
   boolean isPassed(BundleId bundle) {
     return passed.contains(bundle);
+  }
+
+  /**
+   * Looks whether changes can be followed.
+   *
+   * @throws BundleException when they give an id that a bundle's model cannot say
+   */
+  void check(List<LoggedChange> changes) {
+    own.forEach((bundle, ids) -> check(bundle, ids.shape(), changes));
+  }
+
+  private static void check(BundleId bundle, IdShape shape, List<LoggedChange> changes) {
+    for (LoggedChange logged : changes) {
+      if (logged.change() instanceof CatalogChange.Upsert upsert) {
+        List<Integer> id = upsert.semanticIds().getOrDefault(bundle, List.of());
+        if (!id.isEmpty()) {
+          shape.check(bundle, upsert.id(), id);
+        }
+      }
+    }
   }
 
   /** Changes were followed. */

@@ -149,14 +149,8 @@ final class RetrievalService extends RetrievalServiceGrpc.RetrievalServiceImplBa
       throw RequestException.invalidArgument(
           "beam_width: " + beamWidth + " (expected: 0.." + Question.MAX_BEAM_WIDTH + ")");
     }
-    if (request.getExcludeCount() > Question.MAX_IDS) {
-      throw RequestException.invalidArgument(
-          "exclude: "
-              + request.getExcludeCount()
-              + " ids (expected: at most "
-              + Question.MAX_IDS
-              + ")");
-    }
+    requireFew("history", request.getHistoryCount());
+    requireFew("exclude", request.getExcludeCount());
     if (request.getQuery().length() > MAX_QUERY_CHARS) {
       throw RequestException.invalidArgument(
           "query: "
@@ -180,6 +174,13 @@ final class RetrievalService extends RetrievalServiceGrpc.RetrievalServiceImplBa
         catalogueAt(request.getMinCatalogOffset(), deadlineNanos),
         request.hasDecoding() ? ControlReader.read(request.getDecoding()) : Control.NONE,
         deadlineNanos);
+  }
+
+  private static void requireFew(String field, int ids) {
+    if (ids > Question.MAX_IDS) {
+      throw RequestException.invalidArgument(
+          "%s: %d ids (expected: at most %d)".formatted(field, ids, Question.MAX_IDS));
+    }
   }
 
   /** The catalogue as it is, or as soon as it is as new as the caller wants it. */

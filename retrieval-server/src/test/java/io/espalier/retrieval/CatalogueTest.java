@@ -276,6 +276,11 @@ class CatalogueTest {
   private record OwnTable(int levels, Map<String, List<Integer>> codes)
       implements Catalogue.OwnIds {
     @Override
+    public IdShape shape() {
+      return new IdShape(levels, 5);
+    }
+
+    @Override
     public SemanticIdTrie trie(ItemIds items) {
       return CatalogueTest.trie(
           IntStream.range(0, items.size()).mapToObj(n -> of(items.id(n))).toList());
@@ -317,6 +322,43 @@ class CatalogueTest {
             });
     assertThat(catalogue.view().indices().keySet()).containsExactly(joined.source());
     assertThat(told).containsExactly("coming");
+  }
+
+  /** Its tokenizer, which is freed then, may be at work. */
+  @Test
+  void leave_textsWhileASnapshotIsMade_waitsForIt() throws InterruptedException {
+    Deque<Runnable> held = new ArrayDeque<>();
+    List<CatalogItem> items =
+        IntStream.range(0, AT_FIRST).mapToObj(n -> item("item-" + n, "")).toList();
+    Catalogue catalogue = new Catalogue(CatalogState.of(items), null, held::add);
+    KnownTexts texts = new KnownTexts(BUNDLE, tokens);
+    texts.learn(items);
+    var joined =
+        catalogue.join(
+            () -> {
+              catalogue.add(texts);
+              return texts;
+            });
+    catalogue.changed(newItems(DeltaBounds.changesAllowed(AT_FIRST) + 1));
+
+    Thread leaving = Thread.ofPlatform().start(joined.leave());
+    while (leaving.getState() != Thread.State.WAITING
+        && leaving.getState() != Thread.State.TERMINATED) {
+      Thread.onSpinWait();
+    }
+    assertThat(leaving.getState()).isEqualTo(Thread.State.WAITING);
+    assertThat(catalogue.view().texts()).containsKey(texts);
+
+    held.remove().run();
+    leaving.join();
+    assertThat(catalogue.view().texts()).isEmpty();
+  }
+
+  private static List<LoggedChange> newItems(int count) {
+    return IntStream.rangeClosed(1, count)
+        .mapToObj(n -> new CatalogChange.Upsert(item("new-" + n, ""), Map.of()))
+        .map(upsert -> new LoggedChange(AT_FIRST + 1, upsert))
+        .toList();
   }
 
   /** A view of before is made with the texts that are known now, under its own semantic ids. */
@@ -362,11 +404,7 @@ class CatalogueTest {
     catalogue.add((view, filters) -> told.addAll(filters));
     ItemFilter filter = new ItemFilter.Range("price", 0, 5);
     catalogue.view().items().matching(filter);
-    catalogue.changed(
-        IntStream.rangeClosed(1, DeltaBounds.changesAllowed(AT_FIRST) + 1)
-            .mapToObj(n -> new CatalogChange.Upsert(item("new-" + n, ""), Map.of()))
-            .map(upsert -> new LoggedChange(AT_FIRST + 1, upsert))
-            .toList());
+    catalogue.changed(newItems(DeltaBounds.changesAllowed(AT_FIRST) + 1));
 
     held.remove().run();
 

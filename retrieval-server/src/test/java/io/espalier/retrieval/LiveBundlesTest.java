@@ -1,6 +1,7 @@
 package io.espalier.retrieval;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.espalier.bundles.BundleId;
 import io.espalier.catalog.CatalogChange;
@@ -25,6 +26,11 @@ class LiveBundlesTest {
   /** Knows item {@code trained} alone. */
   private record OneItem() implements Catalogue.OwnIds {
     @Override
+    public IdShape shape() {
+      return new IdShape(1, 8);
+    }
+
+    @Override
     public SemanticIdTrie trie(ItemIds items) {
       throw new UnsupportedOperationException();
     }
@@ -46,6 +52,20 @@ class LiveBundlesTest {
     bundles.add(FIRST, new OneItem(), List.of());
     bundles.started();
     bundles.add(SECOND, new OneItem(), List.of(followed));
+  }
+
+  @Test
+  void check_idThatNoModelSays_isRefused() {
+    joined();
+
+    bundles.check(List.of(upsert("new", Map.of(FIRST, List.of(7), SECOND, List.of()))));
+    for (List<Integer> id : List.of(List.of(8), List.of(-1), List.of(1, 2))) {
+      assertThatThrownBy(() -> bundles.check(List.of(upsert("new", Map.of(FIRST, id)))))
+          .hasMessageStartingWith(
+              "bundle tiger@1: the log gives new: %s (expected: 1 codes from 0 to 7".formatted(id));
+    }
+    // A bundle that no source here has.
+    bundles.check(List.of(upsert("new", Map.of(BundleId.parse("other@1"), List.of(8)))));
   }
 
   @Test

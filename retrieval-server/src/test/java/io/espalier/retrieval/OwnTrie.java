@@ -17,6 +17,11 @@ record OwnTrie(Supplier<SemanticIdTrie> first) implements Catalogue.OwnIds {
   }
 
   @Override
+  public IdShape shape() {
+    return new IdShape(first.get().levels(), Integer.MAX_VALUE);
+  }
+
+  @Override
   public List<Integer> of(String id) {
     return List.of();
   }

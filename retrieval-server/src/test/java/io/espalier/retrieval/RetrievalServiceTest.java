@@ -280,6 +280,11 @@ class RetrievalServiceTest {
         request("tiger").addAllExclude(many),
         Status.Code.INVALID_ARGUMENT,
         "exclude: 100001 ids (expected: at most 100000)");
+    refused(
+        stub,
+        request("tiger").clearHistory().addAllHistory(many),
+        Status.Code.INVALID_ARGUMENT,
+        "history: 100001 ids (expected: at most 100000)");
     Map<Filter, String> wrong =
         Map.of(
             deep,

@@ -157,6 +157,16 @@ public final class SemanticIdTrie {
    */
   public record Bytes(long ids, long items) {}
 
+  /** The largest code of any id; −1 when there are none. Looks at all of them. */
+  public int largestCode() {
+    long count = (long) levels * leaves;
+    int largest = -1;
+    for (long at = 0; at < count; at++) {
+      largest = Math.max(largest, codeAt(at));
+    }
+    return largest;
+  }
+
   /** Returns whether an item, by index, has a semantic id. */
   public boolean contains(int item) {
     return item >= 0 && item < items && leafOf.getAtIndex(INT, item) >= 0;
