@@ -26,7 +26,7 @@ public final class Requests {
    *
    * @param dropped arrivals that were not sent since too many were on their way
    */
-  Requests(long[] planned, long[] sent, long[] done, Outcome[] outcomes, int dropped) {
+  public Requests(long[] planned, long[] sent, long[] done, Outcome[] outcomes, int dropped) {
     this.planned = planned;
     this.sent = sent;
     this.done = done;

@@ -56,6 +56,8 @@ final class Callers implements Target, AutoCloseable {
   // A second try with less than this left is none.
   private static final Duration LEAST = Duration.ofMillis(50);
 
+  // Of the questions: an answer to one that was never answered in full is held against nothing.
+  private static final double LEAST_KNOWN = .5;
   private final List<ManagedChannel> channels = new ArrayList<>();
   private final List<Question<?, ?>> questions = new ArrayList<>();
   private final Duration deadline;
@@ -166,6 +168,15 @@ final class Callers implements Target, AutoCloseable {
   Map<Integer, Trouble> troubles() {
     return troubles;
   }
+  /** What the answers cannot be held against; empty when most questions are known. */
+  List<String> shortcomings() {
+    return known() >= LEAST_KNOWN * questions()
+        ? List.of()
+        : List.of(
+            "%d of %d questions were answered in full while warming (expected: half of them)"
+                .formatted(known(), questions()));
+  }
+
 
   /** Which parts answers said they lack, by stage and reason. */
   Map<String, LongAdder> degradations() {

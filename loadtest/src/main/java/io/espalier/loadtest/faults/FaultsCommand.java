@@ -27,7 +27,8 @@ import picocli.CommandLine.Parameters;
     description = {
       "Starts a whole cluster of processes for each scenario, drives it at a rate, does to it what"
           + " the scenario says, and judges what became of the requests.",
-      "A planned change may fail none; a single fault none whose deadline allowed a second try."
+      "A planned change may fail none; a single fault none whose deadline allowed a second try. Once"
+          + " it is over, all must be as before."
     },
     footer = "Exit codes: 0 all hold; 1 one does not.")
 public final class FaultsCommand implements Callable<Integer> {
@@ -58,7 +59,8 @@ public final class FaultsCommand implements Callable<Integer> {
   @Option(names = "--quiet-s", description = "Load before the first step (default: 30).")
   private int quietSeconds = 30;
 
-  @Option(names = "--settle-s", description = "Load after the last step (default: 15).")
+  @Option(names = "--settle-s", description =
+          "Load after the last step; in its last third all must be as before (default: 15).")
   private int settleSeconds = 15;
 
   @Option(
@@ -188,18 +190,26 @@ public final class FaultsCommand implements Callable<Integer> {
           report.line("%s", updates);
         }
       }
-      Verdict verdict = Verdict.of(sent, callers.troubles(), run.began, run.ended);
-      print(name, scenario, callers, sent, verdict, rows);
-      HistogramFiles files = new HistogramFiles(folder.resolve("histograms"));
-      files.log("requests", sent);
-      files.distribution("quiet", verdict.quiet());
-      files.distribution("disturbed", verdict.disturbed());
+      Verdict verdict =
+          Verdict.of(sent, callers.troubles(), run.began, run.ended, run.ended + recovery());
+      List<String> shortcomings = new ArrayList<>(verdict.shortcomings(scenario.planned()));
+      shortcomings.addAll(callers.shortcomings());
       List<String> dead = cluster.dead();
       if (!dead.isEmpty()) {
-        report.line("%s: died by themselves (expected: all run at the end)", dead);
+        shortcomings.add(dead + " ended by themselves (expected: all run at the end)");
       }
-      return verdict.holds(scenario.planned()) && dead.isEmpty();
+      print(name, callers, sent, verdict, shortcomings, rows);
+      HistogramFiles files = new HistogramFiles(folder.resolve("histograms"));
+      files.log("requests", sent);
+      files.distribution("quiet", verdict.quiet().latencies());
+      files.distribution("disturbed", verdict.disturbed().latencies());
+      return shortcomings.isEmpty();
     }
+  }
+
+  /** How long after the last step all must be as before: the rest of the load shows whether. */
+  private long recovery() {
+    return Duration.ofSeconds(settleSeconds).multipliedBy(2).dividedBy(3).toNanos();
   }
 
   /** One run of a scenario: load all the while, the steps after a quiet part. */
@@ -265,15 +275,15 @@ public final class FaultsCommand implements Callable<Integer> {
 
   private void print(
       String name,
-      Scenario scenario,
       Callers callers,
       Requests sent,
       Verdict verdict,
+      List<String> shortcomings,
       List<String> rows) {
-    report.latencies("quiet", verdict.quiet());
-    report.latencies("disturbed", verdict.disturbed());
-    if (verdict.quietTroubles() > 0) {
-      report.line("before the first step %d requests met trouble", verdict.quietTroubles());
+    report.latencies("quiet", verdict.quiet().latencies());
+    report.latencies("disturbed", verdict.disturbed().latencies());
+    if (verdict.quiet().troubles() > 0) {
+      report.line("before the first step %d requests met trouble", verdict.quiet().troubles());
     }
     sent.voidReason().ifPresent(text -> report.line("times say nothing: %s", text));
     if (!callers.degradations().isEmpty()) {
@@ -284,7 +294,8 @@ public final class FaultsCommand implements Callable<Integer> {
               .collect(Collectors.joining(", ")));
     }
     verdict.examples().forEach(one -> report.line("  %s", one));
-    boolean holds = verdict.holds(scenario.planned());
+    shortcomings.forEach(text -> report.line("  SHORT: %s", text));
+    boolean holds = shortcomings.isEmpty();
     report.line("%s: %s", name, holds ? "holds" : "DOES NOT HOLD");
     rows.add(
         "%-18s %9d %7d %7d %7d %9d %9d %10d %8.1f s %7.1f s %4.0f→%-4.0f %6s%s"
@@ -299,8 +310,8 @@ public final class FaultsCommand implements Callable<Integer> {
                 verdict.count(Kind.SECOND_TRY),
                 verdict.troubledNanos() / 1e9,
                 Math.max(0, verdict.afterNanos()) / 1e9,
-                verdict.quiet().quantile(.99) / 1e6,
-                verdict.disturbed().quantile(.99) / 1e6,
+                verdict.quiet().latencies().quantile(.99) / 1e6,
+                verdict.disturbed().latencies().quantile(.99) / 1e6,
                 sent.voidReason().isEmpty() ? "%.2f".formatted(verdict.ratio()) : "void",
                 holds ? "" : "  DOES NOT HOLD"));
   }

@@ -2,9 +2,7 @@ package io.espalier.loadtest.faults;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.espalier.loadtest.driver.OpenLoop;
 import io.espalier.loadtest.driver.Outcome;
-import io.espalier.loadtest.driver.Requests;
 import io.espalier.loadtest.faults.Callers.Kind;
 import io.espalier.router.v1.Degradation;
 import io.espalier.router.v1.DegradationReason;
@@ -22,7 +20,6 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -157,26 +154,19 @@ class CallersTest {
   }
 
   @Test
-  void verdict_failuresBeforeAndAfterTheFirstStep_countTheLaterOnes() throws Exception {
-    OpenLoop load = new OpenLoop(callers, 1);
-    script =
-        call -> {
-          if (call % 2 == 0) {
-            throw RequestException.invalidArgument("no");
-          }
-          return page("a", "b", "c", "d", "e");
-        };
-    Requests requests = load.run(100, Duration.ofSeconds(2));
-    long middle = requests.planned(requests.size() / 2);
-
-    Verdict verdict = Verdict.of(requests, callers.troubles(), middle, middle);
-
-    assertThat(verdict.quietTroubles()).isPositive();
-    assertThat(verdict.count(Kind.FAILED)).isPositive();
-    assertThat(verdict.quietTroubles() + verdict.count(Kind.FAILED))
-        .isEqualTo(callers.troubles().size());
-    assertThat(verdict.holds(false)).isFalse();
-    assertThat(verdict.troubledNanos()).isPositive();
-    assertThat(Verdict.of(requests, Map.of(), middle, middle).holds(true)).isTrue();
+  void shortcomings_fewQuestionsAnsweredInFull_saySo() throws Exception {
+    assertThat(callers.shortcomings()).isEmpty();
+    Files.writeString(folder.resolve("sequences.tsv"), "u1\t0\nu2\t0\nu3\t0\n");
+    try (Callers others =
+        new Callers(server.target(), DataFolder.open(folder), false, DEADLINE, false, 1)) {
+      CompletableFuture<Outcome> outcome = new CompletableFuture<>();
+      others.send(0, outcome::complete);
+      outcome.orTimeout(60, TimeUnit.SECONDS).join();
+      others.learned();
+      assertThat(others.shortcomings())
+          .singleElement()
+          .asString()
+          .startsWith("1 of 3 questions were answered in full");
+    }
   }
 }
