@@ -180,6 +180,7 @@ public final class FaultsCommand implements Callable<Integer> {
           loaded, callers.known(), callers.questions());
       callers.learned();
       Run run = new Run(cluster, callers, load, loaded, scenario);
+      List<String> shortcomings = new ArrayList<>();
       Requests sent;
       String writer = cluster.writer();
       if (writer.isEmpty()) {
@@ -188,11 +189,13 @@ public final class FaultsCommand implements Callable<Integer> {
         try (Updates updates = new Updates(writer)) {
           sent = run.go();
           report.line("%s", updates);
+          shortcomings.addAll(
+              updates.acknowledgements().shortcomings(run.began, run.ended + recovery()));
         }
       }
       Verdict verdict =
           Verdict.of(sent, callers.troubles(), run.began, run.ended, run.ended + recovery());
-      List<String> shortcomings = new ArrayList<>(verdict.shortcomings(scenario.planned()));
+      shortcomings.addAll(verdict.shortcomings(scenario.planned()));
       shortcomings.addAll(callers.shortcomings());
       List<String> dead = cluster.dead();
       if (!dead.isEmpty()) {

@@ -17,11 +17,9 @@ final class Updates implements AutoCloseable {
   private static final int UNANSWERED = 8;
 
   private final ManagedChannel channel;
-  private final AtomicLong acknowledged = new AtomicLong();
   private final AtomicLong refused = new AtomicLong();
   private final AtomicLong streams = new AtomicLong();
-  private final AtomicLong last = new AtomicLong(System.nanoTime());
-  private final AtomicLong longest = new AtomicLong();
+  private final Acknowledgements acknowledgements = new Acknowledgements(System.nanoTime());
   private final Thread thread;
   private volatile boolean stopping;
 
@@ -62,16 +60,18 @@ final class Updates implements AutoCloseable {
       refused.incrementAndGet();
       return;
     }
-    acknowledged.incrementAndGet();
-    long now = System.nanoTime();
-    long gap = now - last.getAndSet(now);
-    longest.accumulateAndGet(gap, Math::max);
+    acknowledgements.add(System.nanoTime());
+  }
+
+  /** When the writer acknowledged. */
+  Acknowledgements acknowledgements() {
+    return acknowledgements;
   }
 
   @Override
   public String toString() {
-    return "%d changes of the catalogue acknowledged over %d streams, %d refused; longest without an acknowledgement %.1f s"
-        .formatted(acknowledged.get(), streams.get(), refused.get(), longest.get() / 1e9);
+    return "%s over %d streams, %d refused"
+        .formatted(acknowledgements.text(System.nanoTime()), streams.get(), refused.get());
   }
 
   @Override
