@@ -13,9 +13,6 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.FutureTask;
-import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.Collectors;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -65,7 +62,8 @@ public final class FaultsCommand implements Callable<Integer> {
 
   @Option(
       names = "--requests",
-      description = "The steps are done again until so many were sent (default: once).")
+      description =
+          "The steps are done again until so many were sent, within two hours (default: once).")
   private int requests;
 
   @Option(names = "--deadline-ms", description = "Of a request (default: ${DEFAULT-VALUE}).")
@@ -179,22 +177,41 @@ public final class FaultsCommand implements Callable<Integer> {
           "load: %.1f requests/s; %d of %d questions answered in full while warming",
           loaded, callers.known(), callers.questions());
       callers.learned();
-      Run run = new Run(cluster, callers, load, loaded, scenario);
+      Run run =
+          new Run(
+              load,
+              loaded,
+              callers::sent,
+              new Run.Plan(
+                  Duration.ofSeconds(quietSeconds),
+                  Duration.ofSeconds(settleSeconds),
+                  LONGEST,
+                  requests));
+      Faults faults =
+          new Faults(
+              cluster,
+              what -> report.line("%7.1f s  %s", (System.nanoTime() - run.began()) / 1e9, what));
+      Run.Steps steps =
+          () -> {
+            for (Scenario.Step step : scenario.steps()) {
+              faults.run(step);
+            }
+          };
       List<String> shortcomings = new ArrayList<>();
       Requests sent;
       String writer = cluster.writer();
       if (writer.isEmpty()) {
-        sent = run.go();
+        sent = run.go(steps);
       } else {
         try (Updates updates = new Updates(writer)) {
-          sent = run.go();
+          sent = run.go(steps);
           report.line("%s", updates);
           shortcomings.addAll(
-              updates.acknowledgements().shortcomings(run.began, run.ended + recovery()));
+              updates.acknowledgements().shortcomings(run.began(), run.settled()));
         }
       }
       Verdict verdict =
-          Verdict.of(sent, callers.troubles(), run.began, run.ended, run.ended + recovery());
+          Verdict.of(sent, callers.troubles(), run.began(), run.ended(), run.settled());
       shortcomings.addAll(verdict.shortcomings(scenario.planned()));
       shortcomings.addAll(callers.shortcomings());
       List<String> dead = cluster.dead();
@@ -207,60 +224,6 @@ public final class FaultsCommand implements Callable<Integer> {
       files.distribution("quiet", verdict.quiet().latencies());
       files.distribution("disturbed", verdict.disturbed().latencies());
       return shortcomings.isEmpty();
-    }
-  }
-
-  /** How long after the last step all must be as before: the rest of the load shows whether. */
-  private long recovery() {
-    return Duration.ofSeconds(settleSeconds).multipliedBy(2).dividedBy(3).toNanos();
-  }
-
-  /** One run of a scenario: load all the while, the steps after a quiet part. */
-  private final class Run {
-    private final Callers callers;
-    private final OpenLoop load;
-    private final double loaded;
-    private final Scenario scenario;
-    private final Faults faults;
-    private long began;
-    private long ended;
-
-    Run(Cluster cluster, Callers callers, OpenLoop load, double loaded, Scenario scenario) {
-      this.callers = callers;
-      this.load = load;
-      this.loaded = loaded;
-      this.scenario = scenario;
-      this.faults = new Faults(cluster, this::said);
-    }
-
-    private void said(String what) {
-      report.line("%7.1f s  %s", (System.nanoTime() - began) / 1e9, what);
-    }
-
-    Requests go() throws IOException, InterruptedException {
-      AtomicBoolean over = new AtomicBoolean();
-      FutureTask<Requests> driving = new FutureTask<>(() -> load.run(loaded, LONGEST, over::get));
-      Thread driver = Thread.ofPlatform().name("driver").start(driving);
-      try {
-        int before = callers.sent();
-        Thread.sleep(Duration.ofSeconds(quietSeconds));
-        began = System.nanoTime();
-        do {
-          for (Scenario.Step step : scenario.steps()) {
-            faults.run(step);
-          }
-          ended = System.nanoTime();
-        } while (callers.sent() - before < requests);
-        Thread.sleep(Duration.ofSeconds(settleSeconds));
-      } finally {
-        over.set(true);
-        driver.join();
-      }
-      try {
-        return driving.get();
-      } catch (ExecutionException e) {
-        throw new IllegalStateException("the driver ended", e.getCause());
-      }
     }
   }
 
