@@ -33,7 +33,7 @@ final class Growth {
   record Change(long before, long after) {
     /** How much more it is in the end, of what it was; negative where it is less. */
     double share() {
-      return before == 0 ? 0 : (after - before) / (double) before;
+      return (after - before) / (double) before;
     }
   }
 
@@ -43,6 +43,13 @@ final class Growth {
 
   Change committed() {
     return memory(Footprint::committed);
+  }
+
+  /** How many readings lack a figure of memory: they say nothing of what became of it. */
+  long unread() {
+    return readings.stream()
+        .filter(reading -> reading.resident() == 0 || reading.committed() == 0)
+        .count();
   }
 
   Change threads() {
@@ -57,9 +64,13 @@ final class Growth {
     return count(Footprint::mappings);
   }
 
-  /** Whether memory grew by less than a share, and nothing that is counted was left behind. */
+  /**
+   * Whether memory was read each time and grew by less than a share, and nothing that is counted
+   * was left behind.
+   */
   boolean holds(double most) {
-    return resident().share() < most
+    return unread() == 0
+        && resident().share() < most
         && committed().share() < most
         && threads().after() <= threads().before()
         && descriptors().after() <= descriptors().before()

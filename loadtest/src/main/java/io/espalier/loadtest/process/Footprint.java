@@ -13,7 +13,7 @@ import java.util.stream.Stream;
  *
  * @param resident kB of its memory that are in use
  * @param committed kB that the JVM itself accounts for (Native Memory Tracking); 0 where it does
- *     not
+ *     not, or could not be asked
  * @param threads of the operating system
  * @param descriptors open ones
  * @param mappings of files, those that have been deleted among them
@@ -53,8 +53,8 @@ public record Footprint(
             .redirectErrorStream(true)
             .start();
     String said = new String(jcmd.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-    jcmd.waitFor();
-    return said;
+    // What it says then are not figures.
+    return jcmd.waitFor() == 0 ? said : "";
   }
 
   private static long number(Pattern pattern, String text) {

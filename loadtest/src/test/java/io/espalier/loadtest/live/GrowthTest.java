@@ -45,4 +45,12 @@ class GrowthTest {
 
     assertThat(growth.holds(MOST)).isTrue();
   }
+
+  @Test
+  void holds_memoryThatCouldNotBeRead_doesNot() {
+    assertThat(of(i -> new Footprint(1000, 0, 20, 40, 30)).holds(MOST)).isFalse();
+    Growth once = of(i -> new Footprint(1000, i == 50 ? 0 : 500, 20, 40, 30));
+    assertThat(once.unread()).isOne();
+    assertThat(once.holds(MOST)).isFalse();
+  }
 }
