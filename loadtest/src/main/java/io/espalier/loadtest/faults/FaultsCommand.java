@@ -77,7 +77,9 @@ public final class FaultsCommand implements Callable<Integer> {
       description = "The stages answer at once what was made beforehand; implies --no-searches.")
   private boolean instant;
 
-  @Option(names = "--server-cpu", description = "The servers' cores (default: any).")
+  @Option(
+      names = "--server-cpu",
+      description = "The servers' cores (default: any but the driver's).")
   private String serverCpu = "";
 
   @Option(names = "--server-heap", description = "Of each server (default: ${DEFAULT-VALUE}).")

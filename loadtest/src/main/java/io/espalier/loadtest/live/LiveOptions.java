@@ -36,7 +36,7 @@ final class LiveOptions {
 
   @Option(
       names = "--server-cpu",
-      description = "The core of the servers that answer (default: any).")
+      description = "The core of the servers that answer (default: any but the driver's).")
   String serverCpu = "";
 
   @Option(

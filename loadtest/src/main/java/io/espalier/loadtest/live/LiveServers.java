@@ -60,7 +60,7 @@ final class LiveServers implements AutoCloseable {
       Path log = Files.createTempDirectory(Files.createDirectories(folder), "log-");
       snapshots = publish ? Files.createTempDirectory(folder, "snapshots-").toString() : "";
       writer =
-          start(YIELDING, "2g", catalogue, "catalog", "catalog_log=\"" + log + "\"", line -> {});
+          start(yielding(), "2g", catalogue, "catalog", "catalog_log=\"" + log + "\"", line -> {});
       retrieval =
           start(
               answering(),
@@ -74,6 +74,12 @@ final class LiveServers implements AutoCloseable {
       close();
       throw e;
     }
+  }
+
+  private List<String> yielding() {
+    List<String> prefix = new ArrayList<>(ServerProcess.beside(options.serverCpu));
+    prefix.addAll(YIELDING);
+    return prefix;
   }
 
   private List<String> answering() {

@@ -62,10 +62,22 @@ public final class ServerProcess implements AutoCloseable {
     return start(command, lines);
   }
 
-  /** Starts any program. */
+  /** Starts any program. Its prefix may say on which processors; else never on the driver's own. */
   public static ServerProcess start(List<String> command, Consumer<String> lines)
       throws IOException {
-    return new ServerProcess(new ProcessBuilder(command).redirectErrorStream(true).start(), lines);
+    List<String> whole = new ArrayList<>(Cores.here().others());
+    whole.addAll(command);
+    return new ServerProcess(new ProcessBuilder(whole).redirectErrorStream(true).start(), lines);
+  }
+
+  /**
+   * A prefix for what must not disturb the servers that are measured: it runs on processors that
+   * neither they nor the driver keep to, or else on the driver's.
+   *
+   * @param servers the processors that those keep to; empty for none
+   */
+  public static List<String> beside(String servers) {
+    return Cores.here().spare(servers);
   }
 
   private void read() {
