@@ -15,6 +15,8 @@ import java.util.List;
 import java.util.Optional;
 import java.util.SplittableRandom;
 import java.util.concurrent.Callable;
+import java.util.concurrent.atomic.DoubleAccumulator;
+import java.util.function.Consumer;
 import java.util.function.IntPredicate;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -79,14 +81,21 @@ final class OverloadCommand implements Callable<Integer> {
     Target greedy = options.target("greedy");
     OpenLoop usual = new OpenLoop(modest, options.seed());
     warming.warmUp(usual, knownKnee > 0 ? .6 * knownKnee : firstRate, report);
+    DoubleAccumulator highest = new DoubleAccumulator(Math::max, 0);
+    Consumer<Knee.Point> seen =
+        point -> {
+          report.point(point);
+          highest.accumulate(point.requests().goodput(slo));
+        };
     double knee =
         knownKnee > 0
             ? knownKnee
-            : new Knee(at -> usual.run(at, length), slo, report::point).find(firstRate);
+            : new Knee(at -> usual.run(at, length), slo, seen).find(firstRate);
     Requests atKnee = usual.run(knee, length);
     report.run("knee, %.1f/s".formatted(knee), atKnee, slo);
     keep("knee", atKnee);
     double kneeGoodput = atKnee.goodput(slo);
+    highest.accumulate(kneeGoodput);
     boolean sound = sound(atKnee);
     boolean good = true;
     for (int times = 2; times <= 3; times++) {
@@ -94,7 +103,8 @@ final class OverloadCommand implements Callable<Integer> {
       Target both = (number, done) -> (isModest.test(number) ? modest : greedy).send(number, done);
       Requests requests = new OpenLoop(both, options.seed() + times).run(times * knee, length);
       keep(times + "x", requests);
-      good &= judge(times, new Overload(requests, isModest, slo, kneeGoodput));
+      good &= judge(times, new Overload(requests, isModest, slo, kneeGoodput, highest.get()));
+      highest.accumulate(requests.goodput(slo));
       sound &= sound(requests);
     }
     return sound ? good ? 0 : SHORT : VOID;
@@ -112,9 +122,12 @@ final class OverloadCommand implements Callable<Integer> {
     report.latencies("  refused", overload.refused());
     report.latencies("  refused, from sent", overload.refusedFromSent());
     report.line(
-        "  goodput %.3f of the knee's; the modest tenant had %.3f of its %.1f/s, the greedy one"
-            + " %.3f of its %.1f/s",
+        "  goodput %.3f of the knee's %.1f/s, %.3f of the highest before, %.1f/s; the modest tenant had"
+            + " %.3f of its %.1f/s, the greedy one %.3f of its %.1f/s",
         overload.goodputShare(),
+        overload.kneeGoodput(),
+        overload.highestShare(),
+        overload.highestGoodput(),
         overload.modestServed(),
         requests.offered(overload.modest()),
         overload.greedyServed(),

@@ -14,8 +14,15 @@ import java.util.function.IntPredicate;
  * @param modest which of them are the modest tenant's; the others are the greedy one's
  * @param slo in what time an answer is good
  * @param kneeGoodput good answers a second at the knee
+ * @param highestGoodput the most that any run before this one had, whatever its rate: where the
+ *     server refuses some long before it is full, the knee is far below what it can do
  */
-public record Overload(Requests requests, IntPredicate modest, Duration slo, double kneeGoodput) {
+public record Overload(
+    Requests requests,
+    IntPredicate modest,
+    Duration slo,
+    double kneeGoodput,
+    double highestGoodput) {
   /** A refusal that takes longer is no refusal at once. */
   public static final Duration REFUSAL = Duration.ofMillis(5);
 
@@ -25,6 +32,11 @@ public record Overload(Requests requests, IntPredicate modest, Duration slo, dou
   /** Good answers a second over those at the knee. */
   public double goodputShare() {
     return requests.goodput(slo) / kneeGoodput;
+  }
+
+  /** Good answers a second over the most that were seen. */
+  public double highestShare() {
+    return requests.goodput(slo) / highestGoodput;
   }
 
   /** Times of what was let in, from when it was due. */
@@ -61,8 +73,13 @@ public record Overload(Requests requests, IntPredicate modest, Duration slo, dou
     List<String> found = new ArrayList<>();
     if (!(goodputShare() >= LEAST_GOODPUT)) {
       found.add(
-          "goodput %.3f of the knee's (expected: >= %.2f)"
-              .formatted(goodputShare(), LEAST_GOODPUT));
+          "goodput %.3f of the knee's, %.1f/s (expected: >= %.2f)"
+              .formatted(goodputShare(), kneeGoodput, LEAST_GOODPUT));
+    }
+    if (!(highestShare() >= LEAST_GOODPUT)) {
+      found.add(
+          "goodput %.3f of the highest seen, %.1f/s (expected: >= %.2f)"
+              .formatted(highestShare(), highestGoodput, LEAST_GOODPUT));
     }
     if (admitted().quantile(.99) > slo.toNanos()) {
       found.add(

@@ -15,6 +15,11 @@ class OverloadTest {
    * other one of the greedy tenant's is refused.
    */
   private static Overload run(long answerMillis, long refusalMillis, int modestRefused) {
+    return run(answerMillis, refusalMillis, modestRefused, 600);
+  }
+
+  private static Overload run(
+      long answerMillis, long refusalMillis, int modestRefused, double highestGoodput) {
     int count = 1_000;
     long[] planned = new long[count];
     long[] sent = new long[count];
@@ -29,7 +34,11 @@ class OverloadTest {
       done[i] = planned[i] + (refused ? refusalMillis : answerMillis) * MILLI;
     }
     return new Overload(
-        new Requests(planned, sent, done, outcomes, 0), request -> request % 10 == 0, SLO, 600);
+        new Requests(planned, sent, done, outcomes, 0),
+        request -> request % 10 == 0,
+        SLO,
+        600,
+        highestGoodput);
   }
 
   @Test
@@ -49,7 +58,8 @@ class OverloadTest {
   void shortcomings_eachKind_isNamed() {
     assertThat(run(110, 4, 0).shortcomings())
         .satisfiesExactly(
-            goodput -> assertThat(goodput).startsWith("goodput 0.000"),
+            goodput -> assertThat(goodput).startsWith("goodput 0.000 of the knee's, 600.0/s"),
+            highest -> assertThat(highest).startsWith("goodput 0.000 of the highest"),
             late -> assertThat(late).startsWith("p99 of the admitted 110."),
             modest -> assertThat(modest).startsWith("the modest tenant had 0.000"));
     assertThat(run(99, 5, 0).shortcomings())
@@ -58,5 +68,16 @@ class OverloadTest {
         .startsWith("p99 of refusals 5.00 ms (expected: < 5 ms)");
     assertThat(run(99, 4, 6).shortcomings())
         .isEqualTo(List.of("the modest tenant had 0.940 of what it asked for (expected: >= 0.95)"));
+  }
+
+  @Test
+  void shortcomings_lessThanAnotherRunHad_isNamedThoughItIsMoreThanTheKnees() {
+    assertThat(run(99, 4, 0, 630).shortcomings()).isEmpty();
+    Overload fallen = run(99, 4, 0, 900);
+    assertThat(fallen.goodputShare()).isBetween(.99, 1.01);
+    assertThat(fallen.shortcomings())
+        .singleElement()
+        .asString()
+        .startsWith("goodput 0.667 of the highest seen, 900.0/s");
   }
 }
