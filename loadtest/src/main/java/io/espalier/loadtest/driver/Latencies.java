@@ -16,9 +16,12 @@ public record Latencies(Histogram histogram) {
    * Where a quantile lies with 95 % confidence.
    *
    * @param low nanoseconds
-   * @param high nanoseconds; {@link Long#MAX_VALUE} when there were too few to tell
+   * @param high nanoseconds; {@link #UNKNOWN} when there were too few to tell
    */
-  public record Interval(long low, long high) {}
+  public record Interval(long low, long high) {
+    /** No upper end. */
+    public static final long UNKNOWN = Long.MAX_VALUE;
+  }
 
   /** The distribution of some nanoseconds. */
   public static Latencies of(LongStream nanos) {
@@ -48,11 +51,22 @@ public record Latencies(Histogram histogram) {
    */
   public Interval interval(double q) {
     long count = count();
-    double middle = q * count;
-    double half = Z * Math.sqrt(count * q * (1 - q));
-    long low = (long) Math.floor(middle - half);
-    long high = (long) Math.ceil(middle + half) + 1;
-    return new Interval(low < 1 ? 0 : atRank(low), high > count ? Long.MAX_VALUE : atRank(high));
+    long low = (long) Math.floor(q * count - half(q, count));
+    return new Interval(
+        low < 1 ? 0 : atRank(low), tells(q, count) ? atRank(upper(q, count)) : Interval.UNKNOWN);
+  }
+
+  /** Whether the interval of a quantile of so many has an upper end. */
+  static boolean tells(double q, long count) {
+    return upper(q, count) <= count;
+  }
+
+  private static long upper(double q, long count) {
+    return (long) Math.ceil(q * count + half(q, count)) + 1;
+  }
+
+  private static double half(double q, long count) {
+    return Z * Math.sqrt(count * q * (1 - q));
   }
 
   private long atRank(long rank) {

@@ -70,6 +70,8 @@ public final class Report {
 
   /** Nanoseconds for a reader. */
   public static String millis(long nanos) {
-    return nanos == Long.MAX_VALUE ? "?" : String.format(Locale.ROOT, "%.2f ms", nanos / 1e6);
+    return nanos == Latencies.Interval.UNKNOWN
+        ? "?"
+        : String.format(Locale.ROOT, "%.2f ms", nanos / 1e6);
   }
 }
