@@ -35,6 +35,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.function.Consumer;
 import java.util.function.Function;
@@ -51,13 +52,15 @@ final class Callers implements Target, AutoCloseable {
   private static final int CHANNELS = 2;
   private static final int QUESTIONS = 200;
   private static final int ONE_WRITE_IN = 10;
+  // What a page of results brings back at once.
+  private static final int EVENTS_OF_A_WRITE = 20;
   // Neighbours with nearly equal scores may change places, so that one leaves the page.
   private static final double LIKENESS = .8;
+  // Of the questions: an answer to one that was never answered in full is held against nothing.
+  private static final double LEAST_KNOWN = .5;
   // A second try with less than this left is none.
   private static final Duration LEAST = Duration.ofMillis(50);
 
-  // Of the questions: an answer to one that was never answered in full is held against nothing.
-  private static final double LEAST_KNOWN = .5;
   private final List<ManagedChannel> channels = new ArrayList<>();
   private final List<Question<?, ?>> questions = new ArrayList<>();
   private final Duration deadline;
@@ -66,6 +69,7 @@ final class Callers implements Target, AutoCloseable {
   private final Map<Integer, Trouble> troubles = new ConcurrentSkipListMap<>();
   private final Map<String, LongAdder> degradations = new ConcurrentSkipListMap<>();
   private final AtomicInteger sent = new AtomicInteger();
+  private final AtomicLong writesInTrouble = new AtomicLong();
   private volatile boolean learning = true;
 
   /** How a request met trouble. */
@@ -95,7 +99,7 @@ final class Callers implements Target, AutoCloseable {
    *
    * @param routers their addresses, with commas between
    * @param deadline of a call
-   * @param writes whether one call in ten records an event
+   * @param writes whether one call in ten records events
    */
   Callers(
       String routers,
@@ -164,10 +168,6 @@ final class Callers implements Target, AutoCloseable {
     return whole.size();
   }
 
-  /** The requests that met trouble, by their number in the run. */
-  Map<Integer, Trouble> troubles() {
-    return troubles;
-  }
   /** What the answers cannot be held against; empty when most questions are known. */
   List<String> shortcomings() {
     return known() >= LEAST_KNOWN * questions()
@@ -177,10 +177,19 @@ final class Callers implements Target, AutoCloseable {
                 .formatted(known(), questions()));
   }
 
+  /** The requests that met trouble, by their number in the run. */
+  Map<Integer, Trouble> troubles() {
+    return troubles;
+  }
 
   /** Which parts answers said they lack, by stage and reason. */
   Map<String, LongAdder> degradations() {
     return degradations;
+  }
+
+  /** How many writes failed at the router that they were sent to first. */
+  long writesInTrouble() {
+    return writesInTrouble.get();
   }
 
   /** How many requests were sent. */
@@ -215,16 +224,16 @@ final class Callers implements Target, AutoCloseable {
   }
 
   private void write(int number, Consumer<Outcome> done) {
-    RecordEventsRequest request =
-        RecordEventsRequest.newBuilder()
-            .setUserId("faults-" + number % 1_000)
-            .addEvents(
-                Event.newBuilder().setEventId(Long.toString(System.nanoTime())).setItemId("P00001"))
-            .build();
+    RecordEventsRequest.Builder request =
+        RecordEventsRequest.newBuilder().setUserId("faults-" + number % 1_000);
+    String id = Long.toString(System.nanoTime());
+    for (int i = 0; i < EVENTS_OF_A_WRITE; i++) {
+      request.addEvents(Event.newBuilder().setEventId(id + "-" + i).setItemId("P00001"));
+    }
     new Attempts<>(
             number,
             RouterServiceGrpc.getRecordEventsMethod(),
-            request,
+            request.build(),
             answer -> Outcome.OK,
             Kind.REFUSED,
             done)
@@ -292,6 +301,9 @@ final class Callers implements Target, AutoCloseable {
     }
 
     private void firstFailed(Status status) {
+      if (failure == Kind.REFUSED) {
+        writesInTrouble.incrementAndGet();
+      }
       boolean again =
           switch (status.getCode()) {
             case UNAVAILABLE, DEADLINE_EXCEEDED -> true;

@@ -23,7 +23,7 @@ final class Cluster implements AutoCloseable {
 
   private static final List<String> STAGES = List.of("rewrite", "retrieval", "ranking");
   private static final String PROGRAM = "io.espalier.cli.Main";
-  private static final String DISK_SIZE = "4m";
+  private static final String DISK_SIZE = "16m";
 
   private final Scenario scenario;
   private final Setup setup;

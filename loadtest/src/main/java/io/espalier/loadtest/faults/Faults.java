@@ -1,6 +1,8 @@
 package io.espalier.loadtest.faults;
 
 import io.espalier.loadtest.faults.Scenario.Step;
+import io.espalier.loadtest.process.Jvm;
+import io.espalier.loadtest.process.ProcessorTime;
 import io.espalier.loadtest.process.ServerProcess;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -14,28 +16,45 @@ import java.util.Locale;
 import java.util.Objects;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
+import java.util.function.LongSupplier;
+import java.util.function.Supplier;
 import java.util.stream.Stream;
 
 /** Does to a cluster what a scenario says. */
 final class Faults {
   // After a restart: as long as an orchestrator waits before it takes the next (minReadySeconds).
   private static final Duration SETTLED = Duration.ofSeconds(3);
+  private static final String OUT_OF_MEMORY = "OutOfMemoryError";
   private static final String BUNDLE = "shop-tiger";
 
+  // By then a deed has shown, or it was none.
+  private static final Duration PATIENCE = Duration.ofSeconds(60);
+  private static final int POLL_MILLIS = 100;
+  private static final long NEAR_MILLIS = 60_000;
+  // Of its processor time: with a heap that suffices it is a few hundredths.
+  private static final double MUCH_COLLECTING = .2;
+
   private final Cluster cluster;
+  private final LongSupplier writesInTrouble;
   private final Consumer<String> said;
 
   /**
    * For a cluster.
    *
+   * @param writesInTrouble how many writes a router refused so far
    * @param said is told what is done, when it is
    */
-  Faults(Cluster cluster, Consumer<String> said) {
+  Faults(Cluster cluster, LongSupplier writesInTrouble, Consumer<String> said) {
     this.cluster = cluster;
+    this.writesInTrouble = writesInTrouble;
     this.said = said;
   }
 
-  /** One step; returns when it is over and undone. */
+  /**
+   * One step; returns when it is over and undone.
+   *
+   * @throws IOException also when it cannot be seen to have been done
+   */
   void run(Step step) throws IOException, InterruptedException {
     if (step.deed() == Scenario.Deed.WAIT) {
       sleep(step.length());
@@ -82,22 +101,9 @@ final class Faults {
         }
       }
       case SQUEEZE -> {
-        String heap = Objects.requireNonNull(step.heap(), "heap");
-        around(
-            step,
-            members,
-            member -> {
-              member.running().terminate();
-              member.begin(member.start().withFlag("-Xmx" + heap));
-            },
-            member -> {
-              if (member.isAlive()) {
-                member.running().terminate();
-              } else {
-                said.accept(member.name() + " had ended");
-              }
-              member.startAgain();
-            });
+        for (Member member : members) {
+          squeeze(member, step);
+        }
       }
       case WAIT -> throw new IllegalStateException("done above");
     }
@@ -154,24 +160,99 @@ final class Faults {
   private void fill(Step step) throws IOException, InterruptedException {
     Path filler = cluster.disk().resolve("filler");
     said.accept("disk full");
-    try (OutputStream out = Files.newOutputStream(filler)) {
-      byte[] page = new byte[4096];
-      while (true) {
-        out.write(page);
+    long before = writesInTrouble.getAsLong();
+    try {
+      try (OutputStream out = Files.newOutputStream(filler)) {
+        byte[] page = new byte[4096];
+        while (true) {
+          out.write(page);
+        }
+      } catch (IOException e) {
+        // Full: that is what is wanted.
       }
-    } catch (IOException e) {
-      // Full: that is what is wanted.
+      // Logs still have the rest of their last pages.
+      await(
+          () -> writesInTrouble.getAsLong() > before,
+          () -> "disk: full, and every write was taken (expected: some are refused)");
+      said.accept("first write refused");
+      sleep(step.length());
+    } finally {
+      Files.deleteIfExists(filler);
     }
-    sleep(step.length());
-    Files.delete(filler);
     said.accept("disk full: over");
   }
 
-  private void setClock(Member member, String by) throws IOException {
+  private interface Condition {
+    boolean holds() throws IOException, InterruptedException;
+  }
+
+  /** Waits until something shows, and fails where it does not. */
+  private static void await(Condition condition, Supplier<String> otherwise)
+      throws IOException, InterruptedException {
+    long until = System.nanoTime() + PATIENCE.toNanos();
+    while (!condition.holds()) {
+      if (System.nanoTime() > until) {
+        throw new IOException(otherwise.get());
+      }
+      Thread.sleep(POLL_MILLIS);
+    }
+  }
+
+  private void setClock(Member member, String by) throws IOException, InterruptedException {
     Path file = cluster.clock(member.name());
     Path next = file.resolveSibling(file.getFileName() + ".new");
     Files.writeString(next, by + "\n");
     Files.move(next, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+    Jvm jvm = new Jvm(member.running().pid());
+    long offset = 1_000 * Long.parseLong(by);
+    await(
+        () -> Math.abs(jvm.clock() - System.currentTimeMillis() - offset) < NEAR_MILLIS,
+        () -> "%s: its clock is not off by %s s (expected: it is)".formatted(member.name(), by));
+  }
+
+  /** The heap is too small where the server ends for want of it, or mostly collects garbage. */
+  private void squeeze(Member member, Step step) throws IOException, InterruptedException {
+    String heap = Objects.requireNonNull(step.heap(), "heap");
+    said.accept("squeeze " + member.name());
+    member.running().terminate();
+    member.begin(member.start().withFlag("-Xmx" + heap));
+    Jvm jvm = new Jvm(member.running().pid());
+    await(
+        () -> !member.isAlive() || member.listens(),
+        () -> "%s: neither serves nor ends".formatted(member.name()));
+    double collected = 0;
+    double worked = 0;
+    if (member.isAlive()) {
+      said.accept(member.name() + " serves");
+      collected = -jvm.collecting();
+      worked = -seconds(member);
+    }
+    sleep(step.length());
+    if (member.isAlive()) {
+      collected += jvm.collecting();
+      worked += seconds(member);
+      if (collected < MUCH_COLLECTING * worked
+          && !member.running().output().contains(OUT_OF_MEMORY)) {
+        throw new IOException(
+            "%s: a heap of %s suffices: %.1f s of %.1f s went to collections (expected: a fifth)"
+                .formatted(member.name(), heap, collected, worked));
+      }
+      said.accept(
+          "%s: %.1f s of %.1f s went to collections".formatted(member.name(), collected, worked));
+      member.running().terminate();
+    } else if (member.running().output().contains(OUT_OF_MEMORY)) {
+      said.accept(member.name() + " had ended for want of memory");
+    } else {
+      throw new IOException(
+          "%s ended, and not for want of memory: %s"
+              .formatted(member.name(), lastLine(member.running().output())));
+    }
+    member.startAgain();
+    said.accept("squeeze " + member.name() + ": over");
+  }
+
+  private static double seconds(Member member) {
+    return ProcessorTime.of(member.running().pid()).toNanos() / 1e9;
   }
 
   /** A rollout of a bundle that was damaged on its way: it must not serve. */
@@ -182,7 +263,7 @@ final class Faults {
     member.begin(member.start().with("--model-repo", damaged.toString()));
     long until = System.nanoTime() + TimeUnit.MINUTES.toNanos(2);
     while (member.isAlive()) {
-      if (System.nanoTime() > until || listens(member)) {
+      if (System.nanoTime() > until || member.listens()) {
         throw new IOException(member.name() + ": serves a bundle of which a byte was changed");
       }
       Thread.sleep(100);
@@ -191,15 +272,6 @@ final class Faults {
     sleep(step.length());
     member.startAgain();
     said.accept("corrupt bundle for " + member.name() + ": over");
-  }
-
-  private static boolean listens(Member member) throws InterruptedException {
-    try {
-      member.awaitListening(0);
-      return true;
-    } catch (IOException e) {
-      return false;
-    }
   }
 
   private static String lastLine(String output) {

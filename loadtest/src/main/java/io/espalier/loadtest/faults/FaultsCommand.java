@@ -56,7 +56,9 @@ public final class FaultsCommand implements Callable<Integer> {
   @Option(names = "--quiet-s", description = "Load before the first step (default: 30).")
   private int quietSeconds = 30;
 
-  @Option(names = "--settle-s", description =
+  @Option(
+      names = "--settle-s",
+      description =
           "Load after the last step; in its last third all must be as before (default: 15).")
   private int settleSeconds = 15;
 
@@ -192,6 +194,7 @@ public final class FaultsCommand implements Callable<Integer> {
       Faults faults =
           new Faults(
               cluster,
+              callers::writesInTrouble,
               what -> report.line("%7.1f s  %s", (System.nanoTime() - run.began()) / 1e9, what));
       Run.Steps steps =
           () -> {
@@ -208,8 +211,7 @@ public final class FaultsCommand implements Callable<Integer> {
         try (Updates updates = new Updates(writer)) {
           sent = run.go(steps);
           report.line("%s", updates);
-          shortcomings.addAll(
-              updates.acknowledgements().shortcomings(run.began(), run.settled()));
+          shortcomings.addAll(updates.acknowledgements().shortcomings(run.began(), run.settled()));
         }
       }
       Verdict verdict =

@@ -172,6 +172,16 @@ final class Member implements AutoCloseable {
     }
   }
 
+  /** Whether somebody listens at its port. */
+  boolean listens() throws InterruptedException {
+    try {
+      awaitListening(0);
+      return true;
+    } catch (IOException e) {
+      return false;
+    }
+  }
+
   @Override
   public void close() {
     ServerProcess one = process.get();

@@ -70,15 +70,18 @@ record Scenario(
     DELAY,
     /** Its link carries nothing for {@code length}, though connections stand. */
     CUT,
-    /** Its disk has no byte left for {@code length}. */
+    /** Its disk has no byte left for {@code length}, from the first write that is refused. */
     FILL,
-    /** Its clock jumps by {@code by} for {@code length}. */
+    /** Its clock jumps by {@code by} seconds for {@code length}. */
     JUMP,
     /**
      * Is started anew over a bundle of which a byte was changed, and must refuse; then as it was.
      */
     CORRUPT,
-    /** Is started anew with a heap of {@code heap} for {@code length}, then as it was. */
+    /**
+     * Is started anew with a heap of {@code heap}, of which it must be short, for {@code length};
+     * then as it was.
+     */
     SQUEEZE,
     /** Nothing, for {@code length}. */
     WAIT
@@ -105,6 +108,9 @@ record Scenario(
       if (on.isEmpty() != (deed == Deed.WAIT)) {
         throw new IllegalArgumentException(
             "on: %s (expected: members, or none to wait)".formatted(on));
+      }
+      if (deed == Deed.JUMP && (by == null || !by.matches("[+-][0-9]+"))) {
+        throw new IllegalArgumentException("by: %s (expected: such as +3600)".formatted(by));
       }
       if (deed == Deed.SLOW && times < 2) {
         throw new IllegalArgumentException("times: %d (expected: >= 2)".formatted(times));

@@ -1,7 +1,6 @@
 package io.espalier.loadtest.process;
 
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.regex.Matcher;
@@ -36,25 +35,11 @@ public record Footprint(
         Stream<String> mappings = Files.lines(process.resolve("maps"))) {
       return new Footprint(
           number(RESIDENT, status),
-          number(COMMITTED, nativeMemory(pid)),
+          number(COMMITTED, new Jvm(pid).nativeMemory()),
           number(THREADS, status),
           descriptors.count(),
           mappings.filter(line -> line.contains(" /")).count());
     }
-  }
-
-  private static String nativeMemory(long pid) throws IOException, InterruptedException {
-    Process jcmd =
-        new ProcessBuilder(
-                Path.of(System.getProperty("java.home"), "bin", "jcmd").toString(),
-                Long.toString(pid),
-                "VM.native_memory",
-                "summary")
-            .redirectErrorStream(true)
-            .start();
-    String said = new String(jcmd.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-    // What it says then are not figures.
-    return jcmd.waitFor() == 0 ? said : "";
   }
 
   private static long number(Pattern pattern, String text) {

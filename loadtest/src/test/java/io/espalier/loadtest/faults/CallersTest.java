@@ -154,6 +154,21 @@ class CallersTest {
   }
 
   @Test
+  void writesInTrouble_routerThatTakesNone_countsThemAlone() throws Exception {
+    try (Callers writers =
+        new Callers(server.target(), DataFolder.open(folder), false, DEADLINE, true, 1)) {
+      for (int number = 0; number < 20; number++) {
+        CompletableFuture<Outcome> outcome = new CompletableFuture<>();
+        writers.send(number, outcome::complete);
+        outcome.orTimeout(60, TimeUnit.SECONDS).join();
+      }
+      assertThat(writers.writesInTrouble()).isEqualTo(2);
+      assertThat(writers.troubles().keySet()).containsExactly(0, 10);
+      assertThat(writers.troubles().values()).allMatch(one -> one.kind() == Kind.REFUSED);
+    }
+  }
+
+  @Test
   void shortcomings_fewQuestionsAnsweredInFull_saySo() throws Exception {
     assertThat(callers.shortcomings()).isEmpty();
     Files.writeString(folder.resolve("sequences.tsv"), "u1\t0\nu2\t0\nu3\t0\n");

@@ -48,6 +48,8 @@ class ScenarioTest {
         .hasMessageContaining("on: []");
     assertThatThrownBy(() -> read("{what: w, steps: [{deed: slow, on: [a], length: 1s}]}"))
         .hasMessageContaining("times: 0 (expected: >= 2)");
+    assertThatThrownBy(() -> read("{what: w, steps: [{deed: jump, on: [a], by: +1h, length: 1s}]}"))
+        .hasMessageContaining("by: +1h (expected: such as +3600)");
     assertThatThrownBy(() -> read("{what: w, plan: true, steps: [{deed: wait, length: 1s}]}"))
         .hasMessageContaining("plan: unknown key");
     assertThatThrownBy(() -> Scenario.read(folder, "two"))
