@@ -10,10 +10,13 @@ cd "$(dirname "$0")/.."
 PORT=${PORT:-7700}
 work=.espalier/loadtest
 mkdir -p "$work"
+. loadtest/own.sh
 ./espalier --version >/dev/null
 [ -f .espalier/shop/sequences.tsv ] || ./espalier shop
 settings=
 for setting in adaptive=true ${ADMISSION:-}; do settings="$settings --admission $setting"; done
+# Now: what an earlier one printed is not this one's word.
+: >"$work/overload-server.log"
 # shellcheck disable=SC2086 # the settings are words
 ESPALIER_NO_BUILD=1 ${SERVER_CPU:+taskset -c "$SERVER_CPU"} ./espalier up --port "$PORT" --catalog-port $((PORT + 4)) $settings \
   >"$work/overload-server.log" 2>&1 &
@@ -24,13 +27,6 @@ stop() {
 }
 trap stop EXIT
 trap 'exit 130' INT TERM
-waited=0
-until ./espalier ready --target "127.0.0.1:$PORT" >/dev/null 2>&1; do
-  waited=$((waited + 1))
-  if [ "$waited" -gt 120 ]; then
-    echo "loadtest: no router is SERVING at 127.0.0.1:$PORT after 120 tries; its log is $work/overload-server.log" >&2
-    exit 4
-  fi
-  sleep 1
-done
+await_own "$work/overload-server.log" "$PORT" "$server"
 loadtest/measure.sh overload --target "127.0.0.1:$PORT" "$@"
+still_own "$server"

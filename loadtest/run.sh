@@ -1,7 +1,7 @@
 #!/bin/sh
 # Starts a cluster on the built-in shop, runs a load tool against it, and stops it.
 #   loadtest/run.sh up|separate ghz|k6|both
-#   RATE (requests a second, of each kind), DURATION, PORT (the router's; the servers take the next three),
+#   RATE (requests a second, of each kind), DURATION, PORT (the router's; the servers take the next four),
 #   TIMEOUT (of a call), MAX_DEGRADED (share of answers; more than that fails k6's run)
 set -eu
 cd "$(dirname "$0")/.."
@@ -14,6 +14,7 @@ TIMEOUT=${TIMEOUT:-2s}
 MAX_DEGRADED=${MAX_DEGRADED:-0.001}
 work=.espalier/loadtest
 mkdir -p "$work"
+. loadtest/own.sh
 case $tool in
   ghz | k6) tools=$(loadtest/tools.sh "$tool") ;;
   both) tools=$(loadtest/tools.sh ghz k6) ;;
@@ -27,6 +28,8 @@ pids=
 start() {
   name=$1
   shift
+  # Now: what an earlier one printed is not this one's word.
+  : >"$work/$name.log"
   ESPALIER_NO_BUILD=1 ./espalier "$@" >"$work/$name.log" 2>&1 &
   pids="$pids $!"
 }
@@ -43,7 +46,7 @@ trap 'exit 130' INT TERM
 
 case $shape in
   up)
-    start up up --port "$PORT"
+    start up up --port "$PORT" --catalog-port $((PORT + 4))
     ;;
   separate)
     rewrite=$((PORT + 3)) retrieval=$((PORT + 1)) ranking=$((PORT + 2))
@@ -59,15 +62,10 @@ case $shape in
     ;;
 esac
 
-waited=0
-until ./espalier ready --target "127.0.0.1:$PORT" >/dev/null 2>&1; do
-  waited=$((waited + 1))
-  if [ "$waited" -gt 120 ]; then
-    echo "loadtest: no router is SERVING at 127.0.0.1:$PORT after 120 tries; logs are in $work" >&2
-    exit 4
-  fi
-  sleep 1
-done
+router_log=$work/router.log
+[ "$shape" = separate ] || router_log=$work/up.log
+# shellcheck disable=SC2086 # process ids
+await_own "$router_log" "$PORT" $pids
 
 cut -f1 .espalier/shop/sequences.tsv | head -n 2000 >"$work/users.txt"
 awk -F'\t' '$1 == "test" && !seen[$2]++ { print $2 }' .espalier/shop/queries.tsv | head -n 2000 >"$work/queries.txt"
@@ -107,3 +105,5 @@ case $tool in
     run_k6
     ;;
 esac
+# shellcheck disable=SC2086 # process ids
+still_own $pids
