@@ -39,7 +39,7 @@ import org.slf4j.LoggerFactory;
 public final class RetrievalComponent implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(RetrievalComponent.class);
 
-  // A replica that is further behind than this serves nothing new.
+  // A replica that has never been nearer to the log's end than this does not serve yet.
   private static final long MAX_LAG = 10_000;
 
   private final BundleSwitch<Source> bundles;
@@ -212,9 +212,12 @@ public final class RetrievalComponent implements AutoCloseable {
     follower = started;
   }
 
-  /** Whether the catalogue is followed closely enough; true when it is not followed at all. */
-  public boolean isUpToDate() {
-    return follower == null || follower.isWithin(MAX_LAG);
+  /**
+   * Whether the catalogue was followed to near its end, after which it serves whatever becomes of
+   * the writer; true when it is not followed at all.
+   */
+  public boolean hasCaughtUp() {
+    return follower == null || follower.hasBeenWithin(MAX_LAG);
   }
 
   /** How often a snapshot took the place of the one that was searched. */

@@ -159,7 +159,7 @@ class LiveCatalogueTest {
     open.add(component);
     replicas.add(component);
     component.follow(writer.channel());
-    await().atMost(PATIENCE).until(component::isUpToDate);
+    await().atMost(PATIENCE).until(component::hasCaughtUp);
     ServedStage stage = ServedStage.of(name, component.service());
     open.add(stage);
     return RetrievalServiceGrpc.newBlockingStub(stage.channel());
