@@ -55,11 +55,12 @@ public final class RetrievalComponent implements AutoCloseable {
       BundleSwitch<Source> bundles,
       Meter meter,
       Catalogue catalogue,
+      LegalityCheck legality,
       LogPlace begun,
       ModelCalls calls,
       @Nullable SnapshotStore snapshots) {
     this.bundles = bundles;
-    this.service = new RetrievalService(bundles, catalogue, meter);
+    this.service = new RetrievalService(bundles, catalogue, legality, meter);
     this.snapshots = snapshots;
     this.meter = meter;
     this.catalogue = catalogue;
@@ -158,17 +159,20 @@ public final class RetrievalComponent implements AutoCloseable {
     if (begun != null) {
       catalogue.knowOf(begun.state().tries().keySet());
     }
+    LegalityCheck legality = new LegalityCheck(meter);
     SourceLoader loader =
         new SourceLoader(
             repository,
             new RetrieverFactory(repository, data::items, begun, catalogue, calls, decoder),
-            catalogue);
+            catalogue,
+            legality);
     BundleSwitch<Source> serving = BundleSwitch.serving(repository, loader, models, bundles);
     loader.follow();
     return new RetrievalComponent(
         serving,
         meter,
         catalogue,
+        legality,
         begun == null ? LogPlace.beginning(first.offset()) : begun.place(),
         calls,
         snapshots);
