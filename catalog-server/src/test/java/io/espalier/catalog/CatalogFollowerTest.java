@@ -22,6 +22,7 @@ import java.util.Optional;
 import java.util.Random;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
@@ -85,9 +86,13 @@ class CatalogFollowerTest {
   private static final class Followed implements CatalogFollower.Listener {
     final List<Long> offsets = new CopyOnWriteArrayList<>();
     volatile CountDownLatch mayGoOn = new CountDownLatch(0);
+    final AtomicInteger errors = new AtomicInteger();
 
     @Override
     public void changed(List<LoggedChange> changes) {
+      if (errors.getAndDecrement() > 0) {
+        throw new OutOfMemoryError("as it happens");
+      }
       changes.forEach(change -> offsets.add(change.offset()));
       try {
         mayGoOn.await();
@@ -191,6 +196,17 @@ class CatalogFollowerTest {
         .as("seed %d", seed)
         .allSatisfy(lag -> assertThat(lag).isBetween(0L, 100L));
     assertThat(followed.offsets).isSorted().doesNotHaveDuplicates();
+  }
+
+  @Test
+  void follow_listenerRunsOutOfMemory_comesBack() {
+    writer.end = 5;
+    followed.errors.set(2);
+
+    CatalogFollower started = follow(UNHEARD);
+
+    eventually(() -> started.lag() == 0);
+    assertThat(followed.offsets).containsExactly(1L, 2L, 3L, 4L, 5L);
   }
 
   @Test
