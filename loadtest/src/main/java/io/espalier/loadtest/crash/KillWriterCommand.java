@@ -24,13 +24,15 @@ import picocli.CommandLine.Option;
     name = "kill-writer",
     description =
         "Kills a catalogue's writer (SIGKILL) while two clients stream changes, and checks each time"
-            + " that its log holds what was acknowledged, in order and whole.")
+            + " that its log holds what was acknowledged, in order and whole, and that its newest"
+            + " snapshot is the catalogue of its offset.")
 public final class KillWriterCommand implements Callable<Integer> {
   private static final String TEMPLATE = "shop-tiger@1";
   private static final int ITEMS = 512;
   // In so many rounds the writer is also killed while it starts.
   private static final int ONE_EARLY_KILL_IN = 10;
   private static final int ONE_WHOLE_CHECK_IN = 25;
+  private static final int CHANGES_A_SNAPSHOT = 60;
 
   @Option(names = "--rounds", description = "Kills (default: ${DEFAULT-VALUE}).")
   private int rounds = 1000;
@@ -44,6 +46,11 @@ public final class KillWriterCommand implements Callable<Integer> {
       names = "--longest-ms",
       description = "A kill comes within this time of streaming (default: ${DEFAULT-VALUE}).")
   private int longestMillis = 150;
+
+  @Option(
+      names = "--unpublished",
+      description = "No snapshots are published: the whole log is there, and looked at again.")
+  private boolean unpublished;
 
   @Option(names = "--seed", description = "Of everything random (default: ${DEFAULT-VALUE}).")
   private long seed = 1;
@@ -61,6 +68,7 @@ public final class KillWriterCommand implements Callable<Integer> {
   private long unanswered;
   private int earlyKills;
   private int unfinished;
+  private int snapshots;
 
   /** Prints to a report. */
   public KillWriterCommand(Report report) {
@@ -84,8 +92,9 @@ public final class KillWriterCommand implements Callable<Integer> {
     }
     report.line(
         "%d kills under load and %d while starting: %d changes acknowledged, none lost, none in"
-            + " part, all in order; %d unanswered at the kills; %d unfinished ends put aside",
-        rounds, earlyKills, acknowledged, unanswered, unfinished);
+            + " part, all in order; %d unanswered at the kills; %d unfinished ends put aside; %d"
+            + " snapshots of changes looked at",
+        rounds, earlyKills, acknowledged, unanswered, unfinished, snapshots);
     return 0;
   }
 
@@ -111,6 +120,7 @@ public final class KillWriterCommand implements Callable<Integer> {
       throws IOException, InterruptedException {
     Script script = new Script(catalogue, seed + before);
     LogCheck check = new LogCheck(script, ITEMS + 1L);
+    SnapshotCheck published = new SnapshotCheck(catalogue, snapshots(log));
     List<Client> killed = List.of();
     for (int round = 0; round <= count; round++) {
       if (random.nextInt(ONE_EARLY_KILL_IN) == 0) {
@@ -120,7 +130,11 @@ public final class KillWriterCommand implements Callable<Integer> {
       try (ServerProcess writer = start(catalogue, log, archived)) {
         String target = writer.target();
         startNanos = System.nanoTime() - start;
-        check(target, check, killed, round % ONE_WHOLE_CHECK_IN == 0 || round == count);
+        boolean whole = round % ONE_WHOLE_CHECK_IN == 0 || round == count;
+        check(target, check, killed, unpublished && whole);
+        if (!unpublished) {
+          published.look(check);
+        }
         if (round < count) {
           killed = killUnderLoad(writer, target, script, check, random);
         }
@@ -131,6 +145,11 @@ public final class KillWriterCommand implements Callable<Integer> {
             before + Math.min(round + 1, count), acknowledged, check.offset() - ITEMS);
       }
     }
+    snapshots += published.looked();
+  }
+
+  private static Path snapshots(Path log) {
+    return log.resolveSibling(log.getFileName() + "-snapshots");
   }
 
   private void killWhileStarting(SyntheticCatalogue catalogue, Path log, Random random)
@@ -178,25 +197,31 @@ public final class KillWriterCommand implements Callable<Integer> {
     return clients;
   }
 
-  private static ServerProcess start(SyntheticCatalogue catalogue, Path log, String... furtherFlags)
+  private ServerProcess start(SyntheticCatalogue catalogue, Path log, String... furtherFlags)
       throws IOException {
     List<String> flags = new ArrayList<>(List.of(furtherFlags));
     flags.addAll(List.of("-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"));
-    return ServerProcess.start(
-        List.of(),
-        flags,
-        "io.espalier.cli.Main",
-        List.of(
-            "serve",
-            "catalog",
-            "--port",
-            "0",
-            "--data",
-            catalogue.data().toString(),
-            "--model-repo",
-            catalogue.modelRepo().toString(),
-            "--set",
-            "catalog_log=\"" + log + "\""),
-        line -> {});
+    List<String> arguments =
+        new ArrayList<>(
+            List.of(
+                "serve",
+                "catalog",
+                "--port",
+                "0",
+                "--data",
+                catalogue.data().toString(),
+                "--model-repo",
+                catalogue.modelRepo().toString(),
+                "--set",
+                "catalog_log=\"" + log + "\""));
+    if (!unpublished) {
+      // As many are kept as leave the log what was not looked at yet.
+      arguments.addAll(
+          List.of(
+              "--set",
+              "snapshots={store: \"%s\", publish: {keep: 40, changes: %d, busy_share: 1}}"
+                  .formatted(snapshots(log), CHANGES_A_SNAPSHOT)));
+    }
+    return ServerProcess.start(List.of(), flags, "io.espalier.cli.Main", arguments, line -> {});
   }
 }

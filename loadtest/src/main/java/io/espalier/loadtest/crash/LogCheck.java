@@ -45,6 +45,20 @@ final class LogCheck {
     return offsets.get(client).get(Math.toIntExact(number - 1));
   }
 
+  /** The changes up to an offset, in order; as the clients sent them. */
+  List<Change> changes(long last) {
+    Change[] changes = new Change[Math.toIntExact(last - first + 1)];
+    for (int client = 0; client < offsets.size(); client++) {
+      for (int n = 0; n < offsets.get(client).size(); n++) {
+        long at = offsets.get(client).get(n);
+        if (at <= last) {
+          changes[Math.toIntExact(at - first)] = script.record(client, n + 1L, at);
+        }
+      }
+    }
+    return List.of(changes);
+  }
+
   /**
    * Looks at the rest of a log.
    *

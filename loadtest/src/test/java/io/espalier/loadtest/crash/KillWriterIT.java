@@ -30,6 +30,6 @@ class KillWriterIT {
                 folder.toString());
 
     assertThat(code).as(text.toString()).isZero();
-    assertThat(text.toString()).contains("10 kills under load");
+    assertThat(text.toString()).contains("10 kills under load").doesNotContain(" 0 snapshots of");
   }
 }
