@@ -81,7 +81,7 @@ public final class NewItems implements AutoCloseable {
         opened(RetrievalComponent.open(repository, bundles, data, runner));
     searched.follow(toCatalog);
     ManagedChannel toRetrieval = serve(builder("retrieval").service(searched.service()));
-    while (!searched.isUpToDate()) {
+    while (!searched.hasCaughtUp()) {
       Thread.sleep(10);
     }
     catalog = new CatalogClient(toCatalog);

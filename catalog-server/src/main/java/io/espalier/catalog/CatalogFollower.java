@@ -43,6 +43,8 @@ public final class CatalogFollower implements AutoCloseable {
   // What was begun with: a snapshot, or the first items.
   private LogPlace begun;
   private volatile long end = -1;
+  // The least that it was behind since it began, or since the log lost what was followed.
+  private volatile long leastLag = Long.MAX_VALUE;
   // When the catalogue was last heard of, and what it said taken.
   private volatile long heard = System.nanoTime();
   // Since when the listener works, which is no silence.
@@ -55,7 +57,7 @@ public final class CatalogFollower implements AutoCloseable {
   /**
    * How long nothing may be heard of a catalogue, which says something every second.
    *
-   * @param tolerated beyond it what is known no longer counts as up to date
+   * @param tolerated beyond it nobody knows how far behind what is known is
    * @param most beyond it the call is given up for another over a new connection; longer than a
    *     writer waits for its log
    */
@@ -143,6 +145,7 @@ public final class CatalogFollower implements AutoCloseable {
       case ABORTED -> {
         // Until the log has said how far it is: not up to date.
         end = -1;
+        leastLag = Long.MAX_VALUE;
         if (lastFailure != Status.Code.ABORTED) {
           log.error(
               "the log lost changes that were followed, offset {} among them: what is known is"
@@ -194,6 +197,7 @@ public final class CatalogFollower implements AutoCloseable {
             return;
           }
           heard = System.nanoTime();
+          leastLag = Math.min(leastLag, behind());
         } finally {
           working = null;
         }
@@ -273,10 +277,19 @@ public final class CatalogFollower implements AutoCloseable {
     return false;
   }
 
-  /** Offsets between the log's end, as it was last heard of, and what was taken; −1 at first. */
+  /**
+   * Offsets between the log's end, as it was last heard of, and what was taken; −1 where nobody
+   * knows: before any was heard, and while nothing has been for longer than is tolerated, which a
+   * lost connection alone is not.
+   */
   public long lag() {
-    long known = end;
-    return known < 0 ? -1 : Math.max(0, known - applied.offset());
+    Long since = working;
+    long silent = (since == null ? System.nanoTime() : since) - heard;
+    return end < 0 || silent > silence.tolerated().toNanos() ? -1 : behind();
+  }
+
+  private long behind() {
+    return Math.max(0, end - applied.offset());
   }
 
   /** Tells how far behind it is, until it is closed. */
@@ -287,19 +300,17 @@ public final class CatalogFollower implements AutoCloseable {
             .gaugeBuilder("espalier.catalog.lag")
             .ofLongs()
             .setDescription(
-                "Changes between the log's end and what was taken; -1 before any was heard.")
+                "Changes between the log's end and what was taken; -1 while none are heard of.")
             .buildWithCallback(gauge -> gauge.record(lag(), who));
   }
 
   /**
-   * Whether the log is being followed, at most so many offsets behind. For the length of a
-   * tolerated silence it still is when the connection is lost.
+   * Whether it has been at most so many offsets behind, since it began or since the log lost what
+   * it had followed. A writer's silence and a lag change nothing of it: they make what is known
+   * older, which {@link #lag} tells, for every follower at once, and no less true.
    */
-  public boolean isWithin(long maxLag) {
-    long lag = lag();
-    Long since = working;
-    long silent = (since == null ? System.nanoTime() : since) - heard;
-    return lag >= 0 && lag <= maxLag && silent <= silence.tolerated().toNanos();
+  public boolean hasBeenWithin(long maxLag) {
+    return leastLag <= maxLag;
   }
 
   @Override

@@ -11,6 +11,9 @@ import io.espalier.testing.ServedStage;
 import io.grpc.Context;
 import io.grpc.Status;
 import io.grpc.stub.StreamObserver;
+import io.opentelemetry.sdk.metrics.SdkMeterProvider;
+import io.opentelemetry.sdk.metrics.data.LongPointData;
+import io.opentelemetry.sdk.testing.exporter.InMemoryMetricReader;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -47,6 +50,7 @@ class CatalogFollowerTest {
     // How many changes a call brings before it is cut; 0 for calls that last.
     volatile int cutAfter;
     volatile long end;
+    volatile long sent;
     volatile Runnable called = () -> {};
 
     @Override
@@ -61,6 +65,7 @@ class CatalogFollowerTest {
             FollowResponse.Builder response = FollowResponse.newBuilder().setEndOffset(end);
             if (after < end) {
               response.addChanges(Change.newBuilder().setOffset(++after).setRemove("item"));
+              sent = after;
               brought++;
             }
             responses.onNext(response.build());
@@ -130,41 +135,66 @@ class CatalogFollowerTest {
   }
 
   @Test
-  void isWithin_writerFreezes_isFalseUntilItThaws() {
+  void lag_writerFreezes_isUnknownUntilItThaws() {
     CatalogFollower started =
         follow(new CatalogFollower.Silence(Duration.ofMillis(500), Duration.ofSeconds(1)));
-    eventually(() -> started.isWithin(0));
+    eventually(() -> started.lag() == 0);
 
     writer.frozen = true;
-    eventually(() -> !started.isWithin(0));
+    eventually(() -> started.lag() == -1);
     // It asks again, since nothing tells it that the writer will thaw.
     int asked = writer.asked.size();
     eventually(() -> writer.asked.size() > asked);
-    assertThat(started.isWithin(0)).isFalse();
+    assertThat(started.lag()).isEqualTo(-1);
+    assertThat(started.hasBeenWithin(0)).isTrue();
 
     writer.frozen = false;
-    eventually(() -> started.isWithin(0));
+    eventually(() -> started.lag() == 0);
+  }
+
+  /** What an alert sees, for a writer that went away. */
+  @Test
+  void observe_writerFreezes_theGaugeSaysThatNothingIsHeard() {
+    InMemoryMetricReader reader = InMemoryMetricReader.create();
+    try (SdkMeterProvider meters =
+        SdkMeterProvider.builder().registerMetricReader(reader).build()) {
+      CatalogFollower started =
+          follow(new CatalogFollower.Silence(Duration.ofMillis(500), Duration.ofSeconds(1)));
+      started.observe(meters.get("test"), "router");
+      eventually(() -> gauge(reader) == 0);
+
+      writer.frozen = true;
+
+      eventually(() -> gauge(reader) == -1);
+    }
+  }
+
+  private static long gauge(InMemoryMetricReader reader) {
+    return reader.collectAllMetrics().stream()
+        .filter(metric -> metric.getName().equals("espalier.catalog.lag"))
+        .flatMap(metric -> metric.getLongGaugeData().getPoints().stream())
+        .mapToLong(LongPointData::getValue)
+        .findAny()
+        .orElse(Long.MIN_VALUE);
   }
 
   @Test
-  void isWithin_callsAreCutAgainAndAgain_staysTrueAndNothingIsMissed() {
+  void lag_callsAreCutAgainAndAgain_staysKnownAndNothingIsMissed() {
     long seed = System.nanoTime();
     System.out.println("seed: " + seed);
     Random random = new Random(seed);
     writer.end = 100;
     writer.cutAfter = 5 + random.nextInt(10);
-    List<Boolean> within = new CopyOnWriteArrayList<>();
+    List<Long> lags = new CopyOnWriteArrayList<>();
     CatalogFollower started = follow(UNHEARD);
-    writer.called =
-        () -> {
-          if (started.lag() >= 0) {
-            within.add(started.isWithin(100));
-          }
-        };
+    writer.called = () -> lags.add(started.lag());
     eventually(() -> followed.offsets.size() == 100);
 
     // At the moment of each new call the one before is lost.
-    assertThat(within).as("seed %d", seed).hasSizeGreaterThan(5).doesNotContain(false);
+    assertThat(lags).as("seed %d", seed).hasSizeGreaterThan(5);
+    assertThat(lags.subList(1, lags.size()))
+        .as("seed %d", seed)
+        .allSatisfy(lag -> assertThat(lag).isBetween(0L, 100L));
     assertThat(followed.offsets).isSorted().doesNotHaveDuplicates();
   }
 
@@ -175,27 +205,54 @@ class CatalogFollowerTest {
 
     CatalogFollower started = follow(UNHEARD);
 
-    eventually(() -> started.isWithin(0));
+    eventually(() -> started.lag() == 0);
     assertThat(followed.offsets).containsExactly(1L, 2L, 3L, 4L, 5L);
   }
 
   @Test
-  void isWithin_listenerTakesItsTime_isNoSilence() throws InterruptedException {
+  void lag_listenerTakesItsTime_isNoSilence() throws InterruptedException {
     CatalogFollower started = follow(new CatalogFollower.Silence(Duration.ofMillis(500), NEVER));
-    eventually(() -> started.isWithin(10));
+    eventually(() -> started.lag() == 0);
     followed.mayGoOn = new CountDownLatch(1);
     writer.end = 1;
     eventually(() -> followed.offsets.size() == 1);
 
     long until = System.nanoTime() + Duration.ofSeconds(1).toNanos();
-    List<Boolean> within = new ArrayList<>();
+    List<Long> lags = new ArrayList<>();
     while (System.nanoTime() < until) {
-      within.add(started.isWithin(10));
+      lags.add(started.lag());
       Thread.sleep(5);
     }
     followed.mayGoOn.countDown();
 
-    assertThat(within).doesNotContain(false);
-    eventually(() -> started.isWithin(0));
+    assertThat(lags).containsOnly(1L);
+    eventually(() -> started.lag() == 0);
+  }
+
+  /** A start waits for the log; a lag that comes later is told and takes nothing away. */
+  @Test
+  void hasBeenWithin_startIsBehindAndLaterAgain_holdsFromTheFirstTimeOn() {
+    writer.end = 1_000_000;
+    CatalogFollower started = follow(UNHEARD);
+    eventually(() -> started.lag() > 0);
+    assertThat(started.hasBeenWithin(10)).isFalse();
+
+    writer.end = writer.sent + 5;
+    eventually(() -> started.hasBeenWithin(10));
+
+    writer.end = 1_000_000;
+    eventually(() -> started.lag() > 10);
+    assertThat(started.hasBeenWithin(10)).isTrue();
+  }
+
+  @Test
+  void hasBeenWithin_writerHasNeverSpoken_isFalse() {
+    writer.frozen = true;
+    CatalogFollower started =
+        follow(new CatalogFollower.Silence(Duration.ofMillis(100), Duration.ofMillis(200)));
+    eventually(() -> writer.asked.size() > 2);
+
+    assertThat(started.hasBeenWithin(Long.MAX_VALUE - 1)).isFalse();
+    assertThat(started.lag()).isEqualTo(-1);
   }
 }

@@ -1,14 +1,30 @@
 package io.espalier.oip;
 
 import io.espalier.inference.embedded.EmbeddedModelRunner;
+import io.espalier.inference.oip.v2.GRPCInferenceServiceGrpc;
 import io.espalier.oip.InferenceSettings.Control;
 import io.espalier.server.EspalierServer;
+import io.grpc.MethodDescriptor;
 import io.grpc.ServerInterceptors;
 import io.opentelemetry.api.OpenTelemetry;
+import java.util.Set;
 import java.util.function.Consumer;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /** The embedded engine as a server that stands where Triton would. */
 public final class InferenceComponent {
+  // What a client asks again and again to know where its calls can go and how long they take.
+  private static final Set<String> STATE =
+      Stream.of(
+              GRPCInferenceServiceGrpc.getServerLiveMethod(),
+              GRPCInferenceServiceGrpc.getServerReadyMethod(),
+              GRPCInferenceServiceGrpc.getModelReadyMethod(),
+              GRPCInferenceServiceGrpc.getModelConfigMethod(),
+              GRPCInferenceServiceGrpc.getModelStatisticsMethod())
+          .map(MethodDescriptor::getFullMethodName)
+          .collect(Collectors.toUnmodifiableSet());
+
   private final InferenceService service;
 
   private InferenceComponent(InferenceService service) {
@@ -60,6 +76,7 @@ public final class InferenceComponent {
             () ->
                 ServerInterceptors.intercept(
                     AliasedRequests.of(service.bindService()), new TraceContext()))
-        .neverBlocking(AliasedRequests.METHODS);
+        .neverBlocking(AliasedRequests.METHODS)
+        .alwaysLetIn(STATE);
   }
 }

@@ -19,12 +19,13 @@ final class ServedEngine implements AutoCloseable {
   private final EspalierServer server;
   private final ManagedChannel channel;
 
-  private ServedEngine(EmbeddedModelRunner engine, Control control, OpenTelemetry telemetry)
+  private ServedEngine(
+      EmbeddedModelRunner engine, Control control, OpenTelemetry telemetry, ServerConfig config)
       throws IOException {
     this.engine = engine;
     this.server =
         InferenceComponent.over(engine, control, "test", model -> {}, telemetry)
-            .install(EspalierServer.builder("inference", ServerConfig.defaults()))
+            .install(EspalierServer.builder("inference", config))
             .build()
             .start();
     this.channel = connect();
@@ -36,7 +37,12 @@ final class ServedEngine implements AutoCloseable {
   }
 
   static ServedEngine of(Path models, Control control, OpenTelemetry telemetry) throws IOException {
-    return new ServedEngine(new EmbeddedModelRunner(models), control, telemetry);
+    return new ServedEngine(
+        new EmbeddedModelRunner(models), control, telemetry, ServerConfig.defaults());
+  }
+
+  static ServedEngine of(Path models, Control control, ServerConfig config) throws IOException {
+    return new ServedEngine(new EmbeddedModelRunner(models), control, OpenTelemetry.noop(), config);
   }
 
   EmbeddedModelRunner engine() {

@@ -3,6 +3,7 @@ package io.espalier.retrieval;
 import io.espalier.bundles.BundleId;
 import io.espalier.index.trie.TrieNodes;
 import io.espalier.inference.DataType;
+import io.espalier.inference.ModelEdition;
 import io.espalier.inference.Tensor;
 import io.espalier.inference.onnx.GraphTemplate;
 import java.io.IOException;
@@ -40,8 +41,10 @@ record FusedFiles(GraphTemplate template, String config, TigerModel model, int b
   static String name(BundleId bundle, long offset, TrieNodes nodes) {
     CRC32C checksum = new CRC32C();
     constants(nodes).values().forEach(tensor -> checksum.update(tensor.data()));
-    return "%s-%d-fused-live-%d-%08x"
-        .formatted(bundle.name(), bundle.version(), offset, checksum.getValue());
+    return ModelEdition.name(
+        "%s-%d-fused-live".formatted(bundle.name(), bundle.version()),
+        offset,
+        (int) checksum.getValue());
   }
 
   Path write(Path folder, TrieNodes nodes) throws IOException {

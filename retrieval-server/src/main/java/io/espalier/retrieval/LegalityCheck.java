@@ -5,7 +5,6 @@ import io.opentelemetry.api.common.AttributeKey;
 import io.opentelemetry.api.common.Attributes;
 import io.opentelemetry.api.metrics.LongCounter;
 import io.opentelemetry.api.metrics.Meter;
-import java.util.Collection;
 import java.util.List;
 import java.util.function.Predicate;
 import org.roaringbitmap.RoaringBitmap;
@@ -24,14 +23,17 @@ final class LegalityCheck {
 
   private final LongCounter illegal;
 
-  LegalityCheck(Collection<String> sources, Meter meter) {
+  LegalityCheck(Meter meter) {
     this.illegal =
         meter
             .counterBuilder("espalier.retrieval.illegal_items")
             .setDescription("Items that a source found and must not have, by source: defects")
             .build();
-    // An alarm has to see the first one as a rise.
-    sources.forEach(source -> illegal.add(0, Attributes.of(SOURCE, source)));
+  }
+
+  /** A source may answer from now on: an alarm has to see its first illegal item as a rise. */
+  void begin(String source) {
+    illegal.add(0, Attributes.of(SOURCE, source));
   }
 
   /** The legal ones among what a source found. */

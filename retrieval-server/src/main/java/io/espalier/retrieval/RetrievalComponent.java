@@ -39,7 +39,7 @@ import org.slf4j.LoggerFactory;
 public final class RetrievalComponent implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(RetrievalComponent.class);
 
-  // A replica that is further behind than this serves nothing new.
+  // A replica that has never been nearer to the log's end than this does not serve yet.
   private static final long MAX_LAG = 10_000;
 
   private final BundleSwitch<Source> bundles;
@@ -55,11 +55,12 @@ public final class RetrievalComponent implements AutoCloseable {
       BundleSwitch<Source> bundles,
       Meter meter,
       Catalogue catalogue,
+      LegalityCheck legality,
       LogPlace begun,
       ModelCalls calls,
       @Nullable SnapshotStore snapshots) {
     this.bundles = bundles;
-    this.service = new RetrievalService(bundles, catalogue, meter);
+    this.service = new RetrievalService(bundles, catalogue, legality, meter);
     this.snapshots = snapshots;
     this.meter = meter;
     this.catalogue = catalogue;
@@ -158,17 +159,20 @@ public final class RetrievalComponent implements AutoCloseable {
     if (begun != null) {
       catalogue.knowOf(begun.state().tries().keySet());
     }
+    LegalityCheck legality = new LegalityCheck(meter);
     SourceLoader loader =
         new SourceLoader(
             repository,
             new RetrieverFactory(repository, data::items, begun, catalogue, calls, decoder),
-            catalogue);
+            catalogue,
+            legality);
     BundleSwitch<Source> serving = BundleSwitch.serving(repository, loader, models, bundles);
     loader.follow();
     return new RetrievalComponent(
         serving,
         meter,
         catalogue,
+        legality,
         begun == null ? LogPlace.beginning(first.offset()) : begun.place(),
         calls,
         snapshots);
@@ -212,9 +216,12 @@ public final class RetrievalComponent implements AutoCloseable {
     follower = started;
   }
 
-  /** Whether the catalogue is followed closely enough; true when it is not followed at all. */
-  public boolean isUpToDate() {
-    return follower == null || follower.isWithin(MAX_LAG);
+  /**
+   * Whether the catalogue was followed to near its end, after which it serves whatever becomes of
+   * the writer; true when it is not followed at all.
+   */
+  public boolean hasCaughtUp() {
+    return follower == null || follower.hasBeenWithin(MAX_LAG);
   }
 
   /** How often a snapshot took the place of the one that was searched. */

@@ -36,10 +36,10 @@ final class RetrievalService extends RetrievalServiceGrpc.RetrievalServiceImplBa
   private final LegalityCheck legality;
   private final FilterMetrics filters;
 
-  RetrievalService(BundleSwitch<Source> bundles, Catalogue catalogue, Meter meter) {
+  RetrievalService(
+      BundleSwitch<Source> bundles, Catalogue catalogue, LegalityCheck legality, Meter meter) {
     this.filters = new FilterMetrics(meter);
-    this.legality =
-        new LegalityCheck(bundles.serving().stream().map(BundleId::toString).toList(), meter);
+    this.legality = legality;
     this.bundles = bundles;
     this.catalogue = catalogue;
   }

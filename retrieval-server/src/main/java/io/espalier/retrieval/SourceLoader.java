@@ -21,12 +21,18 @@ final class SourceLoader implements BundleLoader<Source> {
   private final BundleRepository repository;
   private final RetrieverFactory factory;
   private final Catalogue catalogue;
+  private final LegalityCheck legality;
   private volatile boolean following;
 
-  SourceLoader(BundleRepository repository, RetrieverFactory factory, Catalogue catalogue) {
+  SourceLoader(
+      BundleRepository repository,
+      RetrieverFactory factory,
+      Catalogue catalogue,
+      LegalityCheck legality) {
     this.repository = repository;
     this.factory = factory;
     this.catalogue = catalogue;
+    this.legality = legality;
   }
 
   /** What is loaded from here on joins a catalogue that changes and is searched. */
@@ -49,6 +55,7 @@ final class SourceLoader implements BundleLoader<Source> {
     }
     // What was made of its own is given up after the catalogue has no more use for it.
     owned.add(joined.leave()::run);
+    legality.begin(bundle.id().toString());
     log.info("source {} ({}) over {} items", bundle.id(), bundle.system(), catalogue.ids().size());
     return new Source(bundle, joined.source(), models, owned);
   }

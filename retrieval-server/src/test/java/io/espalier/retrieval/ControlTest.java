@@ -101,6 +101,7 @@ class ControlTest {
             BundleSwitch.serving(
                 repository.open(), loader, BundleResources.none(), List.of(BUNDLE)),
             catalogue,
+            new LegalityCheck(OpenTelemetry.noop().getMeter("test")),
             OpenTelemetry.noop().getMeter("test"));
     catalogue.changed(
         List.of(

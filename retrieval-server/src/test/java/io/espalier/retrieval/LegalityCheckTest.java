@@ -24,8 +24,7 @@ class LegalityCheckTest {
   private static final int ITEMS = 40;
 
   private final CountingTelemetry counting = new CountingTelemetry();
-  private final LegalityCheck check =
-      new LegalityCheck(List.of("tiger@1"), counting.telemetry().getMeter("test"));
+  private final LegalityCheck check = new LegalityCheck(counting.telemetry().getMeter("test"));
 
   private long counted() {
     return counting.counts("espalier.retrieval.illegal_items").values().stream()
@@ -34,7 +33,9 @@ class LegalityCheckTest {
   }
 
   @Test
-  void counter_nothingHappened_isThereAsZero() {
+  void begin_nothingHappened_itsCounterIsThereAsZero() {
+    check.begin("tiger@1");
+
     assertThat(counting.counts("espalier.retrieval.illegal_items"))
         .isEqualTo(Map.of("[tiger@1]", 0L));
   }

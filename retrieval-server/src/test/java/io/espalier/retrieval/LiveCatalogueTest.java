@@ -38,6 +38,7 @@ import io.espalier.server.EspalierServer;
 import io.espalier.server.ServerConfig;
 import io.espalier.stores.blobs.FolderBlobs;
 import io.espalier.stores.catalog.DataFolder;
+import io.espalier.testing.CountingTelemetry;
 import io.espalier.testing.FunctionRunner;
 import io.espalier.testing.MemoryLog;
 import io.espalier.testing.ServedStage;
@@ -74,6 +75,8 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** A catalogue that changes while it is searched, through both services and a fake log. */
 class LiveCatalogueTest {
+  private final CountingTelemetry counting = new CountingTelemetry();
+  private final OpenTelemetry telemetry = counting.telemetry();
   private static final int ITEMS = 300;
   private static final int LEVELS = 3;
   private static final int CODES = 8;
@@ -155,11 +158,11 @@ class LiveCatalogueTest {
             runner,
             store(name),
             null,
-            OpenTelemetry.noop());
+            telemetry);
     open.add(component);
     replicas.add(component);
     component.follow(writer.channel());
-    await().atMost(PATIENCE).until(component::isUpToDate);
+    await().atMost(PATIENCE).until(component::hasCaughtUp);
     ServedStage stage = ServedStage.of(name, component.service());
     open.add(stage);
     return RetrievalServiceGrpc.newBlockingStub(stage.channel());
@@ -259,6 +262,10 @@ class LiveCatalogueTest {
           catalog.bundles().switchTo(second);
           replica.bundles().switchTo(second);
         }
+        // The first illegal item of a version that came later is a rise from this.
+        assertThat(counting.counts("espalier.retrieval.illegal_items"))
+            .isEqualTo(
+                Map.of("[tiger@1]", 0L, "[tiger@2]", 0L, "[transrec@1]", 0L, "[popular@1]", 0L));
         for (int n = 0; n < 15; n++) {
           assertExact(1 + n % 2, 1);
         }

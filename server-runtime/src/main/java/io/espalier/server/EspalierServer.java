@@ -172,8 +172,7 @@ public final class EspalierServer implements AutoCloseable {
     boolean trusted = where == Listens.IN_PROCESS || config.insecure() || isLoopback(host);
     Authentication authentication = new Authentication(config, jwt, where, trusted);
     OwnThread ownThread = new OwnThread(callThreads, builder.neverBlocking);
-    List<ServerInterceptor> chain =
-        chain(builder.openTelemetry, telemetry, ownThread, authentication);
+    List<ServerInterceptor> chain = chain(builder, telemetry, ownThread, authentication);
     for (BindableService service :
         where == Listens.BESIDE_ADMIN ? builder.services : builder.all()) {
       ServerServiceDefinition bound = service.bindService();
@@ -182,12 +181,8 @@ public final class EspalierServer implements AutoCloseable {
           .anyMatch(where::serves)) {
         ServerServiceDefinition raw =
             ServerInterceptors.useMarshalledMessages(bound, new RawMessages());
-        List<ServerInterceptor> around = new ArrayList<>(chain);
-        if (builder.adminServices.contains(service)) {
-          around.remove(limit);
-        }
         // grpc-java runs the last interceptor of the list first.
-        transport.addService(ServerInterceptors.intercept(raw, around.reversed()));
+        transport.addService(ServerInterceptors.intercept(raw, chain.reversed()));
       }
     }
     transport.addService(
@@ -220,13 +215,13 @@ public final class EspalierServer implements AutoCloseable {
 
   /** The interceptors of every service, outermost first. */
   private List<ServerInterceptor> chain(
-      OpenTelemetry openTelemetry,
+      Builder builder,
       CallTelemetry telemetry,
       OwnThread ownThread,
       Authentication authentication) {
     List<ServerInterceptor> chain = new ArrayList<>();
-    if (Telemetry.traces(openTelemetry)) {
-      chain.add(new CallTracing(openTelemetry));
+    if (Telemetry.traces(builder.openTelemetry)) {
+      chain.add(new CallTracing(builder.openTelemetry));
     }
     chain.add(telemetry);
     chain.add(ownThread);
@@ -237,14 +232,29 @@ public final class EspalierServer implements AutoCloseable {
     chain.add(authentication);
     if (config.perClient().callsPerSecond() > 0) {
       chain.add(
-          new CallRate(
-              config.perClient().callsPerSecond(), config.perClient().burst(), System::nanoTime));
+          new Except(
+              builder.alwaysLetIn,
+              new CallRate(
+                  config.perClient().callsPerSecond(),
+                  config.perClient().burst(),
+                  System::nanoTime)));
     }
     chain.add(new CallOrigin());
-    chain.add(limit);
+    chain.add(new Except(unlimited(builder), limit));
     chain.add(new DeadlineFloor(config.deadlineFloor()));
     chain.add(new MessageSizeLimit(config.maxMessageBytes()));
     return chain;
+  }
+
+  private static Set<String> unlimited(Builder builder) {
+    Set<String> methods = new HashSet<>(builder.alwaysLetIn);
+    for (BindableService service : builder.adminServices) {
+      service
+          .bindService()
+          .getMethods()
+          .forEach(method -> methods.add(method.getMethodDescriptor().getFullMethodName()));
+    }
+    return methods;
   }
 
   /**
@@ -465,6 +475,7 @@ public final class EspalierServer implements AutoCloseable {
     private final List<AutoCloseable> closeables = new ArrayList<>();
     private final List<Announcements> announcements = new ArrayList<>();
     private final Set<String> neverBlocking = new HashSet<>();
+    private final Set<String> alwaysLetIn = new HashSet<>();
     private OpenTelemetry openTelemetry = OpenTelemetry.noop();
 
     private Builder(String name, ServerConfig config) {
@@ -498,6 +509,15 @@ public final class EspalierServer implements AutoCloseable {
      */
     public Builder neverBlocking(Set<String> methods) {
       neverBlocking.addAll(methods);
+      return this;
+    }
+
+    /**
+     * Methods by full name whose calls no limit of calls or of a caller's rate keeps out: by them
+     * callers tell a server that is full from one that is gone. They must cost next to nothing.
+     */
+    public Builder alwaysLetIn(Set<String> methods) {
+      alwaysLetIn.addAll(methods);
       return this;
     }
 

@@ -394,7 +394,7 @@ public final class StageServers {
                 bundle -> RetrievalComponent.SYSTEMS.contains(bundle.system()),
                 component.bundles()))
         .readiness("retrieval models", component::isReady)
-        .readiness("the catalogue's log", component::isUpToDate)
+        .readiness("the catalogue's log", component::hasCaughtUp)
         .closing(owned)
         .closing(component);
   }

@@ -6,6 +6,7 @@ import ai.onnxruntime.OrtSession;
 import io.espalier.inference.ModelCall;
 import io.espalier.inference.ModelException;
 import io.espalier.inference.ModelException.Reason;
+import io.espalier.inference.ModelMeters;
 import io.espalier.inference.ModelMetrics;
 import io.espalier.inference.ModelSpec;
 import io.espalier.inference.Tensor;
@@ -13,7 +14,6 @@ import io.espalier.inference.repository.ModelSettings;
 import io.espalier.inference.repository.QueuePolicy;
 import io.espalier.inference.repository.QueuePolicy.TimeoutAction;
 import io.espalier.inference.repository.WarmUp;
-import io.opentelemetry.api.metrics.Meter;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -55,14 +55,14 @@ final class EmbeddedModel {
       ModelSettings settings,
       ModelSpec spec,
       OrtSession session,
-      Meter meter,
+      ModelMeters meters,
       ScheduledExecutorService timers) {
     this.settings = settings;
     this.spec = spec;
     this.check = new InputCheck(spec);
     this.session = session;
     this.queue = new CallQueue(spec.maxBatchSize(), settings.batching(), settings.instances());
-    this.metrics = new ModelMetrics(meter, spec.name(), queue::size);
+    this.metrics = meters.of(spec.name(), queue::size);
     this.timers = timers;
   }
 
@@ -74,7 +74,7 @@ final class EmbeddedModel {
   static EmbeddedModel load(
       ModelSettings settings,
       OrtEnvironment environment,
-      Meter meter,
+      ModelMeters meters,
       ScheduledExecutorService timers,
       Executor starter) {
     try {
@@ -86,7 +86,7 @@ final class EmbeddedModel {
         for (int i = 0; i < settings.instances(); i++) {
           instances.add(new Instance(spec, environment, session));
         }
-        model = new EmbeddedModel(settings, spec, session, meter, timers);
+        model = new EmbeddedModel(settings, spec, session, meters, timers);
         model.warmUp(settings, instances.getFirst());
         EmbeddedModel ready = model;
         CompletableFuture.runAsync(() -> ready.start(instances), starter).join();

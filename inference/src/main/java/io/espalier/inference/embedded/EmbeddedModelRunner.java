@@ -4,6 +4,7 @@ import ai.onnxruntime.OrtEnvironment;
 import io.espalier.inference.ModelCall;
 import io.espalier.inference.ModelException;
 import io.espalier.inference.ModelException.Reason;
+import io.espalier.inference.ModelMeters;
 import io.espalier.inference.ModelRunner;
 import io.espalier.inference.ModelSpec;
 import io.espalier.inference.Tensor;
@@ -45,7 +46,7 @@ import java.util.stream.Stream;
  */
 public final class EmbeddedModelRunner implements ModelRunner {
   private final Path models;
-  private final Meter meter;
+  private final ModelMeters meters;
   private final OrtEnvironment environment;
   private final ScheduledThreadPoolExecutor timers;
   // Threads inherit how nice the one is that starts them. A model may be loaded by one that leaves
@@ -76,7 +77,7 @@ public final class EmbeddedModelRunner implements ModelRunner {
    */
   public EmbeddedModelRunner(Path models, Meter meter) {
     this.models = Objects.requireNonNull(models, "models");
-    this.meter = Objects.requireNonNull(meter, "meter");
+    this.meters = new ModelMeters(Objects.requireNonNull(meter, "meter"));
     this.environment = OnnxRuntime.environment();
     Arrays.setAll(changing, i -> new ReentrantLock());
     this.timers =
@@ -129,7 +130,7 @@ public final class EmbeddedModelRunner implements ModelRunner {
               loaded.put(
                   model,
                   EmbeddedModel.load(
-                      ModelFolder.read(folder), environment, meter, timers, starter));
+                      ModelFolder.read(folder), environment, meters, timers, starter));
           if (old != null) {
             old.close(true);
           }
@@ -245,6 +246,7 @@ public final class EmbeddedModelRunner implements ModelRunner {
       }
       timers.shutdownNow();
       starter.shutdown();
+      meters.close();
     } finally {
       closing.writeLock().unlock();
     }

@@ -1,9 +1,9 @@
 package io.espalier.inference.triton;
 
 import io.espalier.inference.ModelException;
+import io.espalier.inference.ModelMeters;
 import io.espalier.inference.ModelMetrics;
 import io.espalier.inference.oip.v2.ModelConfig;
-import io.opentelemetry.api.metrics.Meter;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -55,14 +55,14 @@ final class RemoteModel {
    *
    * @param sender sends its calls, in the context of their request
    */
-  RemoteModel(String name, Meter meter, Sender sender) {
+  RemoteModel(String name, ModelMeters meters, Sender sender) {
     this.name = name;
     this.queue =
         new SendQueue<>(
             name,
             Server::calls,
             (server, sent) -> sent.request().run(() -> sender.send(this, server, sent)));
-    this.metrics = new ModelMetrics(meter, name, queue::size);
+    this.metrics = meters.of(name, queue::size);
   }
 
   /** Sends a call to a server. */

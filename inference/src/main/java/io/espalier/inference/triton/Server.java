@@ -189,7 +189,10 @@ final class Server {
         control
             .isLive()
             .whenComplete(
-                (live, error) -> thread.execute(() -> answered(Boolean.TRUE.equals(live))));
+                (live, error) -> {
+                  boolean lives = error == null ? live : StatusReasons.isTooBusy(error);
+                  thread.execute(() -> answered(lives));
+                });
   }
 
   private void answered(boolean live) {

@@ -33,6 +33,11 @@ final class StatusReasons {
             && exception("", error).reason() == Reason.NOT_READY);
   }
 
+  /** Whether the server said that it has too much to do, which only one that lives says. */
+  static boolean isTooBusy(Throwable error) {
+    return exception("", error).reason() == Reason.QUEUE_FULL;
+  }
+
   /** How gRPC ends a call that it was about to write when the connection went. */
   private static boolean isOfTheConnection(Status status) {
     return status.getCode() == Status.Code.UNKNOWN

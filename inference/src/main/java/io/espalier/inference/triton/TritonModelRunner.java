@@ -4,6 +4,7 @@ import io.espalier.inference.DataType;
 import io.espalier.inference.ModelCall;
 import io.espalier.inference.ModelException;
 import io.espalier.inference.ModelException.Reason;
+import io.espalier.inference.ModelMeters;
 import io.espalier.inference.ModelRunner;
 import io.espalier.inference.ModelSpec;
 import io.espalier.inference.ModelSpec.TensorSpec;
@@ -70,6 +71,7 @@ public final class TritonModelRunner implements ModelRunner {
   private record At(Server server, String model) {}
 
   private final ScheduledThreadPoolExecutor thread;
+  private final ModelMeters meters;
   private final Placement placement;
   private final Map<At, StatisticsWatch> watches = new ConcurrentHashMap<>();
   private @Nullable ServerList list;
@@ -86,8 +88,9 @@ public final class TritonModelRunner implements ModelRunner {
     this.thread.setRemoveOnCancelPolicy(true);
     this.thread.setExecuteExistingDelayedTasksAfterShutdownPolicy(false);
     this.thread.setRejectedExecutionHandler(new ThreadPoolExecutor.DiscardPolicy());
+    this.meters = new ModelMeters(meter);
     this.placement =
-        new Placement(thread, name -> new RemoteModel(name, meter, this::send), unloadDelay);
+        new Placement(thread, name -> new RemoteModel(name, meters, this::send), unloadDelay);
     var unused =
         thread.scheduleWithFixedDelay(
             this::askStatistics, STATISTICS_SECONDS, STATISTICS_SECONDS, TimeUnit.SECONDS);
@@ -500,6 +503,7 @@ public final class TritonModelRunner implements ModelRunner {
       Thread.currentThread().interrupt();
     }
     thread.shutdown();
+    meters.close();
   }
 
   private static TensorSpec spec(

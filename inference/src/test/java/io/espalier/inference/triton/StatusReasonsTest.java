@@ -40,6 +40,22 @@ class StatusReasonsTest {
     assertThat(exception).hasMessageStartingWith("m: " + code);
   }
 
+  @ParameterizedTest
+  @CsvSource({
+    "RESOURCE_EXHAUSTED, calls in progress: 1024, true",
+    "RESOURCE_EXHAUSTED, 'HTTP/2 error code: ENHANCE_YOUR_CALM', false",
+    "UNAVAILABLE, Exceeds maximum queue size, true",
+    "UNAVAILABLE, connection refused, false",
+    "DEADLINE_EXCEEDED, , false",
+    "UNKNOWN, , false"
+  })
+  void isTooBusy_status_isTrueForRefusalsAlone(
+      Status.Code code, String description, boolean expected) {
+    Throwable error = code.toStatus().withDescription(description).asRuntimeException();
+
+    assertThat(StatusReasons.isTooBusy(error)).isEqualTo(expected);
+  }
+
   @Test
   void isOfTheServer_connectionWentBeforeTheCallWasWritten_isTrue() {
     Throwable error =
