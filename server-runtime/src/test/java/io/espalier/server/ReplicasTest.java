@@ -283,6 +283,38 @@ class ReplicasTest {
     untilAllAnswer(stub, good, bad);
   }
 
+  /** It says so at once, so it would have the fewest calls under way, and draw all of them. */
+  @Test
+  void call_anotherProgramAtAReplicasAddress_isLeftAlone() throws IOException {
+    Replica good = new Replica("good");
+    EspalierServer other = EspalierServer.builder("other", ServerConfig.defaults()).build().start();
+    open.add(other);
+    RewriteServiceBlockingStub stub =
+        channelTo(Spread.LEAST_CALLS, good.server.target() + "," + other.target());
+    Set<Status.Code> seen = new HashSet<>();
+    await()
+        .atMost(PATIENCE)
+        .until(
+            () -> {
+              seen.add(code(stub));
+              return seen.containsAll(Set.of(Status.Code.OK, Status.Code.UNIMPLEMENTED));
+            });
+    int failed = 0;
+    for (int i = 0; i < 400; i++) {
+      failed += code(stub) == Status.Code.OK ? 0 : 1;
+    }
+    assertThat(failed).isLessThanOrEqualTo(30);
+  }
+
+  private static Status.Code code(RewriteServiceBlockingStub stub) {
+    try {
+      call(stub);
+      return Status.Code.OK;
+    } catch (StatusRuntimeException e) {
+      return e.getStatus().getCode();
+    }
+  }
+
   @Test
   void call_replicaThatStandsStill_isLeftAlone() throws IOException {
     Replica good = new Replica("good");
