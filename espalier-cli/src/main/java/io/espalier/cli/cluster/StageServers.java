@@ -509,11 +509,7 @@ public final class StageServers {
 
   private ReplicaChannels replicas(String target, Caller caller, int maxMessageBytes) {
     return new ReplicaChannels(
-        target,
-        (address, name) ->
-            address.equals(name)
-                ? open(address, caller, maxMessageBytes)
-                : ClientChannels.openReplica(address, name, caller, maxMessageBytes, telemetry));
+        target, replica -> ClientChannels.openReplica(replica, caller, maxMessageBytes, telemetry));
   }
 
   /**
