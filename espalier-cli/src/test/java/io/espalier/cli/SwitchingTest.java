@@ -1,6 +1,7 @@
 package io.espalier.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.catchThrowableOfType;
 import static org.awaitility.Awaitility.await;
 
 import io.espalier.bundles.BundleRepository;
@@ -24,6 +25,7 @@ import io.espalier.server.ServerConfig;
 import io.espalier.stores.catalog.DataFolder;
 import io.espalier.stores.users.EmbeddedUserStates;
 import io.grpc.ManagedChannel;
+import io.grpc.StatusRuntimeException;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
@@ -254,6 +256,61 @@ class SwitchingTest {
     ok("routes", "list", "--target", running.router());
     assertThat(out.toString())
         .contains("revision 4", "popular@2", "applied feed-2.yaml", "the router's files");
+  }
+
+  /** What becomes of a page token at a router that did not make it, or has made too many since. */
+  @Test
+  void feed_furtherPageOfAListThatIsNotThere_saysToBeginAnew() throws IOException {
+    Path file = Files.writeString(dir.resolve("key"), "k".repeat(44));
+    Map<String, String> settings =
+        Map.of(
+            "server.port",
+            "0",
+            "router.page_token_key",
+            "{file: \"" + file + "\"}",
+            "router.pinned_items",
+            "1000");
+    String retrieval = retrieval(ServerConfig.defaults()).target();
+    Running one = start(retrieval, settings);
+    Running two = start(retrieval, settings);
+    Running other = start(retrieval, Map.of("server.port", "0"));
+    String token = feed(one.stub(), "u").getNextPageToken();
+
+    assertThat(further(one, token).getItemsCount()).isEqualTo(10);
+    assertThat(refusal(two, token)).contains("INVALID_ARGUMENT", "expired", "first page again");
+    assertThat(refusal(other, token))
+        .contains("INVALID_ARGUMENT", "of a router that is gone", "first page again");
+    // A thousand items are 24 lists, each with one for itself.
+    List<String> tokens =
+        IntStream.range(0, 60).mapToObj(n -> feed(one.stub(), "u").getNextPageToken()).toList();
+    assertThat(tokens.stream().filter(each -> isKept(one, each))).hasSizeBetween(1, 24);
+  }
+
+  private static boolean isKept(Running router, String token) {
+    try {
+      return further(router, token).getItemsCount() > 0;
+    } catch (StatusRuntimeException e) {
+      assertThat(e).hasMessageContaining("expired");
+      return false;
+    }
+  }
+
+  private static ResultPage further(Running router, String token) {
+    return router
+        .stub()
+        .withDeadlineAfter(60, TimeUnit.SECONDS)
+        .recommend(
+            RecommendRequest.newBuilder()
+                .setUser(User.newBuilder().setId("u"))
+                .setOptions(ListOptions.newBuilder().setPageToken(token))
+                .build())
+        .getPage();
+  }
+
+  private static String refusal(Running router, String token) {
+    return String.valueOf(
+        catchThrowableOfType(StatusRuntimeException.class, () -> further(router, token))
+            .getMessage());
   }
 
   /** Two replicas of each server, under a list and under a name with an address for each. */
