@@ -121,7 +121,8 @@ public final class CatalogFollower implements AutoCloseable {
         lost(e.getStatus());
       } catch (InterruptedException e) {
         return;
-      } catch (RuntimeException e) {
+      } catch (RuntimeException | Error e) {
+        // Even where memory is short the next attempt may fare better; nobody else starts one.
         log.error("the catalogue cannot be followed beyond offset {}", applied.offset(), e);
       }
       try {

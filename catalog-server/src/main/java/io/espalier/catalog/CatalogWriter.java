@@ -65,9 +65,10 @@ final class CatalogWriter implements AutoCloseable {
   private volatile Map<BundleId, CodeDrift.Figures> drift = Map.of();
   // Whether the coders may know of changes that did not reach the log.
   private boolean stale;
-  // While items are given ids of a bundle: those that changed since, and whether all of them did.
+  // While items are given ids of a bundle: those that changed since, and whether all of them may
+  // have.
   private @Nullable Set<String> touched;
-  private boolean returned;
+  private boolean allTouched;
   // Whether a batch of others waits, and whether one was written since items were given ids last.
   private volatile boolean othersWait;
   private boolean othersWrote;
@@ -197,6 +198,8 @@ final class CatalogWriter implements AutoCloseable {
     if (stale) {
       replay();
       stale = false;
+      // Whatever was read before may lack what was written without anybody's knowing.
+      allTouched = true;
     }
   }
 
@@ -225,10 +228,11 @@ final class CatalogWriter implements AutoCloseable {
         List<Waiting> batch = new ArrayList<>();
         synchronized (this) {
           letOthersWrite();
-          if (!begun || returned) {
+          refresh();
+          if (!begun || allTouched) {
             left = new ArrayDeque<>(without(bundle).values());
             touched = new HashSet<>();
-            returned = false;
+            allTouched = false;
             begun = true;
           }
           Set<String> changed = Objects.requireNonNull(touched);
@@ -401,7 +405,7 @@ final class CatalogWriter implements AutoCloseable {
     }
     then.begin(records.end() + 1);
     stale = true;
-    returned = true;
+    allTouched = true;
     returns++;
     long offset = records.append(List.of(payload(ChangeMessages.rolledBack(snapshot))));
     then.with(offset);

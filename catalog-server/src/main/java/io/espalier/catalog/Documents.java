@@ -125,6 +125,11 @@ final class Documents {
       size += message.byteSize();
     }
 
+    /** Bytes of the items that were added. */
+    long bytes() {
+      return size;
+    }
+
     /** Writes what was added. */
     void write(Runnable pace) throws IOException {
       starts.addLong(size);

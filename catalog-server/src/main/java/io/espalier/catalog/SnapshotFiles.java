@@ -15,31 +15,64 @@ import org.roaringbitmap.PeekableIntIterator;
 
 /** Writes the files of a new snapshot and puts them into a store. */
 final class SnapshotFiles {
-  // More files of documents than this are made one, or when what they have twice is as much again.
+  // More files of documents than this that are not full are made anew, or when what they have twice
+  // is as much again.
   private static final int MOST_DOCUMENT_FILES = 8;
+  // A file with so much in it is full: no store takes one of any size.
+  private static final long FULL_BYTES = 1L << 30;
 
   private final SnapshotStore store;
   private final Runnable pace;
   private final LogPlace place;
+  private final long fullBytes;
+  // What was begun; of a snapshot that comes to nothing it is deleted.
+  private final List<String> begun = new ArrayList<>();
 
   SnapshotFiles(SnapshotStore store, LogPlace place, Runnable pace) {
+    this(store, place, pace, FULL_BYTES);
+  }
+
+  SnapshotFiles(SnapshotStore store, LogPlace place, Runnable pace, long fullBytes) {
     this.store = store;
     this.place = place;
     this.pace = pace;
+    this.fullBytes = fullBytes;
   }
 
   /** The first snapshot: items that no change came to. */
   SnapshotManifest write(CatalogState state, List<CatalogItem> items, long nowMillis)
       throws IOException {
-    Part documents =
-        documents(
-            to -> {
-              for (CatalogItem item : items) {
-                to.add(item);
-                pace.run();
-              }
-            });
-    return write(state, state.offset(), List.of(documents), nowMillis);
+    return orNothing(
+        () -> {
+          List<Part> documents =
+              documents(
+                  to -> {
+                    for (CatalogItem item : items) {
+                      to.add(item);
+                      pace.run();
+                    }
+                  });
+          return write(state, state.offset(), documents, nowMillis);
+        });
+  }
+
+  private interface Attempt {
+    SnapshotManifest write() throws IOException;
+  }
+
+  private SnapshotManifest orNothing(Attempt attempt) throws IOException {
+    try {
+      return attempt.write();
+    } catch (IOException | RuntimeException | Error e) {
+      store.discard(begun);
+      throw e;
+    }
+  }
+
+  private String newKey(String name) {
+    String key = store.newKey(place.offset(), name);
+    begun.add(key);
+    return key;
   }
 
   /**
@@ -52,6 +85,12 @@ final class SnapshotFiles {
   SnapshotManifest write(
       CatalogState state, Snapshot before, List<LoggedChange> changes, long nowMillis)
       throws IOException {
+    return orNothing(() -> writeNext(state, before, changes, nowMillis));
+  }
+
+  private SnapshotManifest writeNext(
+      CatalogState state, Snapshot before, List<LoggedChange> changes, long nowMillis)
+      throws IOException {
     Map<String, CatalogItem> changed = new HashMap<>();
     for (LoggedChange logged : changes) {
       if (logged.change() instanceof CatalogChange.Upsert upsert) {
@@ -60,10 +99,11 @@ final class SnapshotFiles {
     }
     List<Part> documents = new ArrayList<>(before.manifest().documents());
     long size = before.documents().size() + changed.size();
-    if (documents.size() >= MOST_DOCUMENT_FILES || size > 2L * state.items().size()) {
-      documents = List.of(documents(to -> addAll(state.items(), before.documents(), changed, to)));
+    long unfilled = documents.stream().filter(part -> part.bytes() < fullBytes).count();
+    if (unfilled >= MOST_DOCUMENT_FILES || size > 2L * state.items().size()) {
+      documents = documents(to -> addAll(state.items(), before.documents(), changed, to));
     } else if (!changed.isEmpty()) {
-      documents.add(
+      documents.addAll(
           documents(
               to -> {
                 for (CatalogItem item : changed.values()) {
@@ -75,7 +115,7 @@ final class SnapshotFiles {
   }
 
   private void addAll(
-      LiveItems items, Documents before, Map<String, CatalogItem> changed, Documents.Writer to)
+      LiveItems items, Documents before, Map<String, CatalogItem> changed, DocumentFiles to)
       throws IOException {
     for (PeekableIntIterator all = items.all().getIntIterator(); all.hasNext(); pace.run()) {
       String id = items.id(all.next());
@@ -91,23 +131,22 @@ final class SnapshotFiles {
   }
 
   private interface Adder {
-    void addTo(Documents.Writer documents) throws IOException;
+    void addTo(DocumentFiles documents) throws IOException;
   }
 
-  private Part documents(Adder adder) throws IOException {
-    String key = store.newKey(place.offset(), "documents");
-    try (Documents.Writer documents = new Documents.Writer(store.fileOf(key))) {
+  private List<Part> documents(Adder adder) throws IOException {
+    try (DocumentFiles documents =
+        new DocumentFiles(store, () -> newKey("documents"), fullBytes, pace)) {
       adder.addTo(documents);
-      documents.write(pace);
+      return documents.parts();
     }
-    return store.put(key);
   }
 
   private SnapshotManifest write(
       CatalogState state, long origin, List<Part> documents, long nowMillis) throws IOException {
     Map<BundleId, Part> tries = new TreeMap<>();
     Part items;
-    String itemsKey = store.newKey(place.offset(), "items");
+    String itemsKey = newKey("items");
     // What is made here is read through the files from then on: its memory is given back at once,
     // but for the tries', which wait for the collector.
     try (Arena arena = Arena.ofShared()) {
@@ -115,7 +154,7 @@ final class SnapshotFiles {
       compacted.items().snapshot().write(store.fileOf(itemsKey), pace);
       items = store.put(itemsKey);
       for (BundleId bundle : compacted.tries().keySet()) {
-        String key = store.newKey(place.offset(), "trie-" + bundle);
+        String key = newKey("trie-" + bundle);
         compacted.tries().get(bundle).snapshot().write(store.fileOf(key), pace);
         tries.put(bundle, store.put(key));
       }

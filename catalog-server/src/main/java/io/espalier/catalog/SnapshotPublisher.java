@@ -17,6 +17,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Predicate;
 import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -32,6 +33,8 @@ import org.slf4j.LoggerFactory;
 final class SnapshotPublisher implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(SnapshotPublisher.class);
   private static final int READ_BYTES = 1 << 20;
+  // Changes that are held in memory at once; a snapshot of more is made by way of others.
+  private static final int SLICE = 100_000;
   private static final long NEWEST = Long.MAX_VALUE;
   private static final Duration POLL = Duration.ofMillis(50);
   // A store that fails is not asked again at once.
@@ -42,6 +45,7 @@ final class SnapshotPublisher implements AutoCloseable {
   private final SnapshotSettings settings;
   private volatile Set<BundleId> bundles;
   private final Throttle throttle;
+  private final int slice;
   private final Thread thread;
   private volatile boolean closed;
   // The newest snapshot; written under this object's lock.
@@ -54,13 +58,15 @@ final class SnapshotPublisher implements AutoCloseable {
       SnapshotStore store,
       SnapshotSettings settings,
       Set<BundleId> bundles,
-      Snapshot last) {
+      Snapshot last,
+      int slice) {
     this.records = records;
     this.store = store;
     this.settings = settings;
     this.bundles = Set.copyOf(bundles);
     this.throttle = Throttle.ofMachine(settings.busyShare());
     this.last = last;
+    this.slice = slice;
     this.thread = Thread.ofPlatform().name("snapshot-publisher").unstarted(this::run);
   }
 
@@ -88,6 +94,22 @@ final class SnapshotPublisher implements AutoCloseable {
       List<CatalogItem> items,
       Map<BundleId, Codes> codes)
       throws IOException {
+    return start(records, store, settings, items, codes, SLICE);
+  }
+
+  /**
+   * As above.
+   *
+   * @param slice changes that are held in memory at once
+   */
+  static SnapshotPublisher start(
+      RecordLog records,
+      SnapshotStore store,
+      SnapshotSettings settings,
+      List<CatalogItem> items,
+      Map<BundleId, Codes> codes,
+      int slice)
+      throws IOException {
     Optional<Snapshot> newest = store.newest(manifest -> true);
     Snapshot last = newest.isPresent() ? newest.get() : first(records, store, items, codes);
     if (last.offset() > records.end() || last.offset() < records.start() - 1) {
@@ -108,7 +130,8 @@ final class SnapshotPublisher implements AutoCloseable {
     }
     Set<BundleId> live = new TreeSet<>(codes.keySet());
     live.retainAll(last.state().tries().keySet());
-    SnapshotPublisher publisher = new SnapshotPublisher(records, store, settings, live, last);
+    SnapshotPublisher publisher =
+        new SnapshotPublisher(records, store, settings, live, last, slice);
     publisher.begin();
     publisher.thread.start();
     return publisher;
@@ -140,9 +163,10 @@ final class SnapshotPublisher implements AutoCloseable {
     return all;
   }
 
-  /** Finishes a return that a crash cut short. */
+  /** Finishes what a crash cut short: a return, and files of a snapshot that never was. */
   private synchronized void begin() throws IOException {
-    since(NEWEST);
+    settleReturns();
+    keepOnly(last);
   }
 
   /** The bundle versions whose ids snapshots have. */
@@ -165,6 +189,7 @@ final class SnapshotPublisher implements AutoCloseable {
     if (others.isEmpty()) {
       return false;
     }
+    requireWriter();
     // Of exactly that offset: an item that goes right after it has no id any more, and is in it.
     publish(others.get().offset());
     Map<String, List<Integer>> table = new HashMap<>(others.get().ids());
@@ -178,6 +203,7 @@ final class SnapshotPublisher implements AutoCloseable {
       publish(
           with(last.state().only(before), Map.of(bundle, new Codes(codes.levels(), table))),
           List.of());
+      clear();
     } catch (IOException | RuntimeException | Error e) {
       bundles = before;
       throw e;
@@ -193,12 +219,36 @@ final class SnapshotPublisher implements AutoCloseable {
   }
 
   /**
-   * What the log says since the last snapshot; a return to another snapshot is settled first.
+   * The first changes that the log has since the last snapshot, a slice at most; a return to
+   * another snapshot is settled first.
    *
    * @param most the last offset that is wanted
    */
   private List<LoggedChange> since(long most) throws IOException {
     List<LoggedChange> changes = new ArrayList<>();
+    read(
+        most,
+        message -> {
+          if (message.hasRolledBack()) {
+            changes.clear();
+          } else {
+            changes.add(new LoggedChange(message.getOffset(), ChangeMessages.read(message)));
+          }
+          return changes.size() < slice;
+        });
+    return changes;
+  }
+
+  private void settleReturns() throws IOException {
+    read(NEWEST, message -> true);
+  }
+
+  /**
+   * Reads what the log has since the last snapshot, and settles each return to another.
+   *
+   * @param wantsMore is told of each change, and of a return once it is settled
+   */
+  private void read(long most, Predicate<Change> wantsMore) throws IOException {
     for (long from = last.offset() + 1; from <= Math.min(most, records.end()); ) {
       for (LogRecord record : records.read(from, READ_BYTES)) {
         if (record.offset() > most) {
@@ -208,16 +258,15 @@ final class SnapshotPublisher implements AutoCloseable {
         Change message = CatalogWriter.message(record);
         if (message.hasRolledBack()) {
           settle(record.offset(), message.getRolledBack().getSnapshotOffset());
-          changes.clear();
-        } else {
-          changes.add(new LoggedChange(record.offset(), ChangeMessages.read(message)));
+        }
+        if (from > doubted) {
+          doubted = 0;
+        }
+        if (!wantsMore.test(message)) {
+          return;
         }
       }
-      if (from > doubted) {
-        doubted = 0;
-      }
     }
-    return changes;
   }
 
   /**
@@ -246,6 +295,7 @@ final class SnapshotPublisher implements AutoCloseable {
     doubted = 0;
     log.info("offset {}: the catalogue is that of offset {} again", offset, wanted.offset());
     clear();
+    keepOnly(last);
   }
 
   private void run() {
@@ -297,14 +347,43 @@ final class SnapshotPublisher implements AutoCloseable {
   }
 
   private SnapshotManifest publish(long offset) throws IOException {
+    requireWriter();
+    SnapshotManifest passing = null;
     List<LoggedChange> since = since(offset);
-    if (!since.isEmpty()) {
-      publish(last.state(), since);
+    if (since.isEmpty()) {
+      return last.manifest();
     }
+    while (!since.isEmpty()) {
+      publish(last.state(), since);
+      if (passing != null) {
+        // Nobody asked for it: it must not be kept in the place of an older one.
+        store.drop(passing);
+      }
+      passing = last.manifest();
+      since = since.size() < slice ? List.of() : since(offset);
+    }
+    clear();
     return last.manifest();
   }
 
+  /** Each of two who publish would drop parts of what the other writes. */
+  private void requireWriter() {
+    if (!records.isWriter()) {
+      throw CatalogWriter.overtaken();
+    }
+  }
+
   private void publish(CatalogState before, List<LoggedChange> since) throws IOException {
+    try {
+      tryToPublish(before, since);
+    } catch (IOException | RuntimeException | Error e) {
+      // Its files would stay, and those of the next attempt.
+      keepOnly(last);
+      throw e;
+    }
+  }
+
+  private void tryToPublish(CatalogState before, List<LoggedChange> since) throws IOException {
     long start = System.nanoTime();
     throttle.begin();
     CatalogState state = before.after(since);
@@ -322,7 +401,16 @@ final class SnapshotPublisher implements AutoCloseable {
         since.size(),
         manifest.offset(),
         TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start));
-    clear();
+    keepOnly(last);
+  }
+
+  private void keepOnly(Snapshot snapshot) {
+    try {
+      store.keepOnly(snapshot);
+    } catch (IOException | RuntimeException e) {
+      store.metrics().failed(SnapshotMetrics.Step.PRUNE);
+      log.warn("files that no snapshot here needs were not deleted", e);
+    }
   }
 
   /**
@@ -343,7 +431,6 @@ final class SnapshotPublisher implements AutoCloseable {
         // The change at that offset stays: who begins with the snapshot is compared with it.
         records.dropBefore(oldest.get().offset());
       }
-      store.keepOnly(last);
     } catch (IOException | RuntimeException e) {
       store.metrics().failed(SnapshotMetrics.Step.PRUNE);
       log.warn("old snapshots were not dropped", e);
@@ -372,7 +459,7 @@ final class SnapshotPublisher implements AutoCloseable {
    */
   synchronized long rollBack(long to, Append append) throws IOException {
     if (mayHaveReturned()) {
-      since(NEWEST);
+      settleReturns();
     }
     SnapshotManifest wanted =
         store.manifests().stream()

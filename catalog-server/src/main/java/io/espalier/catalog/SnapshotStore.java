@@ -87,9 +87,29 @@ public final class SnapshotStore {
   /**
    * The manifests that are sound, the newest first.
    *
-   * @throws IOException when the store cannot be read
+   * @throws IOException when the store cannot be read, or none of several manifests
    */
-  synchronized List<SnapshotManifest> manifests() throws IOException {
+  List<SnapshotManifest> manifests() throws IOException {
+    List<IOException> unread = new ArrayList<>();
+    List<SnapshotManifest> found = manifests(unread);
+    for (IOException e : unread) {
+      if (found.isEmpty()) {
+        // More likely the store than each of them.
+        throw e;
+      }
+      metrics.failed(SnapshotMetrics.Step.MANIFEST);
+      log.error("a manifest is passed over", e);
+    }
+    return found;
+  }
+
+  /**
+   * As above.
+   *
+   * @param unread takes why some could not be read; they may be sound
+   */
+  private synchronized List<SnapshotManifest> manifests(List<IOException> unread)
+      throws IOException {
     List<String> keys = blobs.list(MANIFESTS);
     known.keySet().retainAll(new HashSet<>(keys));
     List<SnapshotManifest> found = new ArrayList<>();
@@ -100,6 +120,9 @@ public final class SnapshotStore {
           manifest = read(key);
         } catch (NoSuchFileException e) {
           // It was dropped a moment ago.
+          continue;
+        } catch (IOException e) {
+          unread.add(e);
           continue;
         }
         known.put(key, manifest);
@@ -230,8 +253,9 @@ public final class SnapshotStore {
 
   /** A name for a file of a snapshot that is being made, which no other has had. */
   String newKey(long offset, String name) {
+    // One level: folders that nothing is in any more would be left behind.
     return PARTS
-        + "%020d-%s/%s".formatted(offset, UUID.randomUUID().toString().substring(0, 8), name);
+        + "%020d-%s-%s".formatted(offset, UUID.randomUUID().toString().substring(0, 8), name);
   }
 
   /** Where a file of a snapshot is written, to be {@link #put} and mapped. */
@@ -258,6 +282,26 @@ public final class SnapshotStore {
     }
   }
 
+  /** Drops a snapshot that was published; its files go with the next {@link #prune}. */
+  void drop(SnapshotManifest manifest) throws IOException {
+    blobs.delete(key(manifest));
+  }
+
+  /** Deletes files of a snapshot that came to nothing, here and, where it can be, in the store. */
+  void discard(List<String> keys) {
+    try {
+      for (String key : keys) {
+        Files.deleteIfExists(cached(key));
+      }
+      for (String key : keys) {
+        blobs.delete(key);
+      }
+    } catch (IOException | RuntimeException e) {
+      // It failed a moment ago, too; what is left there goes with the next prune.
+      log.warn("files of a snapshot that was not published are left", e);
+    }
+  }
+
   /**
    * Drops all but the newest snapshots, and the files that none of those has.
    *
@@ -265,7 +309,12 @@ public final class SnapshotStore {
    * @throws IOException when the store cannot be read or written; what was dropped by then is
    */
   Optional<SnapshotManifest> prune(int keep) throws IOException {
-    List<SnapshotManifest> kept = manifests().stream().limit(keep).toList();
+    List<IOException> unread = new ArrayList<>();
+    List<SnapshotManifest> kept = manifests(unread).stream().limit(keep).toList();
+    if (!unread.isEmpty()) {
+      // What it has would be dropped.
+      throw unread.getFirst();
+    }
     if (kept.isEmpty()) {
       return Optional.empty();
     }

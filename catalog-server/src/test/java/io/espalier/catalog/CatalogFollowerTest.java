@@ -19,6 +19,7 @@ import java.util.Optional;
 import java.util.Random;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
@@ -80,9 +81,13 @@ class CatalogFollowerTest {
   private static final class Followed implements CatalogFollower.Listener {
     final List<Long> offsets = new CopyOnWriteArrayList<>();
     volatile CountDownLatch mayGoOn = new CountDownLatch(0);
+    final AtomicInteger errors = new AtomicInteger();
 
     @Override
     public void changed(List<LoggedChange> changes) {
+      if (errors.getAndDecrement() > 0) {
+        throw new OutOfMemoryError("as it happens");
+      }
       changes.forEach(change -> offsets.add(change.offset()));
       try {
         mayGoOn.await();
@@ -161,6 +166,17 @@ class CatalogFollowerTest {
     // At the moment of each new call the one before is lost.
     assertThat(within).as("seed %d", seed).hasSizeGreaterThan(5).doesNotContain(false);
     assertThat(followed.offsets).isSorted().doesNotHaveDuplicates();
+  }
+
+  @Test
+  void follow_listenerRunsOutOfMemory_comesBack() {
+    writer.end = 5;
+    followed.errors.set(2);
+
+    CatalogFollower started = follow(UNHEARD);
+
+    eventually(() -> started.isWithin(0));
+    assertThat(followed.offsets).containsExactly(1L, 2L, 3L, 4L, 5L);
   }
 
   @Test

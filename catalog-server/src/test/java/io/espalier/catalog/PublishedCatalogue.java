@@ -13,15 +13,15 @@ import java.util.Optional;
 /** An empty catalogue with its writer and its snapshots, where nothing is published by itself. */
 final class PublishedCatalogue implements AutoCloseable {
   final MemoryLog log = new MemoryLog(1);
+  final FlakyBlobs blobs;
+  final SnapshotStore store;
   final SnapshotPublisher publisher;
   final CatalogWriter writer;
 
   PublishedCatalogue(Path folder) throws IOException {
-    SnapshotStore store =
-        new SnapshotStore(
-            FolderBlobs.open(folder.resolve("store")),
-            folder.resolve("cache"),
-            OpenTelemetry.noop().getMeter("test"));
+    blobs = new FlakyBlobs(FolderBlobs.open(folder.resolve("store")));
+    store =
+        new SnapshotStore(blobs, folder.resolve("cache"), OpenTelemetry.noop().getMeter("test"));
     publisher =
         SnapshotPublisher.start(
             log,

@@ -152,7 +152,14 @@ class SnapshotHistoriesTest {
     private void open() throws IOException {
       SnapshotSettings settings =
           new SnapshotSettings(KEPT, Integer.MAX_VALUE - 100, Duration.ofDays(1), 1);
-      publisher = SnapshotPublisher.start(log, store("writer"), settings, items, codes);
+      publisher =
+          SnapshotPublisher.start(
+              log,
+              store("writer"),
+              settings,
+              items,
+              codes,
+              random.nextInt(3) == 0 ? 1 + random.nextInt(6) : 1000);
       Map<BundleId, ItemCoder> coders = new TreeMap<>();
       Set<BundleId> live = publisher.bundles();
       live.forEach(bundle -> coders.put(bundle, coder(of(bundle).table())));

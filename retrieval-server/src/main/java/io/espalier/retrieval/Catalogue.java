@@ -50,13 +50,15 @@ final class Catalogue implements CatalogFollower.Listener {
   private static final Logger log = LoggerFactory.getLogger(Catalogue.class);
 
   // Where snapshots are published, so many times the changes that one is due after are waited for
-  // before one is made in memory.
+  // before one is made in memory; and anywhere as many of the same few items.
   private static final int LATE = 10;
   // So many batches that come while others are put on top of a snapshot are awaited; what comes
   // then is put there while the follower waits.
   private static final int AWAITED = 5;
   // A source that joins waits so long for the changes up to the newest snapshot.
   private static final Duration FOLLOWED = Duration.ofSeconds(10);
+  // Fewer texts than twice as many are not looked through for those that nobody needs.
+  private static final int FEW_TEXTS = 1000;
   // So many of the filters that were asked for last are compiled before a snapshot is searched.
   private static final int FILTERS = 16;
 
@@ -247,7 +249,7 @@ final class Catalogue implements CatalogFollower.Listener {
     coming(made);
     synchronized (this) {
       List<LoggedChange> later = tailSince(made);
-      view = made.after(bundles.withOwnIds(later));
+      view = made.after(bundles.withOwnIds(later)).retaining(bundles.all(), sources, texts);
       bundles.know(tail, snapshot.get().state().tries().keySet());
       tail = later;
       snapshotOffset = made.offset();
@@ -401,8 +403,15 @@ final class Catalogue implements CatalogFollower.Listener {
     bundles.check(logged);
     bundles.given(logged);
     texts.forEach(known -> known.learnOf(logged));
-    view = view.after(bundles.withOwnIds(logged));
+    int followed = tail.size();
     tail.addAll(logged);
+    try {
+      view = view.after(bundles.withOwnIds(logged));
+    } catch (RuntimeException | Error e) {
+      // They are followed again, also where memory was short.
+      tail.subList(followed, tail.size()).clear();
+      throw e;
+    }
     notifyAll();
     rebuildIfDue();
   }
@@ -429,7 +438,9 @@ final class Catalogue implements CatalogFollower.Listener {
       Set<BundleId> wanted = completer ? Set.copyOf(bundles.all()) : required();
       rebuilding = true;
       rebuilder.execute(() -> rebuild(() -> fetched(store, least, now, wanted), epoch));
-    } else if (now.items().changes() > (store == null ? allowed : LATE * allowed)) {
+    } else if (now.items().changes() > (store == null ? allowed : LATE * allowed)
+        // The same items change again and again.
+        || tail.size() > LATE * allowed) {
       rebuilding = true;
       rebuilder.execute(
           () -> rebuild(() -> Optional.of(new Made(now.compacted(), Set.of())), epoch));
@@ -514,6 +525,7 @@ final class Catalogue implements CatalogFollower.Listener {
           lacking &= !given.given().containsAll(bundles.all());
           tail = later;
           snapshotOffset = made.offset();
+          forgetTexts();
           countSwap();
           log.info(
               "a snapshot of {} items, offset {}, took the place of the one before after {} ms; {}"
@@ -533,6 +545,21 @@ final class Catalogue implements CatalogFollower.Listener {
       synchronized (this) {
         rebuilding = false;
         notifyAll();
+      }
+    }
+  }
+
+  /** What left long ago need not be known any more; now and then, since it is looked for in all. */
+  private void forgetTexts() {
+    LiveItems items = view.items();
+    Set<String> upserted = new HashSet<>();
+    for (KnownTexts known : texts) {
+      if (known.size() > 2L * Math.max(FEW_TEXTS, items.size())) {
+        if (upserted.isEmpty()) {
+          tail.forEach(logged -> upserted.add(logged.change().id()));
+        }
+        // Those of a view between the snapshot and this one may be written yet.
+        known.keepOnly(id -> items.snapshotIds().indexOf(id) >= 0 || upserted.contains(id));
       }
     }
   }
@@ -634,6 +661,7 @@ final class Catalogue implements CatalogFollower.Listener {
       snapshotOffset = now.offset();
       bundles.know(tail, begun.state().tries().keySet());
       tail = new ArrayList<>();
+      forgetTexts();
       // A log that lost changes gives their offsets anew; the newest is told of again and again.
       newest = 0;
       tried = 0;

@@ -35,9 +35,11 @@ import org.jspecify.annotations.Nullable;
  */
 final class FusedSnapshot implements AutoCloseable {
   /** Rows that added nodes are padded to. */
-  static final int[] ROOMS = {16, 64, 256, 1024};
+  static final int[] ROOMS = {16, 64, 256, 1024, 2048, 4096, 8192};
 
-  static final int MAX_ADDED = 1024;
+  /** More than a snapshot is late by: one is due after 5,000 changes at most. */
+  static final int MAX_ADDED = 8192;
+
   static final int MAX_CANDIDATES = 1 << 18;
 
   /** Inputs that tell of the added nodes by level: parents, codes, the snapshot's twins. */

@@ -15,13 +15,14 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Predicate;
 
 /**
  * The texts of a catalogue's items as one bundle writes them. Makes of them the index of each view,
  * in the view's own numbers and with its semantic ids.
  *
  * <p>They are told in the catalogue's order, by one thread; views are made by others too. What was
- * removed keeps its text, since a view of before may be made again.
+ * removed keeps its text for a while, since a view of before may be made again.
  */
 final class KnownTexts {
   // The places of n-grams are not asked for, so few are kept.
@@ -63,6 +64,16 @@ final class KnownTexts {
         learn(List.of(upsert.item()));
       }
     }
+  }
+
+  /** How many texts are known. */
+  int size() {
+    return texts.size();
+  }
+
+  /** Forgets the texts of items that no view will have again. */
+  void keepOnly(Predicate<String> mayBeWritten) {
+    texts.keySet().removeIf(mayBeWritten.negate());
   }
 
   /** The index of a catalogue whose snapshot nothing came after. */

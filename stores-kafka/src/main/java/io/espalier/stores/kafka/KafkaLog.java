@@ -140,7 +140,7 @@ public final class KafkaLog implements RecordLog {
 
   @Override
   public boolean isWriter() {
-    return lease.isHeld(tail);
+    return lease.isHeld(tail) && !tail.hasFailed();
   }
 
   @Override

@@ -85,6 +85,9 @@ final class Tail implements AutoCloseable {
           lost = true;
         }
         pause();
+      } catch (RuntimeException e) {
+        log.error("{}: is followed no more", address, e);
+        fail(address + ": " + e);
       }
     }
   }
@@ -168,6 +171,11 @@ final class Tail implements AutoCloseable {
           address + ": nothing heard of it for " + patience.toMillis() + " ms or more");
     }
     return end;
+  }
+
+  /** Whether it is followed no more. */
+  synchronized boolean hasFailed() {
+    return failure != null;
   }
 
   /** The last record; null when there never was one. */
