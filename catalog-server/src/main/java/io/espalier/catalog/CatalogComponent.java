@@ -6,6 +6,7 @@ import io.espalier.bundles.BundleId;
 import io.espalier.bundles.BundleRepository;
 import io.espalier.bundles.BundleResources;
 import io.espalier.bundles.BundleSwitch;
+import io.espalier.catalog.v1.CatalogServiceGrpc;
 import io.espalier.index.ItemIds;
 import io.espalier.index.trie.SemanticIds;
 import io.espalier.inference.ModelRunner;
@@ -286,6 +287,7 @@ public final class CatalogComponent implements AutoCloseable {
   public EspalierServer.Builder install(EspalierServer.Builder server) {
     return server
         .service(service)
+        .endless(Set.of(CatalogServiceGrpc.getFollowMethod().getFullMethodName()))
         .readiness("the right to write the catalogue", records::isWriter)
         .readiness("the catalogue's writer", writer::isRunning)
         .exceptionRule(LostLeaseException.class, lost -> CatalogWriter.overtaken())

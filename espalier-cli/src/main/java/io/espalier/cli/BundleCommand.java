@@ -12,6 +12,7 @@ import io.espalier.bundles.BundleId;
 import io.espalier.cli.show.Table;
 import io.espalier.cli.show.Table.Side;
 import io.espalier.cli.show.Terminal;
+import io.espalier.server.ReplicaAddress;
 import io.grpc.Channel;
 import java.time.Duration;
 import java.util.Locale;
@@ -37,6 +38,7 @@ import picocli.CommandLine.TypeConversionException;
       "  ./espalier bundle load shop-tiger@2                 beside shop-tiger@1, into ./espalier up",
       "  ./espalier bundle load shop-tiger@2 --target 127.0.0.1:7701 --target 127.0.0.1:7704",
       "      into a retrieval server, then into the catalogue's writer",
+      "  ./espalier bundle load shop-tiger@2 --target dns:///retrieval:7701   into every replica",
       "  ./espalier bundle status --target 127.0.0.1:7701",
       "  ./espalier bundle unload shop-tiger@1               once no route names it any more"
     })
@@ -78,10 +80,10 @@ final class BundleCommand {
               defaultValue = "",
               description = "That stage of a server alone: rewrite, retrieval, ranking, catalog.")
           String stage) {
-    for (String target : servers.all()) {
+    for (ReplicaAddress replica : servers.all()) {
       LoadBundleResponse loaded =
           servers.ask(
-              target,
+              replica,
               channel ->
                   stub(channel, LOAD)
                       .loadBundle(
@@ -93,7 +95,10 @@ final class BundleCommand {
       print(
           "%s serves at %s (%s) after %,d ms"
               .formatted(
-                  bundle, target, String.join(", ", loaded.getStagesList()), loaded.getTookMs()));
+                  bundle,
+                  replica.target(),
+                  String.join(", ", loaded.getStagesList()),
+                  loaded.getTookMs()));
     }
     return ExitCode.OK;
   }
@@ -119,10 +124,10 @@ final class BundleCommand {
           Duration quiet,
       @Option(names = "--force", description = "At once; requests that name it fail.")
           boolean force) {
-    for (String target : servers.all()) {
+    for (ReplicaAddress replica : servers.all()) {
       UnloadBundleResponse unloaded =
           servers.ask(
-              target,
+              replica,
               channel ->
                   stub(channel, UNLOAD.plus(quiet))
                       .unloadBundle(
@@ -137,7 +142,7 @@ final class BundleCommand {
           "%s is out of %s (%s)%s"
               .formatted(
                   bundle,
-                  target,
+                  replica.target(),
                   String.join(", ", unloaded.getStagesList()),
                   unloaded.getClosed() ? "" : "; its last requests are still answered"));
     }
@@ -158,16 +163,16 @@ final class BundleCommand {
             .column("requests", Side.RIGHT)
             .column("idle", Side.RIGHT)
             .column("why", Side.LEFT);
-    for (String target : servers.all()) {
+    for (ReplicaAddress replica : servers.all()) {
       for (BundleStatus status :
           servers.ask(
-              target,
+              replica,
               channel ->
                   stub(channel, STATUS)
                       .listBundles(ListBundlesRequest.getDefaultInstance())
                       .getBundlesList())) {
         table.row(
-            target,
+            replica.target(),
             status.getStage(),
             status.getBundle() + "@" + status.getVersion(),
             status.getState().name().replace("BUNDLE_STATE_", "").toLowerCase(Locale.ROOT),

@@ -17,6 +17,7 @@ import io.espalier.admin.v1.StartCanaryRequest;
 import io.espalier.cli.show.Table;
 import io.espalier.cli.show.Table.Side;
 import io.espalier.cli.show.Terminal;
+import io.espalier.server.ReplicaAddress;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -49,7 +50,8 @@ import picocli.CommandLine.Parameters;
       "  ./espalier routes canary shop-feed shop-tiger@2 --share 5",
       "  ./espalier routes canary shop-feed --share 20  the same, for more of the users",
       "  ./espalier routes promote shop-feed            or: abort",
-      "  ./espalier routes list --target router-0:7700 --target router-1:7700"
+      "  ./espalier routes list --target 10.0.0.7:7700 --target 10.0.0.8:7700",
+      "  ./espalier routes apply shop-feed.yaml --target dns:///router:7700   at every router"
     })
 final class RoutesCommand {
   private static final Duration PATIENCE = Duration.ofSeconds(30);
@@ -65,9 +67,9 @@ final class RoutesCommand {
       mixinStandardHelpOptions = true,
       description = "Lists the routes, and the revisions that can be returned to.")
   int list(@Mixin AdminTargets routers) {
-    for (String target : routers.all()) {
-      ListRoutesResponse routes = routes(routers, target);
-      terminal.out().println(target + ": revision " + routes.getRevision());
+    for (ReplicaAddress router : routers.all()) {
+      ListRoutesResponse routes = routes(routers, router);
+      terminal.out().println(router.target() + ": revision " + routes.getRevision());
       Table table =
           new Table()
               .column("route", Side.LEFT)
@@ -109,8 +111,7 @@ final class RoutesCommand {
   int show(
       @Mixin AdminTargets routers,
       @Parameters(paramLabel = "ROUTE", description = "Its name.") String route) {
-    String target = routers.all().getFirst();
-    List<RouteStatus> all = routes(routers, target).getRoutesList();
+    List<RouteStatus> all = routes(routers, routers.all().getFirst()).getRoutesList();
     RouteStatus found =
         all.stream()
             .filter(status -> status.getName().equals(route))
@@ -159,10 +160,10 @@ final class RoutesCommand {
               .setSource(file.getFileName().toString())
               .setYaml(Files.readString(file)));
     }
-    for (String target : routers.all()) {
-      ask(routers, target, stub -> stub.applyRoutes(request.setDryRun(true).build()));
+    for (ReplicaAddress router : routers.all()) {
+      ask(routers, router, stub -> stub.applyRoutes(request.setDryRun(true).build()));
       if (dryRun) {
-        print(target + ": would hold");
+        print(router.target() + ": would hold");
       }
     }
     return dryRun
@@ -196,17 +197,17 @@ final class RoutesCommand {
               defaultValue = "0",
               description = "Which (default: the one before).")
           long revision) {
-    for (String target : routers.all()) {
+    for (ReplicaAddress router : routers.all()) {
       RollBackRoutesResponse back =
           ask(
               routers,
-              target,
+              router,
               stub ->
                   stub.rollBackRoutes(
                       RollBackRoutesRequest.newBuilder().setRevision(revision).build()));
       print(
           "%s: revision %d, the routes of revision %d"
-              .formatted(target, back.getRevision(), back.getRestored()));
+              .formatted(router.target(), back.getRevision(), back.getRestored()));
     }
     return ExitCode.OK;
   }
@@ -259,14 +260,16 @@ final class RoutesCommand {
     return change(routers, stub -> stub.abortCanary(request).getRevision());
   }
 
-  private static ListRoutesResponse routes(AdminTargets routers, String target) {
-    return ask(routers, target, stub -> stub.listRoutes(ListRoutesRequest.getDefaultInstance()));
+  private static ListRoutesResponse routes(AdminTargets routers, ReplicaAddress router) {
+    return ask(routers, router, stub -> stub.listRoutes(ListRoutesRequest.getDefaultInstance()));
   }
 
   private static <T> T ask(
-      AdminTargets routers, String target, Function<RouteAdminServiceBlockingStub, T> call) {
+      AdminTargets routers,
+      ReplicaAddress router,
+      Function<RouteAdminServiceBlockingStub, T> call) {
     return routers.ask(
-        target,
+        router,
         channel ->
             call.apply(
                 RouteAdminServiceGrpc.newBlockingStub(channel)
@@ -275,8 +278,8 @@ final class RoutesCommand {
 
   /** Makes a change at one router after the other; it gives the revision that holds then. */
   private int change(AdminTargets routers, Function<RouteAdminServiceBlockingStub, Long> change) {
-    for (String target : routers.all()) {
-      print(target + ": revision " + ask(routers, target, change));
+    for (ReplicaAddress router : routers.all()) {
+      print(router.target() + ": revision " + ask(routers, router, change));
     }
     return ExitCode.OK;
   }

@@ -74,13 +74,14 @@ import picocli.CommandLine.Parameters;
       "  model_repo, data, state, events: {log, queue}, features: {store, budget, cache_mb},"
           + " catalog_log,",
       "  rewrite_tables, rewrite_model_budget,",
-      "  recording: {folder, share, max_bytes} (of a router),",
+      "  router: {page_token_key, pinned_items}, recording: {folder, share, max_bytes} (of a"
+          + " router),",
       "  snapshots: {store, cache, publish: {keep, changes, max_age, busy_share}},",
       "  decode (bundle, stepwise or fused),",
       "  engine: {targets, models (named or sent), keep_alive, patience},",
       "  peers: {rewrite, retrieval, ranking, catalog, by_user ([retrieval, ranking])},",
       "  calls: {tls: {certificate, key, trust, min_version, reload}, token},",
-      "  a token is a text, or {file: PATH}",
+      "  a token, and a key, is a text, or {file: PATH}",
       "  inference: {control (none or explicit), load ([*] or names)},",
       "  telemetry: {metrics: {host, port}, otlp: {endpoint, interval, trace_ratio},",
       "    logs: {format (text or json), level}}"

@@ -1,6 +1,7 @@
 package io.espalier.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.catchThrowableOfType;
 import static org.awaitility.Awaitility.await;
 
 import io.espalier.bundles.BundleRepository;
@@ -24,9 +25,11 @@ import io.espalier.server.ServerConfig;
 import io.espalier.stores.catalog.DataFolder;
 import io.espalier.stores.users.EmbeddedUserStates;
 import io.grpc.ManagedChannel;
+import io.grpc.StatusRuntimeException;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.net.ServerSocket;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -159,23 +162,32 @@ class SwitchingTest {
       String retrieval, String router, RouterServiceGrpc.RouterServiceBlockingStub stub) {}
 
   private Running start(Path recording) throws IOException {
-    EspalierServer retrieval = servers.retrieval(ServerConfig.defaults(), null).build().start();
+    EspalierServer retrieval = retrieval(ServerConfig.defaults());
+    return start(
+        retrieval.target(),
+        Map.of(
+            "server.port",
+            "0",
+            "recording.folder",
+            "\"" + recording + "\"",
+            "recording.share",
+            "1.0"));
+  }
+
+  private EspalierServer retrieval(ServerConfig config) throws IOException {
+    EspalierServer retrieval = servers.retrieval(config, null).build().start();
     open.add(retrieval);
-    ManagedChannel stages = ClientChannels.open(retrieval.target());
+    return retrieval;
+  }
+
+  private Running start(String retrieval, Map<String, String> settings) throws IOException {
+    ManagedChannel stages = ClientChannels.open(retrieval);
     open.add(stages::shutdownNow);
     ServeConfig config =
         ServeConfig.defaults(
                 Stage.ROUTER, dir.resolve("repository"), dir.resolve("data"), dir.resolve("none"))
-            .with(
-                Map.of(
-                    "peers.retrieval",
-                    "\"" + retrieval.target() + "\"",
-                    "server.port",
-                    "0",
-                    "recording.folder",
-                    "\"" + recording + "\"",
-                    "recording.share",
-                    "1.0"));
+            .with(Map.of("peers.retrieval", "\"" + retrieval + "\""))
+            .with(settings);
     EspalierServer router =
         servers
             .router(
@@ -189,8 +201,7 @@ class SwitchingTest {
     open.add(router);
     ManagedChannel channel = ClientChannels.open(router.target());
     open.add(channel::shutdownNow);
-    return new Running(
-        retrieval.target(), router.target(), RouterServiceGrpc.newBlockingStub(channel));
+    return new Running(retrieval, router.target(), RouterServiceGrpc.newBlockingStub(channel));
   }
 
   private static ResultPage feed(RouterServiceGrpc.RouterServiceBlockingStub stub, String user) {
@@ -245,6 +256,115 @@ class SwitchingTest {
     ok("routes", "list", "--target", running.router());
     assertThat(out.toString())
         .contains("revision 4", "popular@2", "applied feed-2.yaml", "the router's files");
+  }
+
+  /** What becomes of a page token at a router that did not make it, or has made too many since. */
+  @Test
+  void feed_furtherPageOfAListThatIsNotThere_saysToBeginAnew() throws IOException {
+    Path file = Files.writeString(dir.resolve("key"), "k".repeat(44));
+    Map<String, String> settings =
+        Map.of(
+            "server.port",
+            "0",
+            "router.page_token_key",
+            "{file: \"" + file + "\"}",
+            "router.pinned_items",
+            "1000");
+    String retrieval = retrieval(ServerConfig.defaults()).target();
+    Running one = start(retrieval, settings);
+    Running two = start(retrieval, settings);
+    Running other = start(retrieval, Map.of("server.port", "0"));
+    String token = feed(one.stub(), "u").getNextPageToken();
+
+    assertThat(further(one, token).getItemsCount()).isEqualTo(10);
+    assertThat(refusal(two, token)).contains("INVALID_ARGUMENT", "expired", "first page again");
+    assertThat(refusal(other, token))
+        .contains("INVALID_ARGUMENT", "of a router that is gone", "first page again");
+    // A thousand items are 24 lists, each with one for itself.
+    List<String> tokens =
+        IntStream.range(0, 60).mapToObj(n -> feed(one.stub(), "u").getNextPageToken()).toList();
+    assertThat(tokens.stream().filter(each -> isKept(one, each))).hasSizeBetween(1, 24);
+  }
+
+  private static boolean isKept(Running router, String token) {
+    try {
+      return further(router, token).getItemsCount() > 0;
+    } catch (StatusRuntimeException e) {
+      assertThat(e).hasMessageContaining("expired");
+      return false;
+    }
+  }
+
+  private static ResultPage further(Running router, String token) {
+    return router
+        .stub()
+        .withDeadlineAfter(60, TimeUnit.SECONDS)
+        .recommend(
+            RecommendRequest.newBuilder()
+                .setUser(User.newBuilder().setId("u"))
+                .setOptions(ListOptions.newBuilder().setPageToken(token))
+                .build())
+        .getPage();
+  }
+
+  private static String refusal(Running router, String token) {
+    return String.valueOf(
+        catchThrowableOfType(StatusRuntimeException.class, () -> further(router, token))
+            .getMessage());
+  }
+
+  /** Two replicas of each server, under a list and under a name with an address for each. */
+  @Test
+  void commands_listOrNameOfReplicas_reachEachOfThem() throws IOException {
+    int port = freePort();
+    List<String> stages = List.of("127.0.0.1:" + port, "127.0.0.2:" + port);
+    retrieval(ServerConfig.defaults().on("127.0.0.1", port));
+    retrieval(ServerConfig.defaults().on("127.0.0.2", port));
+    String all = "dns:///" + NamesOfTests.TWO + ":" + port;
+    int routerPort = freePort();
+    start(
+        String.join(",", stages),
+        Map.of("server.host", "127.0.0.1", "server.port", Integer.toString(routerPort)));
+    start(all, Map.of("server.host", "127.0.0.2", "server.port", Integer.toString(routerPort)));
+    String routers = NamesOfTests.TWO + ":" + routerPort;
+    Files.writeString(route(2), yaml(2));
+
+    // One has it: whichever of them a call would go to, the route is refused.
+    ok("bundle", "load", "popular@2", "--target", stages.getFirst());
+    for (int router = 1; router <= 2; router++) {
+      for (int n = 0; n < 10; n++) {
+        assertThat(
+                run(
+                    "routes",
+                    "apply",
+                    "--dry-run",
+                    route(2).toString(),
+                    "--target",
+                    "127.0.0.%d:%d".formatted(router, routerPort)))
+            .isEqualTo(ExitCode.FAILED);
+        assertThat(err.toString())
+            .contains("popular@2: not loaded at retrieval " + stages.get(1) + " (expected");
+      }
+    }
+    assertThat(run("routes", "apply", route(2).toString(), "--target", routers))
+        .isEqualTo(ExitCode.FAILED);
+    assertThat(err.toString()).contains("FAILED_PRECONDITION: 127.0.0.1:" + routerPort + ": ");
+
+    ok("bundle", "load", "popular@2", "--target", all);
+    assertThat(out.toString()).contains(stages);
+    ok("routes", "apply", route(2).toString(), "--target", routers);
+    assertThat(out.toString())
+        .isEqualTo("127.0.0.1:%d: revision 2\n127.0.0.2:%<d: revision 2\n".formatted(routerPort));
+
+    assertThat(run("routes", "list", "--target", NamesOfTests.NOBODY + ":1"))
+        .isEqualTo(ExitCode.UNREACHABLE);
+    assertThat(err.toString()).contains("--target: " + NamesOfTests.NOBODY + ":1: unknown host");
+  }
+
+  private static int freePort() throws IOException {
+    try (ServerSocket socket = new ServerSocket(0)) {
+      return socket.getLocalPort();
+    }
   }
 
   @Test

@@ -1,5 +1,6 @@
 package io.espalier.router;
 
+import com.google.common.base.Throwables;
 import com.google.common.util.concurrent.AbstractFuture;
 import com.google.common.util.concurrent.FutureCallback;
 import com.google.common.util.concurrent.Futures;
@@ -8,6 +9,7 @@ import io.grpc.Context;
 import io.grpc.Deadline;
 import io.grpc.Status;
 import io.opentelemetry.context.Scope;
+import java.nio.channels.ClosedChannelException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -19,9 +21,10 @@ import org.jspecify.annotations.Nullable;
  * Makes the calls of one request to the stages: a second time where the first was lost, or beside
  * one that is slow while there is nothing else to do.
  *
- * <p>Lost is what failed UNAVAILABLE, as a connection that breaks does; a refusal for load is an
- * answer. There is a second try where the route's budget has one left and as much time is left as
- * the first took. The first answer counts, and the other call is cancelled.
+ * <p>Lost is what failed UNAVAILABLE, as a connection that breaks does, or was about to be written
+ * to one that broke; a refusal for load is an answer. There is a second try where the route's
+ * budget has one left and as much time is left as the first took. The first answer counts, and the
+ * other call is cancelled.
  */
 final class Attempts {
   private final String route;
@@ -58,6 +61,19 @@ final class Attempts {
     return tried;
   }
 
+  private static boolean isLost(Throwable failure) {
+    Status status = Status.fromThrowable(failure);
+    return switch (status.getCode()) {
+      case UNAVAILABLE -> true;
+      // How gRPC ends a call that it was about to write when the connection went.
+      case UNKNOWN ->
+          status.getCause() != null
+              && Throwables.getCausalChain(status.getCause()).stream()
+                  .anyMatch(ClosedChannelException.class::isInstance);
+      default -> false;
+    };
+  }
+
   private final class Tried<T> extends AbstractFuture<T> implements FutureCallback<T> {
     private final String stage;
     private final Deadline deadline;
@@ -68,7 +84,8 @@ final class Attempts {
         io.opentelemetry.context.Context.current();
     private final long started = System.nanoTime();
     private final List<ListenableFuture<T>> made = new ArrayList<>(2);
-    private int ended;
+    // Calls that are made or about to be, and have not ended.
+    private int underWay = 1;
     private boolean second;
 
     Tried(String stage, Deadline deadline, Supplier<ListenableFuture<T>> call) {
@@ -95,8 +112,16 @@ final class Attempts {
     }
 
     void hedge() {
-      if (!isDone() && isFirst() && allowed(RouterMetrics.SecondCall.HEDGE)) {
+      if (!isDone() && mayMakeSecond(RouterMetrics.SecondCall.HEDGE)) {
+        again();
+      }
+    }
+
+    private void again() {
+      try {
         attempt();
+      } catch (RuntimeException e) {
+        onFailure(e);
       }
     }
 
@@ -110,22 +135,16 @@ final class Attempts {
       if (isDone()) {
         return;
       }
-      if (Status.fromThrowable(failure).getCode() == Status.Code.UNAVAILABLE
-          && leavesTime()
-          && isFirst()
-          && allowed(RouterMetrics.SecondCall.RETRY)) {
-        synchronized (this) {
-          ended++;
-        }
-        attempt();
-        return;
-      }
+      boolean again =
+          isLost(failure) && leavesTime() && mayMakeSecond(RouterMetrics.SecondCall.RETRY);
       boolean last;
       synchronized (this) {
-        ended++;
-        last = ended == made.size();
+        underWay--;
+        last = underWay == 0;
       }
-      if (last) {
+      if (again) {
+        again();
+      } else if (last) {
         setException(failure);
       }
     }
@@ -135,15 +154,22 @@ final class Attempts {
       return left > 0 && left >= System.nanoTime() - started;
     }
 
-    /** Whether nobody has made a second call, or will. */
-    private synchronized boolean isFirst() {
-      boolean first = !second;
-      second = true;
-      return first;
-    }
-
-    private boolean allowed(RouterMetrics.SecondCall kind) {
-      boolean allowed = budget.take();
+    /**
+     * Whether there is no second call yet and may be one. It is under way from here on, so that a
+     * first one which fails meanwhile leaves the end to it.
+     */
+    private boolean mayMakeSecond(RouterMetrics.SecondCall kind) {
+      boolean allowed;
+      synchronized (this) {
+        if (second) {
+          return false;
+        }
+        second = true;
+        allowed = budget.take();
+        if (allowed) {
+          underWay++;
+        }
+      }
       metrics.secondCall(route, stage, allowed ? kind : RouterMetrics.SecondCall.DENIED);
       return allowed;
     }

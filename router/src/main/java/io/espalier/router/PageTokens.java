@@ -73,7 +73,8 @@ final class PageTokens {
 
   private static RequestException foreign() {
     return RequestException.invalidArgument(
-        "options.page_token: not of this request (expected: next_page_token of its last answer)");
+        "options.page_token: not of this request, or of a router that is gone (expected:"
+            + " next_page_token of its last answer; else ask for the first page again)");
   }
 
   private static byte[] decode(String token) {

@@ -1,17 +1,16 @@
 package io.espalier.router;
 
-import io.espalier.server.ConfigFile;
+import io.espalier.server.Secret;
 import java.util.Base64;
-import java.util.Map;
 
 /**
- * What a router needs beside its routes.
+ * What a router keeps for further pages of its lists.
  *
  * @param pageTokenKey base64 of the key that signs page tokens, at least 32 bytes, the same on
- *     every router of a cluster; empty: a random one, so that tokens end with the process
+ *     every router of a cluster; none: a random one, so that tokens end with the process
  * @param pinnedItems items in all pinned lists together; the least used lists go first
  */
-public record RouterConfig(String pageTokenKey, long pinnedItems) {
+public record RouterConfig(Secret pageTokenKey, long pinnedItems) {
   private static final int MIN_KEY_BYTES = 32;
 
   public RouterConfig {
@@ -28,34 +27,20 @@ public record RouterConfig(String pageTokenKey, long pinnedItems) {
 
   /** A random key, and at most half a million pinned items. */
   public static RouterConfig defaults() {
-    return new RouterConfig("", 500_000);
+    return new RouterConfig(Secret.none(), 500_000);
   }
 
-  /** The defaults under {@code key} → value pairs. */
-  public static RouterConfig of(Map<String, String> overrides) {
-    return ConfigFile.bind(
-        ConfigFile.override(ConfigFile.parse("", "options"), overrides),
-        "options",
-        RouterConfig.class,
-        defaults());
-  }
-
+  /** Empty where a random one is wanted. */
   byte[] key() {
     return decoded(pageTokenKey);
   }
 
-  /** Without the key. */
-  @Override
-  public String toString() {
-    return "RouterConfig[page_token_key=%s, pinned_items=%d]"
-        .formatted(pageTokenKey.isEmpty() ? "(random)" : "(set)", pinnedItems);
-  }
-
-  private static byte[] decoded(String key) {
+  private static byte[] decoded(Secret key) {
     try {
-      return Base64.getDecoder().decode(key);
+      return Base64.getDecoder().decode(key.reveal());
     } catch (IllegalArgumentException e) {
-      throw new IllegalArgumentException("page_token_key: not base64 (expected: base64)", e);
+      // Without the cause, which quotes what it cannot read.
+      throw new IllegalArgumentException("page_token_key: not base64 (expected: base64)");
     }
   }
 }

@@ -45,6 +45,7 @@ import io.espalier.router.v1.WhyNotRequest;
 import io.espalier.router.v1.WhyNotResponse;
 import io.espalier.server.ConfigException;
 import io.espalier.server.RequestException;
+import io.espalier.server.Secret;
 import io.espalier.server.ServerConfig;
 import io.espalier.stores.catalog.CatalogItem;
 import io.espalier.stores.users.Durability;
@@ -1193,7 +1194,7 @@ class RouterTest {
   @Test
   void recommend_sharedKey_tokenIsKnownButItsListIsNot() {
     String key = java.util.Base64.getEncoder().encodeToString(new byte[32]);
-    RouterConfig config = new RouterConfig(key, 1_000);
+    RouterConfig config = new RouterConfig(Secret.of(key), 1_000);
     RunningRouter one = started(new RunningRouter(b -> b.config(config), FEED + "page_size: 1\n"));
     RunningRouter two = started(new RunningRouter(b -> b.config(config), FEED + "page_size: 1\n"));
     one.stages.source("popular@1", "p", "q");
@@ -1203,7 +1204,11 @@ class RouterTest {
     assertThat(failure(() -> two.stub().recommend(request.build())))
         .contains("INVALID_ARGUMENT", "expired");
     assertThat(config.toString()).doesNotContain(key);
-    assertThatThrownBy(() -> new RouterConfig("c2hvcnQ=", 1_000)).hasMessageContaining("5 bytes");
+    assertThatThrownBy(() -> new RouterConfig(Secret.of("c2hvcnQ="), 1_000))
+        .hasMessageContaining("5 bytes");
+    assertThatThrownBy(() -> new RouterConfig(Secret.of("no base64!"), 1_000))
+        .hasMessage("page_token_key: not base64 (expected: base64)")
+        .hasNoCause();
   }
 
   // Events.

@@ -54,6 +54,14 @@ public final class Admission {
     }
   }
 
+  /** Says that the current call is refused for what it is, however little there is to do. */
+  static void notForLoad() {
+    Admission admission = KEY.get();
+    if (admission != null) {
+      admission.places.notForLoad(admission.place);
+    }
+  }
+
   /** Nanoseconds; 0 where nobody said. */
   long objectiveNanos() {
     return objectiveNanos;

@@ -40,6 +40,7 @@ final class CallTelemetry implements ServerInterceptor {
   public <Q, R> ServerCall.Listener<Q> interceptCall(
       ServerCall<Q, R> call, Metadata headers, ServerCallHandler<Q, R> next) {
     long start = System.nanoTime();
+    long allotted = Deadlines.leftNanos();
     String method = call.getMethodDescriptor().getFullMethodName();
     Attributes byMethod = Attributes.of(METHOD, method);
     AtomicBoolean ended = new AtomicBoolean();
@@ -64,7 +65,9 @@ final class CallTelemetry implements ServerInterceptor {
     return new SimpleForwardingServerCallListener<>(next.startCall(timed, headers)) {
       @Override
       public void onCancel() {
-        timed.end(Status.Code.CANCELLED);
+        // Both end a call on the same way; only one of them is a failure of the server's.
+        timed.end(
+            Deadlines.passed(allotted) ? Status.Code.DEADLINE_EXCEEDED : Status.Code.CANCELLED);
         super.onCancel();
       }
     };

@@ -9,6 +9,7 @@ import io.grpc.inprocess.InProcessChannelBuilder;
 import io.grpc.netty.shaded.io.grpc.netty.NettyChannelBuilder;
 import io.grpc.netty.shaded.io.netty.channel.ChannelOption;
 import io.opentelemetry.api.OpenTelemetry;
+import java.net.UnknownHostException;
 import java.security.Security;
 import java.util.List;
 import java.util.Map;
@@ -70,19 +71,34 @@ public final class ClientChannels {
   }
 
   /**
-   * Opens a channel to one replica of a service.
+   * Every replica behind a target, once, in the target's order: what {@link #open} would spread
+   * calls over. In process, and of those of gRPC's targets that are not looked into, one: whichever
+   * it leads to.
    *
-   * @param address its {@code host:port}
-   * @param name the service's {@code host:port}, which the replica's certificate bears
+   * <p>A name with addresses of IPv4 and of IPv6 has each replica behind both: those of the first
+   * one's kind are given.
+   *
+   * @throws ConfigException when the target is none
+   * @throws UnknownHostException when nobody knows a name of it
    */
+  public static List<ReplicaAddress> replicas(String target) throws UnknownHostException {
+    return isLookedInto(target)
+        ? ReplicaResolver.lookUp(list(target), ReplicaResolver.Lookup.BY_JAVA)
+        : List.of(new ReplicaAddress(target, target));
+  }
+
+  /** Opens a channel to one replica of a service. */
   public static ManagedChannel openReplica(
-      String address, String name, Caller caller, int maxMessageBytes, OpenTelemetry telemetry) {
-    return keptUp(
-        finish(
-            overTcp(address, caller, Spread.LEAST_CALLS).overrideAuthority(name),
-            caller,
-            maxMessageBytes,
-            telemetry));
+      ReplicaAddress replica, Caller caller, int maxMessageBytes, OpenTelemetry telemetry) {
+    return isLookedInto(replica.target())
+        ? keptUp(
+            finish(
+                overTcp(replica.target(), caller, Spread.LEAST_CALLS)
+                    .overrideAuthority(replica.name()),
+                caller,
+                maxMessageBytes,
+                telemetry))
+        : open(replica.target(), caller, maxMessageBytes, telemetry);
   }
 
   private static ManagedChannel finish(
@@ -116,7 +132,7 @@ public final class ClientChannels {
 
   private static ManagedChannelBuilder<?> overTcp(String target, Caller caller, Spread spread) {
     NettyChannelBuilder builder =
-        NettyChannelBuilder.forTarget(replicas(target))
+        NettyChannelBuilder.forTarget(resolved(target))
             .withOption(ChannelOption.CONNECT_TIMEOUT_MILLIS, CONNECT_MILLIS)
             .keepAliveTime(KEEP_ALIVE_SECONDS, TimeUnit.SECONDS)
             .keepAliveTimeout(KEEP_ALIVE_TIMEOUT_SECONDS, TimeUnit.SECONDS)
@@ -127,11 +143,21 @@ public final class ClientChannels {
     return builder;
   }
 
-  private static String replicas(String target) {
-    String list = target.startsWith(DNS) ? target.substring(DNS.length()) : target;
-    if (list.contains(":/") || list.startsWith("unix:")) {
+  private static boolean isLookedInto(String target) {
+    return !target.startsWith(IN_PROCESS)
+        && !list(target).contains(":/")
+        && !target.startsWith("unix:");
+  }
+
+  private static String list(String target) {
+    return target.startsWith(DNS) ? target.substring(DNS.length()) : target;
+  }
+
+  private static String resolved(String target) {
+    if (!isLookedInto(target)) {
       return target;
     }
+    String list = list(target);
     ReplicaResolver.parse(list);
     // The brackets of IPv6 have no place in a path.
     return ReplicaResolver.SCHEME

@@ -16,7 +16,6 @@ import io.opentelemetry.api.common.Attributes;
 import io.opentelemetry.api.metrics.LongCounter;
 import io.opentelemetry.api.metrics.Meter;
 import io.opentelemetry.api.metrics.ObservableLongGauge;
-import java.time.Duration;
 import java.util.Locale;
 import java.util.Objects;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -79,12 +78,13 @@ final class ConcurrencyLimit implements ServerInterceptor, AutoCloseable {
       ServerCall<Q, R> call, Metadata headers, ServerCallHandler<Q, R> next) {
     boolean stream = call.getMethodDescriptor().getType() != MethodType.UNARY;
     String tenant = Tenant.current();
+    long allotted = Deadlines.leftNanos();
     Places.Answer answer =
         places.take(
             call.getMethodDescriptor().getFullMethodName(),
             tenant,
             Priority.current(),
-            Deadlines.remaining().map(Duration::toNanos).orElse(Long.MAX_VALUE),
+            allotted,
             stream,
             System.nanoTime());
     Places.Place place = answer.place();
@@ -131,7 +131,7 @@ final class ConcurrencyLimit implements ServerInterceptor, AutoCloseable {
         try {
           super.onCancel();
         } finally {
-          held.release(deadlinePassed() ? Status.DEADLINE_EXCEEDED : null);
+          held.release(Deadlines.passed(allotted) ? Status.DEADLINE_EXCEEDED : null);
         }
       }
 
@@ -148,22 +148,18 @@ final class ConcurrencyLimit implements ServerInterceptor, AutoCloseable {
         try {
           callback.run();
         } catch (RuntimeException | Error e) {
-          held.release(statusOf(e));
+          held.release(statusOf(e, allotted));
           throw e;
         }
       }
     };
   }
 
-  private static @Nullable Status statusOf(Throwable failure) {
+  private static @Nullable Status statusOf(Throwable failure, long allotted) {
     if (failure instanceof RequestException refusal) {
       return refusal.code().toStatus();
     }
-    return deadlinePassed() ? Status.DEADLINE_EXCEEDED : null;
-  }
-
-  private static boolean deadlinePassed() {
-    return Deadlines.remaining().filter(left -> !left.isPositive()).isPresent();
+    return Deadlines.passed(allotted) ? Status.DEADLINE_EXCEEDED : null;
   }
 
   /** A name that nobody listed is anybody's choice, and no label. */

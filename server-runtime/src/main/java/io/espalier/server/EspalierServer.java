@@ -10,6 +10,7 @@ import io.grpc.ServerInterceptor;
 import io.grpc.ServerInterceptors;
 import io.grpc.ServerServiceDefinition;
 import io.grpc.health.v1.HealthCheckResponse.ServingStatus;
+import io.grpc.health.v1.HealthGrpc;
 import io.grpc.inprocess.InProcessServerBuilder;
 import io.grpc.netty.shaded.io.grpc.netty.NettyServerBuilder;
 import io.grpc.netty.shaded.io.netty.util.concurrent.ImmediateExecutor;
@@ -50,7 +51,8 @@ import org.slf4j.LoggerFactory;
  *
  * <p>Models are loaded and warmed before {@link #start}; health becomes SERVING last, when every
  * readiness check holds, and follows the checks from then on. {@link #close} reports NOT_SERVING,
- * waits for load balancers to notice, drains, and then closes what was handed over, last first.
+ * waits for load balancers to notice, drains (calls without an end of their own are ended), and
+ * then closes what was handed over, last first.
  *
  * <p>Every call that is let in runs on its own virtual thread, so that services may block; those
  * that never do can run on the transport's threads instead. Whether it is let in is decided on the
@@ -77,6 +79,7 @@ public final class EspalierServer implements AutoCloseable {
   private final List<AutoCloseable> closeables;
   private final ExceptionMapper mapper;
   private final ConcurrencyLimit limit;
+  private final EndlessCalls endless;
   private final ObservableLongGauge servingGauge;
   private final ExecutorService callThreads;
   private final Thread readinessThread;
@@ -121,6 +124,7 @@ public final class EspalierServer implements AutoCloseable {
     builder.announcements.forEach(announcements -> announcements.tell(health));
     CallTelemetry telemetry = new CallTelemetry(meter);
     this.limit = new ConcurrencyLimit(config.maxConcurrentCalls(), config.admission(), name, meter);
+    this.endless = new EndlessCalls(builder.endless);
     Integer adminPort = config.admin().port();
     if (inProcessName != null) {
       this.admin = null;
@@ -147,7 +151,8 @@ public final class EspalierServer implements AutoCloseable {
         inProcessName == null && healthPort != null
             ? NettyServerBuilder.forAddress(new InetSocketAddress(config.host(), healthPort))
                 .addService(
-                    ServerInterceptors.intercept(health.getHealthService(), mapper, telemetry))
+                    ServerInterceptors.intercept(
+                        health.getHealthService(), endless, mapper, telemetry))
                 .build()
             : null;
   }
@@ -186,7 +191,7 @@ public final class EspalierServer implements AutoCloseable {
       }
     }
     transport.addService(
-        ServerInterceptors.intercept(health.getHealthService(), mapper, telemetry));
+        ServerInterceptors.intercept(health.getHealthService(), endless, mapper, telemetry));
     if (config.reflection() && where != Listens.BESIDE_ADMIN) {
       List<ServerInterceptor> guards = List.of(telemetry, mapper, authentication);
       ServerServiceDefinition reflection = ProtoReflectionServiceV1.newInstance().bindService();
@@ -243,6 +248,7 @@ public final class EspalierServer implements AutoCloseable {
     chain.add(new Except(unlimited(builder), limit));
     chain.add(new DeadlineFloor(config.deadlineFloor()));
     chain.add(new MessageSizeLimit(config.maxMessageBytes()));
+    chain.add(endless);
     return chain;
   }
 
@@ -432,6 +438,7 @@ public final class EspalierServer implements AutoCloseable {
     try {
       Thread.sleep(config.propagationDelay());
       servers().forEach(Server::shutdown);
+      endless.end();
       long end = System.nanoTime() + config.drainTimeout().toNanos();
       for (Server one : servers()) {
         if (!one.awaitTermination(end - System.nanoTime(), TimeUnit.NANOSECONDS)) {
@@ -476,6 +483,8 @@ public final class EspalierServer implements AutoCloseable {
     private final List<Announcements> announcements = new ArrayList<>();
     private final Set<String> neverBlocking = new HashSet<>();
     private final Set<String> alwaysLetIn = new HashSet<>();
+    private final Set<String> endless =
+        new HashSet<>(Set.of(HealthGrpc.getWatchMethod().getFullMethodName()));
     private OpenTelemetry openTelemetry = OpenTelemetry.noop();
 
     private Builder(String name, ServerConfig config) {
@@ -518,6 +527,15 @@ public final class EspalierServer implements AutoCloseable {
      */
     public Builder alwaysLetIn(Set<String> methods) {
       alwaysLetIn.addAll(methods);
+      return this;
+    }
+
+    /**
+     * Methods by full name whose calls send to their callers for as long as these like, and take
+     * nothing more from them: they end with OK when the server drains.
+     */
+    public Builder endless(Set<String> methods) {
+      endless.addAll(methods);
       return this;
     }
 

@@ -30,6 +30,7 @@ final class MessageSizeLimit implements ServerInterceptor {
         if (message instanceof KnownLength known) {
           int size = size(known);
           if (size > limit) {
+            Admission.notForLoad();
             throw RequestException.resourceExhausted(
                 "request: %d bytes (expected: at most %d)".formatted(size, limit));
           }

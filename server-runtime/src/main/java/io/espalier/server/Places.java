@@ -56,6 +56,8 @@ final class Places {
     private final Entry tenant;
     // Guarded by the places' lock: the method, until it is known better.
     private String kind;
+    // As well: whether it was refused for what it is.
+    private boolean notForLoad;
     private final long started;
     private final int depth;
     private final boolean stream;
@@ -185,9 +187,15 @@ final class Places {
       long left = place.leftNanos - (now - place.started);
       long expected = expected(kind, inProgress - 1, now);
       if (expected > left) {
+        place.notForLoad = true;
         throw RequestException.resourceExhausted(late(left, expected));
       }
     }
+  }
+
+  /** A call is refused for what it is: its end says nothing of the load. */
+  synchronized void notForLoad(Place place) {
+    place.notForLoad = true;
   }
 
   /**
@@ -207,10 +215,12 @@ final class Places {
   /**
    * Gives a place back.
    *
+   * @param reported how its call ended
    * @param objectiveNanos in what time the call should have ended; 0 where nobody said
    */
-  void give(Place place, End end, long objectiveNanos, long now) {
+  void give(Place place, End reported, long objectiveNanos, long now) {
     long took = now - place.started;
+    End end;
     boolean counts;
     synchronized (this) {
       if (place.stream) {
@@ -219,6 +229,7 @@ final class Places {
       }
       inProgress--;
       place.tenant.inProgress--;
+      end = place.notForLoad ? End.OTHER : reported;
       if (end == End.TIMED) {
         durations.computeIfAbsent(place.kind, kind -> new Duration()).add(now, took, place.depth);
       }

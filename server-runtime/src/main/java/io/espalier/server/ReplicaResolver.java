@@ -45,6 +45,8 @@ final class ReplicaResolver extends NameResolver {
   /** Finds the addresses of a name. */
   @FunctionalInterface
   interface Lookup {
+    Lookup BY_JAVA = name -> Arrays.asList(InetAddress.getAllByName(name));
+
     List<InetAddress> all(String name) throws UnknownHostException;
   }
 
@@ -63,7 +65,7 @@ final class ReplicaResolver extends NameResolver {
     private final Lookup lookup;
 
     Provider() {
-      this(SCHEME, name -> Arrays.asList(InetAddress.getAllByName(name)));
+      this(SCHEME, Lookup.BY_JAVA);
     }
 
     Provider(String scheme, Lookup lookup) {
@@ -114,6 +116,28 @@ final class ReplicaResolver extends NameResolver {
       replicas.add(replica);
     }
     return List.copyOf(replicas);
+  }
+
+  /**
+   * Each replica of {@code host:port[,host:port…]} once. Of a name with addresses of both kinds
+   * those of the first one's kind: the others lead to the same replicas.
+   *
+   * @throws ConfigException when it is something else
+   * @throws UnknownHostException when nobody knows one of the names
+   */
+  static List<ReplicaAddress> lookUp(String list, Lookup lookup) throws UnknownHostException {
+    Map<String, ReplicaAddress> found = new LinkedHashMap<>();
+    for (HostAndPort replica : parse(list)) {
+      List<InetAddress> addresses = lookup.all(replica.getHost());
+      for (InetAddress address : addresses) {
+        if (address.getClass() == addresses.getFirst().getClass()) {
+          String target =
+              HostAndPort.fromParts(address.getHostAddress(), replica.getPort()).toString();
+          found.putIfAbsent(target, new ReplicaAddress(target, replica.toString()));
+        }
+      }
+    }
+    return List.copyOf(found.values());
   }
 
   private static ConfigException unreadable(String list) {

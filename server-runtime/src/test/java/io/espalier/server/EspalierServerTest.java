@@ -19,6 +19,7 @@ import io.grpc.ServerCall;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.health.v1.HealthCheckRequest;
+import io.grpc.health.v1.HealthCheckResponse;
 import io.grpc.health.v1.HealthCheckResponse.ServingStatus;
 import io.grpc.health.v1.HealthGrpc;
 import io.grpc.reflection.v1.ServerReflectionGrpc;
@@ -511,6 +512,41 @@ class EspalierServerTest {
     ready.set(false);
     await()
         .untilAsserted(() -> assertThat(health(channel, "")).isEqualTo(ServingStatus.NOT_SERVING));
+  }
+
+  /** It is the server's to end: nobody else would before the drain's time is over. */
+  @Test
+  void close_healthIsWatched_theWatchEndsAndIsNotWaitedFor() throws Exception {
+    EspalierServer server =
+        EspalierServer.builder(
+                "test", ServerConfig.of(Map.of("drain_timeout", "10m", "propagation_delay", "1ms")))
+            .build()
+            .start();
+    LinkedBlockingQueue<String> heard = new LinkedBlockingQueue<>();
+    HealthGrpc.newStub(channel(server))
+        .watch(
+            HealthCheckRequest.getDefaultInstance(),
+            new StreamObserver<>() {
+              @Override
+              public void onNext(HealthCheckResponse response) {
+                heard.add(response.getStatus().name());
+              }
+
+              @Override
+              public void onError(Throwable failure) {
+                heard.add(failure.toString());
+              }
+
+              @Override
+              public void onCompleted() {
+                heard.add("end");
+              }
+            });
+    assertThat(heard.take()).isEqualTo("SERVING");
+    Thread closing = Thread.ofVirtual().start(server::close);
+    assertThat(closing.join(Duration.ofMinutes(2))).isTrue();
+    assertThat(heard.take()).isEqualTo("NOT_SERVING");
+    assertThat(heard.take()).isEqualTo("end");
   }
 
   @Test

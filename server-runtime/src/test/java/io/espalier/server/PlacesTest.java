@@ -117,6 +117,60 @@ class PlacesTest {
         .hasMessageStartingWith("deadline: 250 ms left (expected: at least 2000 ms");
   }
 
+  private static final long MILLI = 1_000_000;
+
+  /** Places with an adaptive limit of 20, of which 16 are taken by calls that take 30 ms. */
+  private static Places busy() {
+    Places places =
+        new Places(1_000, new AdmissionConfig(true, .7, 2, new TenantConfig(1, 0, 0), Map.of()), 0);
+    for (int i = 0; i < 2; i++) {
+      Place usual = placeOf(take(places, "", 0, 0));
+      places.work(usual, "route", 0);
+      places.give(usual, End.TIMED, SECOND, 30 * MILLI);
+    }
+    for (int i = 0; i < 16; i++) {
+      placeOf(take(places, "", 0, 30 * MILLI));
+    }
+    assertThat(places.limit()).isEqualTo(20);
+    return places;
+  }
+
+  @Test
+  void give_callsThatWhatTheyNeedRefusesForLoad_lowerTheLimit() {
+    Places places = busy();
+    for (long now = 31 * MILLI; now < SECOND / 2; now += MILLI) {
+      Place place = take(places, "", 0, now).place();
+      if (place != null) {
+        places.give(place, End.OVERLOADED, SECOND, now);
+      }
+    }
+    assertThat(places.limit()).isLessThan(20);
+  }
+
+  @Test
+  void give_callsWhoseTimeIsTooShort_leaveTheLimit() {
+    Places places = busy();
+    for (long now = 31 * MILLI; now < SECOND / 2; now += MILLI) {
+      long at = now;
+      Place hurried = placeOf(places.take("m", "", 0, 10 * MILLI, false, at));
+      assertThatThrownBy(() -> places.work(hurried, "route", at))
+          .hasMessageStartingWith("deadline: 10 ms left");
+      places.give(hurried, End.OVERLOADED, SECOND, at);
+    }
+    assertThat(places.limit()).isEqualTo(20);
+  }
+
+  @Test
+  void give_callsThatAreRefusedForWhatTheyAre_leaveTheLimit() {
+    Places places = busy();
+    for (long now = 31 * MILLI; now < SECOND / 2; now += MILLI) {
+      Place large = placeOf(take(places, "", 0, now));
+      places.notForLoad(large);
+      places.give(large, End.OVERLOADED, SECOND, now);
+    }
+    assertThat(places.limit()).isEqualTo(20);
+  }
+
   @Test
   void take_streams_countForTheMostAlone() {
     Places places = places(2, Map.of());

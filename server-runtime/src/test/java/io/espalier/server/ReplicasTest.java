@@ -164,6 +164,45 @@ class ReplicasTest {
   }
 
   @Test
+  void replicas_listAndName_areEachReplicaOnce() throws Exception {
+    assertThat(ClientChannels.replicas("dns:///127.0.0.1:7701, 127.0.0.2:7701,127.0.0.1:7701"))
+        .containsExactly(
+            new ReplicaAddress("127.0.0.1:7701", "127.0.0.1:7701"),
+            new ReplicaAddress("127.0.0.2:7701", "127.0.0.2:7701"));
+    ReplicaResolver.Lookup lookup =
+        name ->
+            switch (name) {
+              case "two" ->
+                  List.of(InetAddress.ofLiteral("10.0.0.7"), InetAddress.ofLiteral("10.0.0.8"));
+              case "both" ->
+                  List.of(
+                      InetAddress.ofLiteral("fd00::7"),
+                      InetAddress.ofLiteral("10.0.0.7"),
+                      InetAddress.ofLiteral("fd00::8"));
+              default -> throw new UnknownHostException(name);
+            };
+    assertThat(ReplicaResolver.lookUp("two:1,both:1", lookup))
+        .containsExactly(
+            new ReplicaAddress("10.0.0.7:1", "two:1"),
+            new ReplicaAddress("10.0.0.8:1", "two:1"),
+            new ReplicaAddress("[fd00:0:0:0:0:0:0:7]:1", "both:1"),
+            new ReplicaAddress("[fd00:0:0:0:0:0:0:8]:1", "both:1"));
+    assertThatThrownBy(() -> ReplicaResolver.lookUp("two:1,none:1", lookup))
+        .isInstanceOf(UnknownHostException.class);
+  }
+
+  @Test
+  void replicas_whatIsNotLookedInto_isOne() throws Exception {
+    for (String target : List.of("in-process:a", "unix:/run/a", "xds:///a")) {
+      assertThat(ClientChannels.replicas(target))
+          .containsExactly(new ReplicaAddress(target, target));
+    }
+    assertThatThrownBy(() -> ClientChannels.replicas("no port"))
+        .isInstanceOf(ConfigException.class)
+        .hasMessage("target: no port (expected: host:port, several with commas between)");
+  }
+
+  @Test
   void open_ofABusyAndAnIdleReplica_theIdleOneGetsTheCalls() throws IOException {
     Replica busy = new Replica("busy");
     Replica idle = new Replica("idle");
@@ -281,6 +320,38 @@ class ReplicasTest {
     assertThat(failed).isBetween(2, 30);
     bad.status = Status.OK;
     untilAllAnswer(stub, good, bad);
+  }
+
+  /** It says so at once, so it would have the fewest calls under way, and draw all of them. */
+  @Test
+  void call_anotherProgramAtAReplicasAddress_isLeftAlone() throws IOException {
+    Replica good = new Replica("good");
+    EspalierServer other = EspalierServer.builder("other", ServerConfig.defaults()).build().start();
+    open.add(other);
+    RewriteServiceBlockingStub stub =
+        channelTo(Spread.LEAST_CALLS, good.server.target() + "," + other.target());
+    Set<Status.Code> seen = new HashSet<>();
+    await()
+        .atMost(PATIENCE)
+        .until(
+            () -> {
+              seen.add(code(stub));
+              return seen.containsAll(Set.of(Status.Code.OK, Status.Code.UNIMPLEMENTED));
+            });
+    int failed = 0;
+    for (int i = 0; i < 400; i++) {
+      failed += code(stub) == Status.Code.OK ? 0 : 1;
+    }
+    assertThat(failed).isLessThanOrEqualTo(30);
+  }
+
+  private static Status.Code code(RewriteServiceBlockingStub stub) {
+    try {
+      call(stub);
+      return Status.Code.OK;
+    } catch (StatusRuntimeException e) {
+      return e.getStatus().getCode();
+    }
   }
 
   @Test

@@ -2,6 +2,7 @@ package io.espalier.server;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.awaitility.Awaitility.await;
 
 import com.google.protobuf.ByteString;
 import io.espalier.rewrite.v1.RewriteRequest;
@@ -29,6 +30,8 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.UUID;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.AfterEach;
@@ -38,6 +41,9 @@ class TelemetryTest {
   private static final String TRACE = "0af7651916cd43dd8448eb211c80319c";
   private static final String CALLER = "b7ad6b7169203331";
   private static final String METHOD = "espalier.rewrite.v1.RewriteService/Rewrite";
+
+  private static final String IN_PROGRESS =
+      "espalier_server_calls_in_progress{rpc_method=\"" + METHOD + "\"}";
 
   private final List<AutoCloseable> open = new ArrayList<>();
 
@@ -118,6 +124,68 @@ class TelemetryTest {
               HttpResponse.BodyHandlers.ofString())
           .body();
     }
+  }
+
+  /** Calls that a server does not answer, ended by their deadlines and by their callers. */
+  @Test
+  void metrics_callsThatAreNotAnswered_tellLateOnesFromThoseThatWereGivenUp() throws Exception {
+    Telemetry telemetry = start(Map.of("metrics.port", "0"));
+    CountDownLatch gate = new CountDownLatch(1);
+    EspalierServer server =
+        EspalierServer.builder("test", ServerConfig.defaults())
+            .openTelemetry(telemetry.openTelemetry())
+            .service(
+                new RewriteServiceGrpc.RewriteServiceImplBase() {
+                  @Override
+                  public void rewrite(
+                      RewriteRequest request, StreamObserver<RewriteResponse> observer) {
+                    try {
+                      gate.await();
+                    } catch (InterruptedException e) {
+                      Thread.currentThread().interrupt();
+                    }
+                  }
+                })
+            .build()
+            .start();
+    open.add(server);
+    open.add(gate::countDown);
+    Channel channel = channel(server, OpenTelemetry.noop());
+    List<Future<RewriteResponse>> late = new ArrayList<>();
+    for (int i = 0; i < 20; i++) {
+      late.add(
+          RewriteServiceGrpc.newFutureStub(channel)
+              .withDeadlineAfter(2, TimeUnit.SECONDS)
+              .rewrite(RewriteRequest.getDefaultInstance()));
+    }
+    for (Future<RewriteResponse> call : late) {
+      assertThatThrownBy(call::get).hasMessageContaining("DEADLINE_EXCEEDED");
+    }
+    await().until(() -> metrics(telemetry, "text/plain").contains(IN_PROGRESS + " 0.0"));
+    for (int i = 0; i < 10; i++) {
+      Future<RewriteResponse> call =
+          RewriteServiceGrpc.newFutureStub(channel)
+              .withDeadlineAfter(1, TimeUnit.MINUTES)
+              .rewrite(RewriteRequest.getDefaultInstance());
+      await().until(() -> metrics(telemetry, "text/plain").contains(IN_PROGRESS + " 1.0"));
+      call.cancel(true);
+      await().until(() -> metrics(telemetry, "text/plain").contains(IN_PROGRESS + " 0.0"));
+    }
+    int exceeded = count(metrics(telemetry, "text/plain"), "DEADLINE_EXCEEDED");
+    // A machine that stood still for a tenth of a second has some of them look given up.
+    assertThat(exceeded).isBetween(10, 20);
+    assertThat(count(metrics(telemetry, "text/plain"), "CANCELLED")).isEqualTo(30 - exceeded);
+  }
+
+  private static int count(String metrics, String code) {
+    String series =
+        "rpc_server_duration_seconds_count{rpc_grpc_status_code=\"%s\",rpc_method=\"%s\"} "
+            .formatted(code, METHOD);
+    return metrics
+        .lines()
+        .filter(line -> line.startsWith(series))
+        .mapToInt(line -> Integer.parseInt(line.substring(series.length())))
+        .sum();
   }
 
   @Test

@@ -177,7 +177,8 @@ class TlsTest {
 
   private ManagedChannel replica(String address, String name, Caller caller) {
     ManagedChannel channel =
-        ClientChannels.openReplica(address, name, caller, 1 << 20, OpenTelemetry.noop());
+        ClientChannels.openReplica(
+            new ReplicaAddress(address, name), caller, 1 << 20, OpenTelemetry.noop());
     open.add(channel::shutdownNow);
     return channel;
   }

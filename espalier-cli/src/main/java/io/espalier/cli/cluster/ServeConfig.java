@@ -4,6 +4,7 @@ import io.espalier.catalog.SnapshotSettings;
 import io.espalier.oip.InferenceSettings;
 import io.espalier.retrieval.Decoder;
 import io.espalier.router.RecordingConfig;
+import io.espalier.router.RouterConfig;
 import io.espalier.server.CallerConfig;
 import io.espalier.server.ClientChannels;
 import io.espalier.server.ConfigFile;
@@ -39,6 +40,7 @@ import org.jspecify.annotations.Nullable;
  * @param peers where a router finds the stages
  * @param calls who this server is to the servers that it calls; its token is the server's own where
  *     none is given
+ * @param router what a router keeps for further pages of its lists
  * @param recording what a router records of its requests
  * @param inference which models an inference server loads
  * @param telemetry what it tells of itself, and where
@@ -58,6 +60,7 @@ public record ServeConfig(
     EngineSettings engine,
     Peers peers,
     CallerConfig calls,
+    RouterConfig router,
     RecordingConfig recording,
     InferenceSettings inference,
     TelemetryConfig telemetry) {
@@ -134,6 +137,7 @@ public record ServeConfig(
             engine,
             peers,
             calls,
+            router,
             recording,
             inference,
             telemetry);
@@ -172,6 +176,7 @@ public record ServeConfig(
             "",
             List.of()),
         CallerConfig.plain(),
+        RouterConfig.defaults(),
         RecordingConfig.none(),
         InferenceSettings.defaults(),
         TelemetryConfig.defaults());

@@ -17,6 +17,7 @@ import io.espalier.rewrite.RewriteComponent;
 import io.espalier.rewrite.RewriteSettings;
 import io.espalier.router.RecordingConfig;
 import io.espalier.router.RouterComponent;
+import io.espalier.router.RouterConfig;
 import io.espalier.router.StageChannels;
 import io.espalier.router.StageReplicas;
 import io.espalier.router.events.EventJournal;
@@ -501,7 +502,9 @@ public final class StageServers {
             users,
             catalog,
             new Live(
-                new StageReplicas(rewrite::get, retrieval::get, ranking::get), config.recording()))
+                new StageReplicas(rewrite::get, retrieval::get, ranking::get),
+                config.router(),
+                config.recording()))
         .closing(rewrite)
         .closing(retrieval)
         .closing(ranking);
@@ -509,21 +512,19 @@ public final class StageServers {
 
   private ReplicaChannels replicas(String target, Caller caller, int maxMessageBytes) {
     return new ReplicaChannels(
-        target,
-        (address, name) ->
-            address.equals(name)
-                ? open(address, caller, maxMessageBytes)
-                : ClientChannels.openReplica(address, name, caller, maxMessageBytes, telemetry));
+        target, replica -> ClientChannels.openReplica(replica, caller, maxMessageBytes, telemetry));
   }
 
   /**
    * What a router that is operated needs beside.
    *
    * @param replicas where each replica of the stages is; null where each stage is one
+   * @param pages what it keeps for further pages
    * @param recording what is recorded of its requests
    */
-  private record Live(@Nullable StageReplicas replicas, RecordingConfig recording) {
-    static final Live NONE = new Live(null, RecordingConfig.none());
+  private record Live(
+      @Nullable StageReplicas replicas, RouterConfig pages, RecordingConfig recording) {
+    static final Live NONE = new Live(null, RouterConfig.defaults(), RecordingConfig.none());
   }
 
   private EspalierServer.Builder router(
@@ -553,6 +554,7 @@ public final class StageServers {
     RouterComponent.Builder router =
         RouterComponent.builder(channels, users)
             .catalogue(items::apply)
+            .config(live.pages())
             .recording(live.recording())
             .openTelemetry(telemetry);
     if (live.replicas() != null) {

@@ -162,6 +162,7 @@ class SecretsIT {
             "secret-of-redis",
             "secret-of-kafka",
             "secret-of-the-collector",
+            "secretOfThePageTokensSecretOfThePageTokensXX",
             good.substring(good.lastIndexOf('.')),
             old.substring(old.lastIndexOf('.')),
             "a-wrong-secret"));
@@ -200,6 +201,8 @@ class SecretsIT {
                 "server.jwt.refresh=50ms",
                 "--set",
                 "calls.token=secret-of-the-calls",
+                "--set",
+                "router.page_token_key=secretOfThePageTokensSecretOfThePageTokensXX",
                 "--set",
                 "state=\"redis://me:secret-of-redis@127.0.0.1:1/0\"",
                 "--set",
