@@ -87,7 +87,7 @@ class StageServersTest {
                 return Optional.empty();
               }
             })) {
-      await().atMost(Duration.ofMinutes(1)).until(() -> follower.isWithin(0));
+      await().atMost(Duration.ofMinutes(1)).until(() -> follower.hasBeenWithin(0));
       Thread closing = Thread.ofPlatform().start(writer::close);
       assertThat(closing.join(Duration.ofMinutes(2))).isTrue();
     } finally {
