@@ -91,6 +91,11 @@ public class CatalogueBenchmark {
 
   private record RandomIds(Random random) implements Catalogue.OwnIds {
     @Override
+    public IdShape shape() {
+      return new IdShape(LEVELS, 256);
+    }
+
+    @Override
     public SemanticIdTrie trie(ItemIds items) {
       return SemanticIdTrie.build(
           LEVELS, random.ints((long) items.size() * LEVELS, 0, 256).toArray());
