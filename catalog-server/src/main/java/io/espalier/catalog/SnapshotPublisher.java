@@ -19,6 +19,7 @@ import java.util.TreeSet;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -50,6 +51,8 @@ final class SnapshotPublisher implements AutoCloseable {
   private volatile boolean closed;
   // The newest snapshot; written under this object's lock.
   private volatile Snapshot last;
+  // One that was published on the way to a later one; guarded by this.
+  private @Nullable SnapshotManifest passing;
   // Where the log has, or may have, a return that is not published yet; 0 where nowhere.
   private volatile long doubted;
 
@@ -278,8 +281,7 @@ final class SnapshotPublisher implements AutoCloseable {
 
   /** Publishes a return: the content of the one snapshot at the offset of the change. */
   private void settle(long offset, long to) throws IOException {
-    Optional<SnapshotManifest> wanted =
-        store.manifests().stream().filter(manifest -> manifest.offset() == to).findFirst();
+    Optional<SnapshotManifest> wanted = store.manifest(to);
     if (wanted.isEmpty()) {
       throw new IOException(
           "the snapshot of offset " + to + ", which offset " + offset + " returns to, is gone");
@@ -292,6 +294,7 @@ final class SnapshotPublisher implements AutoCloseable {
     Snapshot same = wanted.at(manifest);
     store.publish(manifest);
     last = same;
+    dropPassing();
     doubted = 0;
     log.info("offset {}: the catalogue is that of offset {} again", offset, wanted.offset());
     clear();
@@ -305,16 +308,20 @@ final class SnapshotPublisher implements AutoCloseable {
         long due = now.offset() + settings.changesAllowed(now.manifest().itemCount());
         boolean many = records.await(due, POLL);
         // Who was overtaken leaves it to the other: each would drop parts of what the other writes.
-        if (closed || !records.isWriter() || !(many || mayHaveReturned() || isOld(now))) {
-          continue;
+        if (!records.isWriter()) {
+          // Nor may it wait at a log that has ended.
+          pause();
+        } else if (!closed && (many || mayHaveReturned() || isOld(now))) {
+          var unused = publish();
         }
-        publish();
       } catch (InterruptedException e) {
         return;
       } catch (IOException | RuntimeException | Error e) {
-        store.metrics().failed(SnapshotMetrics.Step.PUBLISH);
-        log.error("no snapshot was published after that of offset {}", last.offset(), e);
-        pause();
+        if (!closed) {
+          store.metrics().failed(SnapshotMetrics.Step.PUBLISH);
+          log.error("no snapshot was published after that of offset {}", last.offset(), e);
+          pause();
+        }
       }
     }
   }
@@ -348,28 +355,46 @@ final class SnapshotPublisher implements AutoCloseable {
 
   private SnapshotManifest publish(long offset) throws IOException {
     requireWriter();
-    SnapshotManifest passing = null;
     List<LoggedChange> since = since(offset);
     if (since.isEmpty()) {
       return last.manifest();
     }
     while (!since.isEmpty()) {
+      requireWriter();
       publish(last.state(), since);
-      if (passing != null) {
-        // Nobody asked for it: it must not be kept in the place of an older one.
-        store.drop(passing);
-      }
+      dropPassing();
       passing = last.manifest();
       since = since.size() < slice ? List.of() : since(offset);
     }
+    // The last of them was asked for.
+    passing = null;
+    requireWriter();
     clear();
     return last.manifest();
   }
 
+  /** Nobody asked for it: it must not be kept in the place of an older one. */
+  private void dropPassing() {
+    SnapshotManifest dropped = passing;
+    if (dropped != null) {
+      try {
+        store.drop(dropped);
+      } catch (IOException | RuntimeException e) {
+        store.metrics().failed(SnapshotMetrics.Step.PRUNE);
+        log.warn("the snapshot of offset {} was not dropped", dropped.offset(), e);
+      }
+      passing = null;
+    }
+  }
+
   /** Each of two who publish would drop parts of what the other writes. */
   private void requireWriter() {
+    if (closed) {
+      throw RequestException.unavailable("the catalogue's writer is stopping");
+    }
     if (!records.isWriter()) {
-      throw CatalogWriter.overtaken();
+      throw RequestException.failedPrecondition(
+          "snapshots: not published here (expected: at the writer whose changes the log takes)");
     }
   }
 
@@ -461,11 +486,7 @@ final class SnapshotPublisher implements AutoCloseable {
     if (mayHaveReturned()) {
       settleReturns();
     }
-    SnapshotManifest wanted =
-        store.manifests().stream()
-            .filter(manifest -> manifest.offset() == to)
-            .findFirst()
-            .orElseThrow(() -> notKept(to));
+    SnapshotManifest wanted = store.manifest(to).orElseThrow(() -> notKept(to));
     if (!wanted.tries().keySet().containsAll(bundles)) {
       throw RequestException.failedPrecondition(
           "snapshot_offset: %d has semantic ids of %s (expected: of %s)"

@@ -18,6 +18,7 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.NavigableMap;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
@@ -90,9 +91,9 @@ public final class SnapshotStore {
    * @throws IOException when the store cannot be read, or none of several manifests
    */
   List<SnapshotManifest> manifests() throws IOException {
-    List<IOException> unread = new ArrayList<>();
+    Map<String, IOException> unread = new TreeMap<>();
     List<SnapshotManifest> found = manifests(unread);
-    for (IOException e : unread) {
+    for (IOException e : unread.values()) {
       if (found.isEmpty()) {
         // More likely the store than each of them.
         throw e;
@@ -106,9 +107,9 @@ public final class SnapshotStore {
   /**
    * As above.
    *
-   * @param unread takes why some could not be read; they may be sound
+   * @param unread takes, by key, why some could not be read; they may be sound
    */
-  private synchronized List<SnapshotManifest> manifests(List<IOException> unread)
+  private synchronized List<SnapshotManifest> manifests(Map<String, IOException> unread)
       throws IOException {
     List<String> keys = blobs.list(MANIFESTS);
     known.keySet().retainAll(new HashSet<>(keys));
@@ -122,12 +123,27 @@ public final class SnapshotStore {
           // It was dropped a moment ago.
           continue;
         } catch (IOException e) {
-          unread.add(e);
+          unread.put(key, e);
           continue;
         }
         known.put(key, manifest);
       }
       manifest.ifPresent(found::add);
+    }
+    return found;
+  }
+
+  /**
+   * The newest manifest of an offset.
+   *
+   * @throws IOException when there may be one that cannot be read at present
+   */
+  Optional<SnapshotManifest> manifest(long offset) throws IOException {
+    Map<String, IOException> unread = new TreeMap<>();
+    Optional<SnapshotManifest> found =
+        manifests(unread).stream().filter(manifest -> manifest.offset() == offset).findFirst();
+    if (found.isEmpty() && !unread.isEmpty()) {
+      throw unread.values().iterator().next();
     }
     return found;
   }
@@ -309,11 +325,12 @@ public final class SnapshotStore {
    * @throws IOException when the store cannot be read or written; what was dropped by then is
    */
   Optional<SnapshotManifest> prune(int keep) throws IOException {
-    List<IOException> unread = new ArrayList<>();
+    NavigableMap<String, IOException> unread = new TreeMap<>();
     List<SnapshotManifest> kept = manifests(unread).stream().limit(keep).toList();
-    if (!unread.isEmpty()) {
-      // What it has would be dropped.
-      throw unread.getFirst();
+    if (!unread.isEmpty()
+        && (kept.size() < keep || unread.lastKey().compareTo(key(kept.getLast())) > 0)) {
+      // It may be one of those that are kept, and what it has would be dropped.
+      throw unread.lastEntry().getValue();
     }
     if (kept.isEmpty()) {
       return Optional.empty();

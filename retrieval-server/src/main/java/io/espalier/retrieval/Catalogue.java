@@ -431,16 +431,16 @@ final class Catalogue implements CatalogFollower.Listener {
     int allowed = DeltaBounds.changesAllowed(now.items().size());
     int epoch = restarts;
     boolean later = newest > Math.max(snapshotOffset, tried);
-    boolean completer = lacking && newest >= snapshotOffset;
+    // The same items change again and again: all of it is kept until a snapshot takes it in.
+    boolean tooLong = tail.size() > LATE * allowed;
+    boolean completer = lacking && newest >= snapshotOffset && !tooLong;
     if (store != null && (later || completer) && newest <= now.offset()) {
       tried = newest;
       long least = completer ? snapshotOffset : snapshotOffset + 1;
       Set<BundleId> wanted = completer ? Set.copyOf(bundles.all()) : required();
       rebuilding = true;
       rebuilder.execute(() -> rebuild(() -> fetched(store, least, now, wanted), epoch));
-    } else if (now.items().changes() > (store == null ? allowed : LATE * allowed)
-        // The same items change again and again.
-        || tail.size() > LATE * allowed) {
+    } else if (tooLong || now.items().changes() > (store == null ? allowed : LATE * allowed)) {
       rebuilding = true;
       rebuilder.execute(
           () -> rebuild(() -> Optional.of(new Made(now.compacted(), Set.of())), epoch));

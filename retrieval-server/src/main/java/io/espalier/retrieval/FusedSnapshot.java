@@ -26,9 +26,9 @@ import org.jspecify.annotations.Nullable;
  * it.
  *
  * <p>It is for up to {@value #MAX_ADDED} added items, and for levels of up to {@value
- * #MAX_CANDIDATES} candidates: beams times the most children of a node. No more beams are asked for
- * than there are legal items, in powers of two so that requests still meet in a batch: a narrow
- * filter costs less.
+ * #MAX_CANDIDATES} candidates: beams times the most children of a node; of beams and added items up
+ * to {@value #MAX_PAIRS} pairs. No more beams are asked for than there are legal items, in powers
+ * of two so that requests still meet in a batch: a narrow filter costs less.
  *
  * <p>What the graph answers is walked again over the request's own constraint, so nothing illegal
  * comes out whatever the graph says.
@@ -37,10 +37,13 @@ final class FusedSnapshot implements AutoCloseable {
   /** Rows that added nodes are padded to. */
   static final int[] ROOMS = {16, 64, 256, 1024, 2048, 4096, 8192};
 
-  /** More than a snapshot is late by: one is due after 5,000 changes at most. */
+  // A snapshot is due after 5,000 changes at most, and more come until it is there.
   static final int MAX_ADDED = 8192;
 
   static final int MAX_CANDIDATES = 1 << 18;
+
+  /** The graph compares each beam with each added node. */
+  static final int MAX_PAIRS = 1 << 20;
 
   /** Inputs that tell of the added nodes by level: parents, codes, the snapshot's twins. */
   static final List<String> DELTA = List.of("delta_parent", "delta_code", "delta_node");
@@ -104,7 +107,9 @@ final class FusedSnapshot implements AutoCloseable {
     if (beams == 0) {
       return Optional.of(List.of());
     }
-    if (beams * mostChildren > MAX_CANDIDATES || !lock.readLock().tryLock()) {
+    if (beams * mostChildren > MAX_CANDIDATES
+        || (long) beams * room(legal) > MAX_PAIRS
+        || !lock.readLock().tryLock()) {
       return Optional.empty();
     }
     try {
@@ -143,9 +148,12 @@ final class FusedSnapshot implements AutoCloseable {
     return last.tensors();
   }
 
+  private static int room(LegalItems legal) {
+    return Arrays.stream(ROOMS).filter(rows -> rows >= legal.changed()).findFirst().orElseThrow();
+  }
+
   private Map<String, Tensor> tensors(LegalItems legal) {
-    int room =
-        Arrays.stream(ROOMS).filter(rows -> rows >= legal.changed()).findFirst().orElseThrow();
+    int room = room(legal);
     DeltaNodes delta = legal.delta(nodes, room);
     return Map.of(
         DELTA.get(0),
