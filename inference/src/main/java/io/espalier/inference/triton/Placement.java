@@ -338,8 +338,9 @@ final class Placement {
   private void ready(RemoteModel model, Server server, Known at, ModelConfig config) {
     at.presence = Presence.READY;
     at.why = null;
-    model.served(config);
+    // First: who waited for the answer looks at the queue.
     model.queue().open(server, SendLimits.of(config));
+    model.served(config);
     settle(model);
   }
 
