@@ -132,7 +132,7 @@ public final class ClientChannels {
 
   private static ManagedChannelBuilder<?> overTcp(String target, Caller caller, Spread spread) {
     NettyChannelBuilder builder =
-        NettyChannelBuilder.forTarget(resolved(target))
+        TransportThreads.call(NettyChannelBuilder.forTarget(resolved(target)))
             .withOption(ChannelOption.CONNECT_TIMEOUT_MILLIS, CONNECT_MILLIS)
             .keepAliveTime(KEEP_ALIVE_SECONDS, TimeUnit.SECONDS)
             .keepAliveTimeout(KEEP_ALIVE_TIMEOUT_SECONDS, TimeUnit.SECONDS)

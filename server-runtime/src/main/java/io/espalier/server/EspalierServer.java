@@ -149,7 +149,8 @@ public final class EspalierServer implements AutoCloseable {
     Integer healthPort = config.healthPort();
     this.probes =
         inProcessName == null && healthPort != null
-            ? NettyServerBuilder.forAddress(new InetSocketAddress(config.host(), healthPort))
+            ? TransportThreads.serve(
+                    NettyServerBuilder.forAddress(new InetSocketAddress(config.host(), healthPort)))
                 .addService(
                     ServerInterceptors.intercept(
                         health.getHealthService(), endless, mapper, telemetry))
@@ -287,7 +288,7 @@ public final class EspalierServer implements AutoCloseable {
 
   private ServerBuilder<?> tcp(String host, int port) {
     NettyServerBuilder builder =
-        NettyServerBuilder.forAddress(new InetSocketAddress(host, port))
+        TransportThreads.serve(NettyServerBuilder.forAddress(new InetSocketAddress(host, port)))
             .maxInboundMetadataSize(config.maxHeaderBytes())
             .permitKeepAliveTime(10, TimeUnit.SECONDS)
             .permitKeepAliveWithoutCalls(true);
