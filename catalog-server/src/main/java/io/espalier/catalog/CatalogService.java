@@ -18,6 +18,7 @@ import io.espalier.catalog.v1.UpdateRequest;
 import io.espalier.catalog.v1.UpdateResponse;
 import io.espalier.catalog.v1.WithoutId;
 import io.espalier.server.RequestException;
+import io.espalier.stores.log.LogException;
 import io.espalier.stores.log.LogRecord;
 import io.espalier.stores.log.RecordLog;
 import io.grpc.Context;
@@ -216,7 +217,7 @@ final class CatalogService extends CatalogServiceGrpc.CatalogServiceImplBase {
     check(new LogPlace(after, request.getAfterEpoch()));
     try {
       while (!gone()) {
-        List<LogRecord> read = records.read(after + 1, FOLLOW_BYTES);
+        List<LogRecord> read = readAfter(after);
         FollowResponse.Builder response = FollowResponse.newBuilder().setEndOffset(records.end());
         if (snapshots != null) {
           response.setSnapshotOffset(snapshots.last().offset());
@@ -237,6 +238,16 @@ final class CatalogService extends CatalogServiceGrpc.CatalogServiceImplBase {
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw RequestException.unavailable("the catalogue is stopping");
+    }
+  }
+
+  private List<LogRecord> readAfter(long offset) {
+    try {
+      return records.read(offset + 1, FOLLOW_BYTES);
+    } catch (LogException e) {
+      // Who is slow may find the log cut before what comes next.
+      check(new LogPlace(offset, 0));
+      throw e;
     }
   }
 

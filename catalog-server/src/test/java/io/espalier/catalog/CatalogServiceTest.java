@@ -22,7 +22,9 @@ import io.grpc.ClientCall;
 import io.grpc.ManagedChannel;
 import io.grpc.Metadata;
 import io.grpc.Server;
+import io.grpc.Status;
 import io.grpc.StatusException;
+import io.grpc.StatusRuntimeException;
 import io.grpc.inprocess.InProcessChannelBuilder;
 import io.grpc.inprocess.InProcessServerBuilder;
 import io.grpc.stub.BlockingClientCall;
@@ -239,6 +241,31 @@ class CatalogServiceTest {
         assertThat(change.getUpsert()).isEqualTo(items[next++]);
       }
     }
+  }
+
+  @Test
+  void follow_logIsCutBeforeWhatComesNext_isOutOfRange() throws Exception {
+    int changes = 20;
+    for (int i = 0; i < changes; i++) {
+      assertThat(update(upsert(filled("item-" + i, MAX_BYTES))).getFirst().getError()).isEmpty();
+    }
+    Iterator<FollowResponse> responses =
+        CatalogServiceGrpc.newBlockingStub(stage.channel())
+            .follow(FollowRequest.getDefaultInstance());
+    responses.next();
+
+    // More is not sent to who does not read.
+    log.dropBefore(changes);
+
+    assertThatThrownBy(
+            () -> {
+              while (responses.hasNext()) {
+                responses.next();
+              }
+            })
+        .isInstanceOfSatisfying(
+            StatusRuntimeException.class,
+            e -> assertThat(e.getStatus().getCode()).isEqualTo(Status.Code.OUT_OF_RANGE));
   }
 
   private List<UpdateResponse> update(UpdateRequest... changes) throws Exception {
