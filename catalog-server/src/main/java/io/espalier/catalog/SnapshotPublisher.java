@@ -169,7 +169,7 @@ final class SnapshotPublisher implements AutoCloseable {
   /** Finishes what a crash cut short: a return, and files of a snapshot that never was. */
   private synchronized void begin() throws IOException {
     settleReturns();
-    keepOnly(last);
+    deleteOthers();
   }
 
   /** The bundle versions whose ids snapshots have. */
@@ -192,7 +192,6 @@ final class SnapshotPublisher implements AutoCloseable {
     if (others.isEmpty()) {
       return false;
     }
-    requireWriter();
     // Of exactly that offset: an item that goes right after it has no id any more, and is in it.
     publish(others.get().offset());
     Map<String, List<Integer>> table = new HashMap<>(others.get().ids());
@@ -298,7 +297,7 @@ final class SnapshotPublisher implements AutoCloseable {
     doubted = 0;
     log.info("offset {}: the catalogue is that of offset {} again", offset, wanted.offset());
     clear();
-    keepOnly(last);
+    deleteOthers();
   }
 
   private void run() {
@@ -403,7 +402,7 @@ final class SnapshotPublisher implements AutoCloseable {
       tryToPublish(before, since);
     } catch (IOException | RuntimeException | Error e) {
       // Its files would stay, and those of the next attempt.
-      keepOnly(last);
+      deleteOthers();
       throw e;
     }
   }
@@ -426,12 +425,13 @@ final class SnapshotPublisher implements AutoCloseable {
         since.size(),
         manifest.offset(),
         TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start));
-    keepOnly(last);
+    deleteOthers();
   }
 
-  private void keepOnly(Snapshot snapshot) {
+  /** Deletes the files here that are not the last snapshot's. */
+  private void deleteOthers() {
     try {
-      store.keepOnly(snapshot);
+      store.keepOnly(last);
     } catch (IOException | RuntimeException e) {
       store.metrics().failed(SnapshotMetrics.Step.PRUNE);
       log.warn("files that no snapshot here needs were not deleted", e);
