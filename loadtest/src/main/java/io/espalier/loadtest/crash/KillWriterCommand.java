@@ -201,19 +201,8 @@ public final class KillWriterCommand implements Callable<Integer> {
       throws IOException {
     List<String> flags = new ArrayList<>(List.of(furtherFlags));
     flags.addAll(List.of("-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"));
-    List<String> arguments =
-        new ArrayList<>(
-            List.of(
-                "serve",
-                "catalog",
-                "--port",
-                "0",
-                "--data",
-                catalogue.data().toString(),
-                "--model-repo",
-                catalogue.modelRepo().toString(),
-                "--set",
-                "catalog_log=\"" + log + "\""));
+    List<String> arguments = new ArrayList<>(catalogue.served("catalog"));
+    arguments.addAll(List.of("--set", "catalog_log=\"" + log + "\""));
     if (!unpublished) {
       // As many are kept as leave the log what was not looked at yet.
       arguments.addAll(

@@ -108,28 +108,17 @@ final class LiveServers implements AutoCloseable {
     if (options.nativeMemory) {
       flags.add("-XX:NativeMemoryTracking=summary");
     }
-    ServerProcess process =
-        ServerProcess.start(
-            prefix,
-            flags,
-            PROGRAM,
-            List.of(
-                "serve",
-                stage,
-                "--port",
-                "0",
-                "--data",
-                catalogue.data().toString(),
-                "--model-repo",
-                catalogue.modelRepo().toString(),
-                "--set",
-                setting,
-                // One stream of changes lasts as long as the run.
-                "--set",
-                "server.max_connection_age=\"24h\"",
-                "--set",
-                "snapshots.store=\"" + snapshots + "\""),
-            lines);
+    List<String> arguments = new ArrayList<>(catalogue.served(stage));
+    arguments.addAll(
+        List.of(
+            "--set",
+            setting,
+            // One stream of changes lasts as long as the run.
+            "--set",
+            "server.max_connection_age=\"24h\"",
+            "--set",
+            "snapshots.store=\"" + snapshots + "\""));
+    ServerProcess process = ServerProcess.start(prefix, flags, PROGRAM, arguments, lines);
     open.add(process);
     processes.put(stage, process);
     return process;

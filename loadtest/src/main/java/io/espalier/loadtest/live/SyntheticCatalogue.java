@@ -195,6 +195,19 @@ public final class SyntheticCatalogue {
     return folder.resolve("model-repo");
   }
 
+  /** The program's arguments for a server of a stage over it, at a port that is free. */
+  public List<String> served(String stage) {
+    return List.of(
+        "serve",
+        stage,
+        "--port",
+        "0",
+        "--data",
+        data().toString(),
+        "--model-repo",
+        modelRepo().toString());
+  }
+
   /** The model repository, opened. */
   public BundleRepository repository() {
     return BundleRepository.open(modelRepo());
