@@ -38,10 +38,18 @@ class AttemptsTest {
   }
 
   private Supplier<ListenableFuture<String>> firstFails(Status status) {
-    return () ->
-        calls.incrementAndGet() == 1
-            ? Futures.immediateFailedFuture(status.asRuntimeException())
-            : Futures.immediateFuture("second");
+    return firstThen(
+        Futures.immediateFailedFuture(status.asRuntimeException()),
+        () -> Futures.immediateFuture("second"));
+  }
+
+  private Supplier<ListenableFuture<String>> firstThen(
+      ListenableFuture<String> first, Supplier<ListenableFuture<String>> later) {
+    return () -> calls.incrementAndGet() == 1 ? first : later.get();
+  }
+
+  private static Attempts hedging() {
+    return attempts(new Route.Hedge(Duration.ofMillis(1), 1));
   }
 
   @Test
@@ -79,43 +87,40 @@ class AttemptsTest {
   void start_firstFailsWhileTheHedgeIsBeingMade_theHedgeAnswers() throws Exception {
     SettableFuture<String> first = SettableFuture.create();
     Supplier<ListenableFuture<String>> call =
-        () -> {
-          if (calls.incrementAndGet() == 1) {
-            return first;
-          }
-          first.setException(Status.INTERNAL.asRuntimeException());
-          return Futures.immediateFuture("hedge");
-        };
-    assertThat(answer(attempts(new Route.Hedge(Duration.ofMillis(1), 1)), call)).isEqualTo("hedge");
+        firstThen(
+            first,
+            () -> {
+              first.setException(Status.INTERNAL.asRuntimeException());
+              return Futures.immediateFuture("hedge");
+            });
+    assertThat(answer(hedging(), call)).isEqualTo("hedge");
   }
 
   @Test
   void start_hedgeCannotBeMade_theFirstIsWaitedFor() throws Exception {
     SettableFuture<String> first = SettableFuture.create();
     Supplier<ListenableFuture<String>> call =
-        () -> {
-          if (calls.incrementAndGet() == 1) {
-            return first;
-          }
-          // Answered only after the hedge has failed.
-          Thread.ofVirtual().start(() -> first.set("first"));
-          throw new IllegalStateException("cannot be made");
-        };
-    assertThat(answer(attempts(new Route.Hedge(Duration.ofMillis(1), 1)), call)).isEqualTo("first");
+        firstThen(
+            first,
+            () -> {
+              // Answered only after the hedge has failed.
+              Thread.ofVirtual().start(() -> first.set("first"));
+              throw new IllegalStateException("cannot be made");
+            });
+    assertThat(answer(hedging(), call)).isEqualTo("first");
   }
 
   @Test
   void start_bothFail_fails() {
     SettableFuture<String> first = SettableFuture.create();
     Supplier<ListenableFuture<String>> call =
-        () -> {
-          if (calls.incrementAndGet() == 1) {
-            return first;
-          }
-          first.setException(Status.INTERNAL.asRuntimeException());
-          throw new IllegalStateException("cannot be made");
-        };
-    assertThatThrownBy(() -> answer(attempts(new Route.Hedge(Duration.ofMillis(1), 1)), call))
+        firstThen(
+            first,
+            () -> {
+              first.setException(Status.INTERNAL.asRuntimeException());
+              throw new IllegalStateException("cannot be made");
+            });
+    assertThatThrownBy(() -> answer(hedging(), call))
         .isInstanceOf(ExecutionException.class)
         .hasMessageContaining("cannot be made");
   }

@@ -14,6 +14,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Random;
 import java.util.TreeMap;
+import java.util.function.LongConsumer;
 import org.junit.jupiter.api.Test;
 
 class PlacesTest {
@@ -135,39 +136,48 @@ class PlacesTest {
     return places;
   }
 
+  /** The milliseconds after {@link #busy}, up to half a second. */
+  private static void eachMilli(LongConsumer call) {
+    for (long now = 31 * MILLI; now < SECOND / 2; now += MILLI) {
+      call.accept(now);
+    }
+  }
+
   @Test
   void give_callsThatWhatTheyNeedRefusesForLoad_lowerTheLimit() {
     Places places = busy();
-    for (long now = 31 * MILLI; now < SECOND / 2; now += MILLI) {
-      Place place = take(places, "", 0, now).place();
-      if (place != null) {
-        places.give(place, End.OVERLOADED, SECOND, now);
-      }
-    }
+    eachMilli(
+        now -> {
+          Place place = take(places, "", 0, now).place();
+          if (place != null) {
+            places.give(place, End.OVERLOADED, SECOND, now);
+          }
+        });
     assertThat(places.limit()).isLessThan(20);
   }
 
   @Test
   void give_callsWhoseTimeIsTooShort_leaveTheLimit() {
     Places places = busy();
-    for (long now = 31 * MILLI; now < SECOND / 2; now += MILLI) {
-      long at = now;
-      Place hurried = placeOf(places.take("m", "", 0, 10 * MILLI, false, at));
-      assertThatThrownBy(() -> places.work(hurried, "route", at))
-          .hasMessageStartingWith("deadline: 10 ms left");
-      places.give(hurried, End.OVERLOADED, SECOND, at);
-    }
+    eachMilli(
+        now -> {
+          Place hurried = placeOf(places.take("m", "", 0, 10 * MILLI, false, now));
+          assertThatThrownBy(() -> places.work(hurried, "route", now))
+              .hasMessageStartingWith("deadline: 10 ms left");
+          places.give(hurried, End.OVERLOADED, SECOND, now);
+        });
     assertThat(places.limit()).isEqualTo(20);
   }
 
   @Test
   void give_callsThatAreRefusedForWhatTheyAre_leaveTheLimit() {
     Places places = busy();
-    for (long now = 31 * MILLI; now < SECOND / 2; now += MILLI) {
-      Place large = placeOf(take(places, "", 0, now));
-      places.notForLoad(large);
-      places.give(large, End.OVERLOADED, SECOND, now);
-    }
+    eachMilli(
+        now -> {
+          Place large = placeOf(take(places, "", 0, now));
+          places.notForLoad(large);
+          places.give(large, End.OVERLOADED, SECOND, now);
+        });
     assertThat(places.limit()).isEqualTo(20);
   }
 
