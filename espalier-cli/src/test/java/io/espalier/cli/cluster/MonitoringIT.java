@@ -141,9 +141,9 @@ class MonitoringIT {
             .readAll()) {
       for (JsonNode trigger : scaled.path("spec").path("triggers")) {
         String query = trigger.path("metadata").path("query").asText();
-        assertThat(prometheus.query(query)).as(query).hasSize(1);
+        assertOneSeries(query);
         // The fallback of a server that runs no model is not what answers here.
-        assertThat(prometheus.query(query.replace("or vector(0)", ""))).as(query).hasSize(1);
+        assertOneSeries(query.replace("or vector(0)", ""));
         queries++;
       }
     }
@@ -167,7 +167,7 @@ class MonitoringIT {
                   "<<.LabelMatchers>>",
                   "namespace=\"espalier\",job=\"%s\""
                       .formatted(metric.at("/selector/matchLabels/job").asText()));
-      assertThat(prometheus.query(asked)).as(asked).hasSize(1);
+      assertOneSeries(asked);
     }
   }
 
@@ -194,6 +194,13 @@ class MonitoringIT {
         .pollInterval(Duration.ofSeconds(1))
         .until(() -> firing().contains("EspalierDown espalier-rewrite"));
     assertThat(firing().stream().filter(alert -> alert.startsWith("EspalierDown"))).hasSize(1);
+  }
+
+  /** Waits, as an average over steps of some seconds has no value before its first step. */
+  private static void assertOneSeries(String query) {
+    await()
+        .atMost(PATIENCE)
+        .untilAsserted(() -> assertThat(prometheus.query(query)).as(query).hasSize(1));
   }
 
   private static Iterable<JsonNode> rules() throws IOException, InterruptedException {
