@@ -52,9 +52,12 @@ final class Catalogue implements CatalogFollower.Listener {
   // Where snapshots are published, so many times the changes that one is due after are waited for
   // before one is made in memory; and anywhere as many of the same few items.
   private static final int LATE = 10;
-  // So many batches that come while others are put on top of a snapshot are awaited; what comes
-  // then is put there while the follower waits.
-  private static final int AWAITED = 5;
+  // So often what was followed meanwhile is put on top of a snapshot before the follower does it.
+  private static final int CAUGHT_UP = 5;
+  // A snapshot waits so long for changes that are to come with it.
+  private static final Duration HANDED_OVER = Duration.ofMillis(200);
+  // A snapshot that has what this one lacks is looked for so often at most.
+  private static final Duration COMPLETER = Duration.ofMillis(100);
   // A source that joins waits so long for the changes up to the newest snapshot.
   private static final Duration FOLLOWED = Duration.ofSeconds(10);
   // Fewer texts than twice as many are not looked through for those that nobody needs.
@@ -75,6 +78,8 @@ final class Catalogue implements CatalogFollower.Listener {
   private long newest;
   private long tried;
   private boolean rebuilding;
+  // What was made and waits for the follower to take it; null when nothing does.
+  private @Nullable Ready ready;
   // What was begun before a restart comes to nothing.
   private int restarts;
   // Whether a source joins; the snapshot stays the one that it is meanwhile.
@@ -84,6 +89,7 @@ final class Catalogue implements CatalogFollower.Listener {
   // Whether the log gave ids before the snapshot that the snapshot may lack: another of the same
   // offset may have them.
   private boolean lacking;
+  private long completerTried = System.nanoTime();
   // What is taken out again when the source that joins leaves; null when none joins.
   private @Nullable List<Runnable> undo;
   // What sources have added.
@@ -406,7 +412,11 @@ final class Catalogue implements CatalogFollower.Listener {
     int followed = tail.size();
     tail.addAll(logged);
     try {
-      view = view.after(bundles.withOwnIds(logged));
+      if (ready != null) {
+        exchange(ready);
+      } else {
+        view = view.after(bundles.withOwnIds(logged));
+      }
     } catch (RuntimeException | Error e) {
       // They are followed again, also where memory was short.
       tail.subList(followed, tail.size()).clear();
@@ -433,11 +443,16 @@ final class Catalogue implements CatalogFollower.Listener {
     boolean later = newest > Math.max(snapshotOffset, tried);
     // The same items change again and again: all of it is kept until a snapshot takes it in.
     boolean tooLong = tail.size() > LATE * allowed;
-    boolean completer = lacking && newest >= snapshotOffset && !tooLong;
+    boolean completer =
+        lacking
+            && newest >= snapshotOffset
+            && !tooLong
+            && System.nanoTime() - completerTried > COMPLETER.toNanos();
     if (store != null && (later || completer) && newest <= now.offset()) {
       tried = newest;
+      completerTried = System.nanoTime();
       long least = completer ? snapshotOffset : snapshotOffset + 1;
-      Set<BundleId> wanted = completer ? Set.copyOf(bundles.all()) : required();
+      Set<BundleId> wanted = completer ? all() : required();
       rebuilding = true;
       rebuilder.execute(() -> rebuild(() -> fetched(store, least, now, wanted), epoch));
     } else if (tooLong || now.items().changes() > (store == null ? allowed : LATE * allowed)) {
@@ -454,6 +469,13 @@ final class Catalogue implements CatalogFollower.Listener {
    *     here
    */
   private record Made(CatalogueView view, Set<BundleId> given) {}
+
+  /**
+   * A view that takes another's place with what is followed next.
+   *
+   * @param now that view and what was followed since it was begun
+   */
+  private record Ready(Made made, CatalogueView now) {}
 
   /**
    * The newest published snapshot that a view can be exchanged for, beside the same sources; empty
@@ -499,7 +521,11 @@ final class Catalogue implements CatalogFollower.Listener {
     }
   }
 
-  /** Makes a view, puts what was followed meanwhile on top of it, and changes the reference. */
+  /**
+   * Makes a view, puts what was followed meanwhile on top of it, and has it take its place: with
+   * what is followed next, on the follower's thread, which would wait for this one otherwise, whose
+   * priority is the lowest, while changes that come all the time were caught up with.
+   */
   private void rebuild(Supplier<Optional<Made>> maker, int epoch) {
     long start = System.nanoTime();
     try {
@@ -507,56 +533,80 @@ final class Catalogue implements CatalogFollower.Listener {
       if (possible.isEmpty()) {
         return;
       }
-      Made given = possible.get();
-      CatalogueView made = given.view();
-      coming(made);
-      CatalogueView now = made;
+      Made made = possible.get();
+      coming(made.view());
+      CatalogueView now = made.view();
       List<LoggedChange> since = since(now);
-      for (int n = 0; n < AWAITED && !since.isEmpty(); n++) {
+      for (int n = 0; n < CAUGHT_UP && !since.isEmpty(); n++) {
         now = now.after(since);
         since = since(now);
       }
-      synchronized (this) {
-        if (restarts == epoch) {
-          // A source may have left meanwhile.
-          view = now.after(since(now)).retaining(bundles.all(), sources, texts);
-          List<LoggedChange> later = tailSince(made);
-          bundles.know(tail, given.given());
-          lacking &= !given.given().containsAll(bundles.all());
-          tail = later;
-          snapshotOffset = made.offset();
-          forgetTexts();
-          countSwap();
-          log.info(
-              "a snapshot of {} items, offset {}, took the place of the one before after {} ms; {}"
-                  + " changes came since",
-              made.items().size(),
-              made.offset(),
-              TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start),
-              tail.size());
-        }
+      if (handedOver(new Ready(made, now), epoch)) {
+        log.info(
+            "a snapshot of {} items, offset {}, took the place of the one before after {} ms",
+            made.view().items().size(),
+            made.view().offset(),
+            TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start));
       }
       // Whichever stands, the snapshot under any other is searched by earlier requests alone.
       CatalogueView stands = view;
       listeners.forEach(listener -> listener.replaced(stands));
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
     } catch (RuntimeException | Error e) {
       log.error("no new snapshot took the place of that of offset {}", view.offset(), e);
     } finally {
       synchronized (this) {
+        ready = null;
         rebuilding = false;
         notifyAll();
       }
     }
   }
 
+  /** Returns whether it took its place; it does not where the catalogue began anew meanwhile. */
+  private synchronized boolean handedOver(Ready made, int epoch) throws InterruptedException {
+    if (restarts == epoch) {
+      ready = made;
+      long end = System.nanoTime() + HANDED_OVER.toNanos();
+      for (long left = HANDED_OVER.toNanos();
+          ready != null && left > 0 && !tailSince(made.now()).isEmpty();
+          left = end - System.nanoTime()) {
+        TimeUnit.NANOSECONDS.timedWait(this, left);
+      }
+      if (ready != null) {
+        exchange(made);
+      }
+    }
+    return restarts == epoch;
+  }
+
+  /** All that may fail comes before anything is another's. */
+  private synchronized void exchange(Ready made) {
+    Made given = made.made();
+    CatalogueView next =
+        made.now()
+            .after(since(made.now()))
+            // A source may have left meanwhile.
+            .retaining(bundles.all(), sources, texts);
+    List<LoggedChange> later = tailSince(given.view());
+    bundles.know(tail, given.given());
+    forgetTexts(next.items(), later);
+    view = next;
+    tail = later;
+    snapshotOffset = given.view().offset();
+    lacking &= !given.given().containsAll(bundles.all());
+    ready = null;
+    countSwap();
+  }
+
   /** What left long ago need not be known any more; now and then, since it is looked for in all. */
-  private void forgetTexts() {
-    LiveItems items = view.items();
+  private void forgetTexts(LiveItems items, List<LoggedChange> since) {
     Set<String> upserted = new HashSet<>();
     for (KnownTexts known : texts) {
       if (known.size() > 2L * Math.max(FEW_TEXTS, items.size())) {
         if (upserted.isEmpty()) {
-          tail.forEach(logged -> upserted.add(logged.change().id()));
+          since.forEach(logged -> upserted.add(logged.change().id()));
         }
         // Those of a view between the snapshot and this one may be written yet.
         known.keepOnly(id -> items.snapshotIds().indexOf(id) >= 0 || upserted.contains(id));
@@ -617,6 +667,10 @@ final class Catalogue implements CatalogFollower.Listener {
     }
   }
 
+  private synchronized Set<BundleId> all() {
+    return Set.copyOf(bundles.all());
+  }
+
   /** Bundles that are there since the start. */
   private synchronized Set<BundleId> atFirst() {
     return bundles.atFirst(view.state().tries().keySet());
@@ -642,6 +696,8 @@ final class Catalogue implements CatalogFollower.Listener {
     synchronized (this) {
       // Before texts change: a view that is being made has some of before and some of after.
       restarts++;
+      ready = null;
+      notifyAll();
     }
     learn(before, begun);
     CatalogueView now =
@@ -661,7 +717,7 @@ final class Catalogue implements CatalogFollower.Listener {
       snapshotOffset = now.offset();
       bundles.know(tail, begun.state().tries().keySet());
       tail = new ArrayList<>();
-      forgetTexts();
+      forgetTexts(view.items(), tail);
       // A log that lost changes gives their offsets anew; the newest is told of again and again.
       newest = 0;
       tried = 0;
