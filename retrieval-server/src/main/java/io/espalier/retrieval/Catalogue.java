@@ -678,7 +678,8 @@ final class Catalogue implements CatalogFollower.Listener {
 
   private Optional<LogPlace> restart(SnapshotStore store, long least) {
     CatalogueView before = view;
-    Optional<Snapshot> snapshot = newest(store, least, Long.MAX_VALUE, required());
+    // With the ids of all bundles, also those that joined: the log may have given them before it.
+    Optional<Snapshot> snapshot = newest(store, least, Long.MAX_VALUE, all());
     boolean jumps = false;
     if (snapshot.isEmpty()) {
       // The writer may be about to give ids of a bundle that joined; it begins anew after a return,

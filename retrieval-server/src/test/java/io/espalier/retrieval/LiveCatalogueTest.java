@@ -24,6 +24,7 @@ import io.espalier.catalog.v1.RollBackRequest;
 import io.espalier.catalog.v1.SnapshotInfo;
 import io.espalier.catalog.v1.UpdateRequest;
 import io.espalier.catalog.v1.UpdateResponse;
+import io.espalier.index.trie.SemanticIdTrie;
 import io.espalier.inference.ModelException;
 import io.espalier.inference.Tensor;
 import io.espalier.retrieval.v1.Candidate;
@@ -54,6 +55,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Deque;
 import java.util.HashMap;
 import java.util.List;
@@ -628,6 +630,38 @@ class LiveCatalogueTest {
     assertThat(meanwhile.getFirst()).isSameAs(before);
     assertThat(replica.swaps()).isEqualTo(1);
     assertThat(replica.view().items().indexOf(id(0))).isZero();
+  }
+
+  /** The log may have given ids between a return and a snapshot that was made without them. */
+  @Test
+  void restart_snapshotWithoutTheIdsOfABundleThatJoined_isPassedOver() throws Exception {
+    BundleId second = BundleId.parse("tiger@2");
+    long returned =
+        catalogue
+            .rollBack(RollBackRequest.newBuilder().setSnapshotOffset(AT_FIRST).build())
+            .getOffset();
+    for (int n = 0; n < CHANGES_A_SNAPSHOT; n++) {
+      updates.upsert(item(id(n), 5));
+    }
+    SnapshotStore store = store("by-hand");
+    await()
+        .atMost(PATIENCE)
+        .until(() -> store.newest(returned + 1, Long.MAX_VALUE, Set.of()).isPresent());
+    Catalogue replica = new Catalogue(CatalogState.of(data.items()), store, Runnable::run);
+    replica.started();
+    int[] own = Arrays.copyOf(codes, AT_FIRST * LEVELS);
+    replica.join(
+        () -> {
+          replica.add(second, OwnTrie.of(() -> SemanticIdTrie.build(LEVELS, own)));
+          return second;
+        });
+
+    assertThat(replica.restart(returned)).map(LogPlace::offset).contains(returned);
+
+    catalog.bundles().switchTo(second);
+    long complete =
+        store.newest(returned + 1, Long.MAX_VALUE, Set.of(second)).orElseThrow().offset();
+    assertThat(replica.restart(returned)).map(LogPlace::offset).contains(complete);
   }
 
   /** A rollback brings a title back that was changed meanwhile. */
