@@ -5,6 +5,7 @@ import com.github.benmanes.caffeine.cache.Caffeine;
 import io.espalier.inference.ModelException;
 import io.espalier.rewrite.Rewrite.Origin;
 import io.espalier.rewrite.RewriteMetrics.Outcome;
+import io.opentelemetry.context.Context;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CancellationException;
@@ -32,7 +33,9 @@ final class BequeRewriter implements Rewriter {
   private final RewriteMetrics metrics;
   private final AsyncCache<String, List<Rewrite>> cache;
   private final Semaphore runs;
-  private final ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor();
+  // A run is of the trace of the request that began it.
+  private final ExecutorService threads =
+      Context.taskWrapping(Executors.newVirtualThreadPerTaskExecutor());
 
   BequeRewriter(
       RewriteTable table,
