@@ -1,17 +1,17 @@
 #!/bin/sh
 # Runs the image as a pod would: a plain user, a read-only root, no capability, no privileges to gain, no network; and within it
 # the whole cluster, which answers a search and a feed. Then one server as the manifests start it, until its health is SERVING.
-#   k8s/image/test.sh         needs docker, and .espalier/image/espalier.tar (k8s/image/build.sh)
+#   k8s/image/test.sh         needs docker (.ci/with-docker has it), and .espalier/image/espalier.tar (k8s/image/build.sh)
 set -eu
 cd "$(dirname "$0")/../.."
 image=espalier:0.1.0
 docker load -q -i .espalier/image/espalier.tar
-restricted="--read-only --user 10001:10001 --cap-drop ALL --security-opt no-new-privileges --memory 3g"
+restricted="--network none --read-only --user 10001:10001 --cap-drop ALL --security-opt no-new-privileges --memory 3g"
 home="--tmpfs /tmp:exec,mode=1777,size=1g"
 
 echo "up --once:"
 # shellcheck disable=SC2086  # flags are words
-said=$(docker run --rm --network none $restricted $home --workdir /tmp -v "$PWD/model-repo:/srv/espalier/model-repo:ro" "$image" \
+said=$(docker run --rm $restricted $home --workdir /tmp -v "$PWD/model-repo:/srv/espalier/model-repo:ro" "$image" \
   up --once --model-repo /srv/espalier/model-repo)
 echo "$said"
 for part in 'search "' 'feed of '; do
