@@ -45,43 +45,26 @@ class CollectorIT {
       int port = freePort();
       Process collector = collector(program.get(), folder, port, receiver.endpoint());
       String endpoint = "http://127.0.0.1:" + port;
-      try (OpenTelemetrySdk caller = caller(endpoint);
-          WatchedServers servers =
-              new WatchedServers(
-                  directory, List.of("otlp.endpoint=" + endpoint, "otlp.interval=1s"), caller)) {
-        String trace = servers.ask();
-        List<Span> spans = new ArrayList<>();
-        await()
-            .atMost(PATIENCE)
-            .untilAsserted(
-                () -> {
-                  spans.clear();
-                  receiver.spans().stream()
-                      .filter(span -> hex(span.getTraceId()).equals(trace))
-                      .forEach(spans::add);
-                  assertThat(spans.stream().map(receiver::service).distinct())
-                      .containsExactlyInAnyOrder(
-                          "caller",
-                          "espalier-router",
-                          "espalier-rewrite",
-                          "espalier-retrieval",
-                          "espalier-ranking");
-                  assertWhole(spans);
-                });
-        assertThat(pathsToModels(spans, receiver))
-            .contains(
-                "caller > espalier-router > espalier-retrieval",
-                "caller > espalier-router > espalier-ranking",
-                "caller > espalier-router > espalier-rewrite");
-        await()
-            .atMost(PATIENCE)
-            .untilAsserted(
-                () ->
-                    assertThat(receiver.metrics())
-                        .contains(
-                            "espalier.router.duration",
-                            "espalier.inference.compute.time",
-                            "rpc.server.duration"));
+      try (OpenTelemetrySdk caller = caller(endpoint)) {
+        awaitReady(collector, folder);
+        try (WatchedServers servers =
+            new WatchedServers(
+                directory, List.of("otlp.endpoint=" + endpoint, "otlp.interval=1s"), caller)) {
+          String trace = servers.ask();
+          // Of a server too, some spans come before others.
+          await()
+              .atMost(PATIENCE)
+              .untilAsserted(() -> assertWhole(spans(receiver, trace), receiver));
+          await()
+              .atMost(PATIENCE)
+              .untilAsserted(
+                  () ->
+                      assertThat(receiver.metrics())
+                          .contains(
+                              "espalier.router.duration",
+                              "espalier.inference.compute.time",
+                              "rpc.server.duration"));
+        }
       } finally {
         collector.destroy();
         if (!collector.waitFor(20, TimeUnit.SECONDS)) {
@@ -91,26 +74,41 @@ class CollectorIT {
     }
   }
 
-  /** One root, the caller's; every other span's parent is there. */
-  private static void assertWhole(List<Span> spans) {
-    Map<ByteString, Span> byId = byId(spans);
-    assertThat(spans.stream().filter(span -> span.getParentSpanId().isEmpty()).map(Span::getName))
+  /** A trace's spans by their id; what was sent twice is one. */
+  private static Map<ByteString, Span> spans(OtlpReceiver receiver, String trace) {
+    return receiver.spans().stream()
+        .filter(span -> hex(span.getTraceId()).equals(trace))
+        .collect(Collectors.toMap(Span::getSpanId, Function.identity(), (first, again) -> first));
+  }
+
+  /**
+   * One root, the caller's; every other span's parent is there; and below it are models of each
+   * stage.
+   */
+  private static void assertWhole(Map<ByteString, Span> spans, OtlpReceiver receiver) {
+    assertThat(
+            spans.values().stream()
+                .filter(span -> span.getParentSpanId().isEmpty())
+                .map(Span::getName))
         .containsExactly("caller");
-    assertThat(spans)
+    assertThat(spans.values())
         .allMatch(
-            span -> span.getParentSpanId().isEmpty() || byId.containsKey(span.getParentSpanId()));
-    assertThat(spans).anyMatch(span -> span.getName().startsWith("model "));
+            span -> span.getParentSpanId().isEmpty() || spans.containsKey(span.getParentSpanId()));
+    assertThat(pathsToModels(spans, receiver))
+        .containsExactlyInAnyOrder(
+            "caller > espalier-router > espalier-retrieval",
+            "caller > espalier-router > espalier-ranking",
+            "caller > espalier-router > espalier-rewrite");
   }
 
   /** The services on the way to each span of a model. */
-  private static List<String> pathsToModels(List<Span> spans, OtlpReceiver receiver) {
-    Map<ByteString, Span> byId = byId(spans);
-    return spans.stream()
+  private static List<String> pathsToModels(Map<ByteString, Span> spans, OtlpReceiver receiver) {
+    return spans.values().stream()
         .filter(span -> span.getName().startsWith("model "))
         .map(
             span -> {
               List<String> services = new ArrayList<>();
-              for (Span at = span; at != null; at = byId.get(at.getParentSpanId())) {
+              for (Span at = span; at != null; at = spans.get(at.getParentSpanId())) {
                 String service = receiver.service(at);
                 if (services.isEmpty() || !services.getFirst().equals(service)) {
                   services.addFirst(service);
@@ -120,10 +118,6 @@ class CollectorIT {
             })
         .distinct()
         .toList();
-  }
-
-  private static Map<ByteString, Span> byId(List<Span> spans) {
-    return spans.stream().collect(Collectors.toMap(Span::getSpanId, Function.identity()));
   }
 
   private static String hex(ByteString id) {
@@ -156,25 +150,29 @@ class CollectorIT {
             """
             receivers: {otlp: {protocols: {http: {endpoint: "127.0.0.1:%d"}}}}
             processors: {batch: {timeout: 200ms}}
-            exporters: {otlphttp: {endpoint: "%s"}}
+            exporters: {otlp_http: {endpoint: "%s"}}
             service:
               telemetry: {metrics: {level: none}}
               pipelines:
-                traces: {receivers: [otlp], processors: [batch], exporters: [otlphttp]}
-                metrics: {receivers: [otlp], processors: [batch], exporters: [otlphttp]}
+                traces: {receivers: [otlp], processors: [batch], exporters: [otlp_http]}
+                metrics: {receivers: [otlp], processors: [batch], exporters: [otlp_http]}
             """
                 .formatted(port, to));
-    Process process =
-        new ProcessBuilder(program.toString(), "--config", config.toString())
-            .redirectErrorStream(true)
-            .redirectOutput(folder.resolve("collector.log").toFile())
-            .start();
+    return new ProcessBuilder(program.toString(), "--config", config.toString())
+        .redirectErrorStream(true)
+        .redirectOutput(folder.resolve("collector.log").toFile())
+        .start();
+  }
+
+  private static void awaitReady(Process collector, Path folder) {
     await()
         .atMost(PATIENCE)
-        .until(
+        .failFast("the collector ended", () -> !collector.isAlive())
+        .untilAsserted(
             () ->
-                Files.readString(folder.resolve("collector.log")).contains("Everything is ready"));
-    return process;
+                assertThat(folder.resolve("collector.log"))
+                    .content()
+                    .contains("Everything is ready"));
   }
 
   private static int freePort() throws Exception {

@@ -82,7 +82,9 @@ final class WatchedServers implements AutoCloseable {
               .recommend(
                   RecommendRequest.newBuilder().setUser(User.newBuilder().setId(user)).build())
               .getPage());
-      String query = data.queries().getFirst().query();
+      String logged = data.queries().getFirst().query();
+      // The rewriter's table has what was logged: of this its model is asked.
+      String query = logged + " " + logged;
       answered(router.search(SearchRequest.newBuilder().setQuery(query).build()).getPage());
     } finally {
       caller.end();
