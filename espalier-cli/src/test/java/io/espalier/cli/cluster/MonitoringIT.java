@@ -2,7 +2,6 @@ package io.espalier.cli.cluster;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
@@ -20,7 +19,6 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
 import org.junit.jupiter.api.AfterAll;
@@ -29,6 +27,7 @@ import org.junit.jupiter.api.MethodOrderer.OrderAnnotation;
 import org.junit.jupiter.api.Order;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestMethodOrder;
+import org.junit.jupiter.api.condition.EnabledIf;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
@@ -37,6 +36,9 @@ import org.junit.jupiter.api.io.TempDir;
  * which the last test brings about.
  */
 @TestMethodOrder(OrderAnnotation.class)
+@EnabledIf(
+    value = "hasPrometheus",
+    disabledReason = "no prometheus on the path: k8s/monitoring/tools.sh has it")
 class MonitoringIT {
   private static final Duration PATIENCE = Duration.ofMinutes(2);
   private static final OpenTelemetrySdk CALLER =
@@ -57,16 +59,19 @@ class MonitoringIT {
   private static WatchedServers servers;
   private static PrometheusServer prometheus;
 
+  static boolean hasPrometheus() {
+    return Monitoring.program("prometheus").isPresent();
+  }
+
   @BeforeAll
   static void start() throws Exception {
-    Optional<Path> program = Monitoring.program("prometheus");
-    assumeTrue(program.isPresent(), "no prometheus on the path: k8s/monitoring/tools.sh has it");
+    Path program = Monitoring.program("prometheus").orElseThrow();
     servers = new WatchedServers(directory, List.of("metrics.port=0"), CALLER);
     Map<String, String> targets = new LinkedHashMap<>();
     for (String server : WatchedServers.ALL) {
       targets.put(server, servers.process(server).metrics());
     }
-    prometheus = new PrometheusServer(program.get(), store, targets);
+    prometheus = new PrometheusServer(program, store, targets);
     await().atMost(PATIENCE).until(() -> prometheus.query("up == 1").size() == targets.size());
     ASKED.add(servers.ask());
     // Rates want two samples that differ.
