@@ -2,6 +2,7 @@ package io.espalier.loadtest.faults;
 
 import io.espalier.loadtest.driver.HistogramFiles;
 import io.espalier.loadtest.driver.Knee;
+import io.espalier.loadtest.driver.NamedFiles;
 import io.espalier.loadtest.driver.OpenLoop;
 import io.espalier.loadtest.driver.Report;
 import io.espalier.loadtest.driver.Requests;
@@ -24,8 +25,8 @@ import picocli.CommandLine.Parameters;
     description = {
       "Starts a whole cluster of processes for each scenario, drives it at a rate, does to it what"
           + " the scenario says, and judges what became of the requests.",
-      "A planned change may fail none; a single fault none whose deadline allowed a second try. Once"
-          + " it is over, all must be as before."
+      "A planned change may fail none; a single fault none whose deadline allowed a second try."
+          + " Once it is over, all must be as before."
     },
     footer = "Exit codes: 0 all hold; 1 one does not.")
 public final class FaultsCommand implements Callable<Integer> {
@@ -116,7 +117,7 @@ public final class FaultsCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException, InterruptedException {
-    List<String> all = names.isEmpty() ? Scenario.names(scenarios) : names;
+    List<String> all = names.isEmpty() ? new NamedFiles(scenarios).names() : names;
     if (list) {
       for (String name : all) {
         report.line("%-18s %s", name, Scenario.read(scenarios, name).what());

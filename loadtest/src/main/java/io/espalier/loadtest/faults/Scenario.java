@@ -2,16 +2,12 @@ package io.espalier.loadtest.faults;
 
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import io.espalier.server.ConfigException;
+import io.espalier.loadtest.driver.NamedFiles;
 import io.espalier.server.ConfigFile;
-import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -140,11 +136,7 @@ record Scenario(
 
   /** Reads {@code NAME.yaml} of a folder. */
   static Scenario read(Path folder, String name) {
-    Path file = folder.resolve(name + ".yaml");
-    if (!Files.isRegularFile(file)) {
-      throw new ConfigException(
-          "scenario: %s (expected: one of %s)".formatted(name, names(folder)));
-    }
+    Path file = new NamedFiles(folder).file("scenario", name);
     ObjectNode tree = ConfigFile.merge(DEFAULTS, ConfigFile.read(file));
     if (tree.get("steps") instanceof ArrayNode list) {
       for (int i = 0; i < list.size(); i++) {
@@ -154,19 +146,5 @@ record Scenario(
       }
     }
     return ConfigFile.bind(tree, file.toString(), Scenario.class);
-  }
-
-  /** The names of a folder's scenarios. */
-  static List<String> names(Path folder) {
-    try (Stream<Path> files = Files.list(folder)) {
-      return files
-          .map(file -> file.getFileName().toString())
-          .filter(name -> name.endsWith(".yaml"))
-          .map(name -> name.substring(0, name.length() - ".yaml".length()))
-          .sorted()
-          .toList();
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
   }
 }

@@ -3,6 +3,7 @@ package io.espalier.loadtest.faults;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.espalier.loadtest.driver.NamedFiles;
 import io.espalier.server.ConfigException;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -25,7 +26,7 @@ class ScenarioTest {
 
   @Test
   void read_everyShippedScenario_isOne() {
-    List<String> names = Scenario.names(SHIPPED);
+    List<String> names = new NamedFiles(SHIPPED).names();
     assertThat(names).contains("restart", "kill-router", "freeze-retrieval", "redis");
     for (String name : names) {
       assertThat(Scenario.read(SHIPPED, name).what()).as(name).isNotBlank();
