@@ -4,10 +4,13 @@ import static java.util.stream.Collectors.joining;
 
 import io.espalier.bundles.BundleId;
 import io.espalier.inference.oip.v2.GRPCInferenceServiceGrpc;
+import io.espalier.inference.oip.v2.ModelInferRequest;
 import io.espalier.loadtest.driver.GrpcTarget;
 import io.espalier.loadtest.driver.HttpTarget;
 import io.espalier.loadtest.driver.Outcome;
 import io.espalier.loadtest.driver.Target;
+import io.espalier.loadtest.shapes.Asked;
+import io.espalier.loadtest.shapes.Shape;
 import io.espalier.retrieval.v1.RetrievalServiceGrpc;
 import io.espalier.retrieval.v1.RetrieveRequest;
 import io.espalier.router.v1.ListOptions;
@@ -36,7 +39,9 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
+import java.util.Locale;
 import java.util.Random;
+import java.util.function.IntFunction;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
@@ -118,6 +123,24 @@ final class TargetOptions {
     return seed;
   }
 
+  /** What is driven, for a reader. */
+  String description() {
+    return call.name().toLowerCase(Locale.ROOT) + " of " + target;
+  }
+
+  /**
+   * Says that a shape cannot be had here.
+   *
+   * @throws IllegalArgumentException when it asks what this call has no unseen questions for
+   */
+  void check(String name, Shape shape) {
+    if (shape.cold() && (call == Call.INFER || call == Call.HTTP)) {
+      throw new IllegalArgumentException(
+          "%s: cold (expected: a call of retrieve, recommend or search; what others keep is not known)"
+              .formatted(name));
+    }
+  }
+
   /** The requests of a tenant, over connections of its own. */
   Target target(String tenant) {
     Target anybody = target();
@@ -136,38 +159,84 @@ final class TargetOptions {
 
   /** The requests of a caller who says nothing of himself. */
   Target target() {
+    return target(number -> Asked.USUAL);
+  }
+
+  /**
+   * The same.
+   *
+   * @param asked what kind of question the request with a number is
+   */
+  Target target(IntFunction<Asked> asked) {
     DataFolder folder = DataFolder.open(data);
     return switch (call) {
-      case RETRIEVE ->
-          target(
-              RetrievalServiceGrpc.getRetrieveMethod(),
-              folder.sequences().stream().map(user -> retrieve(history(folder, user))),
-              (request, answer) -> Outcome.OK);
-      case RECOMMEND ->
-          target(
-              RouterServiceGrpc.getRecommendMethod(),
-              folder.sequences().stream().map(this::recommend),
-              (request, answer) -> judge(answer.getPage()));
-      case SEARCH ->
-          target(
-              RouterServiceGrpc.getSearchMethod(),
-              folder.queries().stream().map(LoggedQuery::query).distinct().map(this::search),
-              (request, answer) -> judge(answer.getPage()));
-      case INFER ->
-          target(
-              GRPCInferenceServiceGrpc.getModelInferMethod(),
-              folder.sequences().stream()
-                  .map(user -> HistoryTensors.request(model, history(folder, user), k)),
-              (request, answer) -> answer.getOutputsCount() > 0 ? Outcome.OK : Outcome.FAILED);
+      case RETRIEVE -> {
+        List<RetrieveRequest> usual =
+            shuffled(folder.sequences().stream().map(user -> retrieve(history(folder, user))));
+        UnseenFilters filters = new UnseenFilters(seed);
+        yield target(
+            RetrievalServiceGrpc.getRetrieveMethod(),
+            number ->
+                switch (asked.apply(number)) {
+                  case USUAL -> nth(usual, number);
+                  case HOT_USER -> usual.getFirst();
+                  case UNSEEN -> nth(usual, number).toBuilder().setFilter(filters.next()).build();
+                },
+            (request, answer) -> Outcome.OK);
+      }
+      case RECOMMEND -> {
+        List<RecommendRequest> usual = shuffled(folder.sequences().stream().map(this::recommend));
+        UnseenFilters filters = new UnseenFilters(seed);
+        yield target(
+            RouterServiceGrpc.getRecommendMethod(),
+            number ->
+                switch (asked.apply(number)) {
+                  case USUAL -> nth(usual, number);
+                  case HOT_USER -> usual.getFirst();
+                  case UNSEEN -> {
+                    RecommendRequest.Builder unseen = nth(usual, number).toBuilder();
+                    unseen.getOptionsBuilder().setFilter(filters.next());
+                    yield unseen.build();
+                  }
+                },
+            (request, answer) -> judge(answer.getPage()));
+      }
+      case SEARCH -> {
+        List<String> queries =
+            shuffled(folder.queries().stream().map(LoggedQuery::query).distinct());
+        UnseenQueries unseen = new UnseenQueries(queries, seed);
+        // Searches need no users: a folder may have none.
+        String id = folder.sequences().stream().map(UserSequence::user).findFirst().orElse("hot");
+        User hot = User.newBuilder().setId(id).build();
+        yield target(
+            RouterServiceGrpc.getSearchMethod(),
+            number ->
+                switch (asked.apply(number)) {
+                  case USUAL -> search(nth(queries, number));
+                  case HOT_USER -> search(nth(queries, number)).toBuilder().setUser(hot).build();
+                  case UNSEEN -> search(unseen.next());
+                },
+            (request, answer) -> judge(answer.getPage()));
+      }
+      case INFER -> {
+        List<ModelInferRequest> usual =
+            shuffled(
+                folder.sequences().stream()
+                    .map(user -> HistoryTensors.request(model, history(folder, user), k)));
+        yield target(
+            GRPCInferenceServiceGrpc.getModelInferMethod(),
+            number -> nth(usual, number, asked),
+            (request, answer) -> answer.getOutputsCount() > 0 ? Outcome.OK : Outcome.FAILED);
+      }
       case HTTP -> {
-        List<byte[]> bodies =
+        List<byte[]> usual =
             shuffled(
                 folder.sequences().stream()
                     .map(user -> filled(history(folder, user)).getBytes(StandardCharsets.UTF_8)));
         yield new HttpTarget(
             URI.create(target),
             Duration.ofMillis(deadlineMillis),
-            number -> bodies.get(number % bodies.size()));
+            number -> nth(usual, number, asked));
       }
     };
   }
@@ -182,18 +251,20 @@ final class TargetOptions {
     return all;
   }
 
+  private static <Q> Q nth(List<Q> all, int number) {
+    return all.get(number % all.size());
+  }
+
+  private static <Q> Q nth(List<Q> all, int number, IntFunction<Asked> asked) {
+    return asked.apply(number) == Asked.HOT_USER ? all.getFirst() : nth(all, number);
+  }
+
   private <Q, A> Target target(
-      MethodDescriptor<Q, A> method, Stream<Q> requests, GrpcTarget.Judge<Q, A> judge) {
-    List<Q> all = shuffled(requests);
+      MethodDescriptor<Q, A> method, IntFunction<Q> requests, GrpcTarget.Judge<Q, A> judge) {
     Caller caller = caller();
     List<ManagedChannel> channels =
         Stream.generate(() -> ClientChannels.open(target, caller)).limit(connections).toList();
-    return new GrpcTarget<>(
-        channels,
-        method,
-        Duration.ofMillis(deadlineMillis),
-        number -> all.get(number % all.size()),
-        judge);
+    return new GrpcTarget<>(channels, method, Duration.ofMillis(deadlineMillis), requests, judge);
   }
 
   private static List<String> history(DataFolder folder, UserSequence user) {

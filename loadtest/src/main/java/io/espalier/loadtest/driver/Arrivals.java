@@ -3,6 +3,7 @@ package io.espalier.loadtest.driver;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.Random;
+import java.util.function.DoubleUnaryOperator;
 
 /** When requests are due: a Poisson process, the same for the same seed. */
 public final class Arrivals {
@@ -29,6 +30,32 @@ public final class Arrivals {
       arrivals[count++] = (long) at;
     }
     return Arrays.copyOf(arrivals, count);
+  }
+
+  /**
+   * The arrivals of a rate that changes: those of its highest, of which some are left out
+   * (thinning: Lewis and Shedler, 1979). A rate that is always the highest has the very arrivals of
+   * that rate.
+   *
+   * @param rate requests a second, by seconds since the start
+   * @param highest what it is at most
+   * @return nanoseconds since the start, rising
+   */
+  public static long[] poisson(
+      DoubleUnaryOperator rate, double highest, Duration length, long seed) {
+    // Not the gaps' own numbers, which would leave out what follows long ones.
+    Random random = new Random(~seed);
+    return Arrays.stream(poisson(highest, length, seed))
+        .filter(
+            at -> random.nextDouble() * highest < checked(rate.applyAsDouble(at / 1e9), highest))
+        .toArray();
+  }
+
+  private static double checked(double rate, double highest) {
+    if (!(rate >= 0 && rate <= highest)) {
+      throw new IllegalArgumentException("rate: " + rate + " (expected: 0.." + highest + ")");
+    }
+    return rate;
   }
 
   private static double gap(double rate, Random random) {

@@ -6,6 +6,7 @@ import java.util.Arrays;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
+import java.util.function.DoubleUnaryOperator;
 
 /**
  * Sends requests when they are due, however late the answers to others are. Time counts from when a
@@ -37,6 +38,17 @@ public final class OpenLoop {
   public Requests run(double rate, Duration most, BooleanSupplier over)
       throws InterruptedException {
     return run(Arrivals.poisson(rate, most, seed + runs++), MOST_IN_FLIGHT, over);
+  }
+
+  /**
+   * Sends at a rate that changes, for a time.
+   *
+   * @param rate requests a second, by seconds since the start
+   * @param highest what it is at most
+   */
+  public Requests run(DoubleUnaryOperator rate, double highest, Duration length)
+      throws InterruptedException {
+    return run(Arrivals.poisson(rate, highest, length, seed + runs++), MOST_IN_FLIGHT);
   }
 
   Requests run(long[] arrivals, int mostInFlight) throws InterruptedException {

@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.within;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.Random;
+import java.util.function.DoubleUnaryOperator;
 import org.junit.jupiter.api.Test;
 
 class ArrivalsTest {
@@ -54,6 +55,62 @@ class ArrivalsTest {
       distance = Math.max(distance, Math.abs(expected - (i + .5) / gaps.length));
     }
     assertThat(distance).isLessThan(1.95 / Math.sqrt(gaps.length));
+  }
+
+  @Test
+  void poisson_rateThatIsTheHighestAllTheWhile_isThatRates() {
+    assertThat(Arrivals.poisson(at -> 100, 100, MINUTE, 7))
+        .isEqualTo(Arrivals.poisson(100, MINUTE, 7));
+  }
+
+  @Test
+  void poisson_thousandsOfSeeds_countsOfEachPartHaveTheMeanAndVarianceOfItsRate() {
+    long seed = new Random().nextLong();
+    System.out.println("seed: " + seed);
+    int runs = 4000;
+    // 40 a second, then a rise to 120 over the next second: 40 and 80 on average.
+    DoubleUnaryOperator rate = at -> at < 1 ? 40 : 40 + 80 * (at - 1);
+    double[][] counts = new double[2][runs];
+    double covariance = 0;
+    for (int run = 0; run < runs; run++) {
+      long[] arrivals = Arrivals.poisson(rate, 120, Duration.ofSeconds(2), seed + run);
+      assertThat(arrivals).isSorted();
+      counts[0][run] = (double) Arrays.stream(arrivals).filter(at -> at < 1_000_000_000).count();
+      counts[1][run] = arrivals.length - counts[0][run];
+      covariance += (counts[0][run] - 40) * (counts[1][run] - 80) / runs;
+    }
+    double[] expected = {40, 80};
+    for (int part = 0; part < 2; part++) {
+      double mean = Arrays.stream(counts[part]).average().orElseThrow();
+      double variance =
+          Arrays.stream(counts[part]).map(count -> (count - mean) * (count - mean)).sum()
+              / (runs - 1);
+      // Six standard errors, by a normal variable of that variance.
+      assertThat(mean).isCloseTo(expected[part], within(6 * Math.sqrt(expected[part] / runs)));
+      assertThat(variance)
+          .isCloseTo(expected[part], within(6 * expected[part] * Math.sqrt(2. / runs)));
+    }
+    assertThat(covariance).isCloseTo(0, within(6 * Math.sqrt(40 * 80. / runs)));
+  }
+
+  @Test
+  void poisson_rateThatRises_timesAreDistributedAsItsIntegral() {
+    long[] arrivals = Arrivals.poisson(at -> 20 * at, 6000, Duration.ofMinutes(5), 3);
+    double distance = 0;
+    for (int i = 0; i < arrivals.length; i++) {
+      double share = arrivals[i] / 300e9;
+      distance = Math.max(distance, Math.abs(share * share - (i + .5) / arrivals.length));
+    }
+    assertThat(arrivals.length).isBetween(890_000, 910_000);
+    assertThat(distance).isLessThan(1.95 / Math.sqrt(arrivals.length));
+  }
+
+  @Test
+  void poisson_rateAboveTheHighest_isRefused() {
+    assertThatThrownBy(() -> Arrivals.poisson(at -> 101, 100, MINUTE, 1))
+        .hasMessage("rate: 101.0 (expected: 0..100.0)");
+    assertThatThrownBy(() -> Arrivals.poisson(at -> -1, 100, MINUTE, 1))
+        .hasMessage("rate: -1.0 (expected: 0..100.0)");
   }
 
   @Test
