@@ -26,6 +26,7 @@ public final class Main {
         new CommandLine(new Main())
             .addSubcommand(new RunCommand(report))
             .addSubcommand(new OverloadCommand(report))
+            .addSubcommand(new ShapesCommand(report))
             .addSubcommand(new KillWriterCommand(report))
             .addSubcommand(new LiveCatalogueCommand(report))
             .addSubcommand(new FaultsCommand(report))

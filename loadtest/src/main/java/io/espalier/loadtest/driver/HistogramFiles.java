@@ -5,9 +5,7 @@ import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.TreeMap;
-import java.util.concurrent.TimeUnit;
-import org.HdrHistogram.Histogram;
+import java.util.List;
 import org.HdrHistogram.HistogramLogWriter;
 
 /** Keeps what was measured, in the files that HdrHistogram's tools read; in milliseconds. */
@@ -31,20 +29,17 @@ public final class HistogramFiles {
 
   /** Writes a run as {@code NAME.hlog}: a histogram for the requests due in each second of it. */
   public void log(String name, Requests requests) throws IOException {
-    TreeMap<Long, Histogram> seconds = new TreeMap<>();
-    for (int request = 0; request < requests.size(); request++) {
-      long second = TimeUnit.NANOSECONDS.toSeconds(requests.planned(request) - requests.planned(0));
-      seconds
-          .computeIfAbsent(second, s -> new Histogram(3))
-          .recordValue(requests.done(request) - requests.planned(request));
-    }
+    List<Requests> seconds = requests.bySecond();
     try (PrintStream out = open(name + ".hlog")) {
       HistogramLogWriter writer = new HistogramLogWriter(out);
       writer.outputLogFormatVersion();
       writer.outputLegend();
-      seconds.forEach(
-          (second, histogram) ->
-              writer.outputIntervalHistogram(second, second + 1., histogram, NANOS_A_MILLI));
+      for (int second = 0; second < seconds.size(); second++) {
+        if (seconds.get(second).size() > 0) {
+          writer.outputIntervalHistogram(
+              second, second + 1., seconds.get(second).latencies().histogram(), NANOS_A_MILLI);
+        }
+      }
     }
   }
 

@@ -1,9 +1,11 @@
 package io.espalier.loadtest.driver;
 
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.TimeUnit;
 import java.util.function.IntPredicate;
 import java.util.stream.IntStream;
 
@@ -13,7 +15,7 @@ import java.util.stream.IntStream;
  */
 public final class Requests {
   /** A driver that is later than this is no witness. */
-  static final Duration MOST_SEND_LAG = Duration.ofMillis(1);
+  public static final Duration MOST_SEND_LAG = Duration.ofMillis(1);
 
   private final long[] planned;
   private final long[] sent;
@@ -42,6 +44,28 @@ public final class Requests {
         runs.stream().flatMapToLong(run -> Arrays.stream(run.done)).toArray(),
         runs.stream().flatMap(run -> Arrays.stream(run.outcomes)).toArray(Outcome[]::new),
         runs.stream().mapToInt(run -> run.dropped).sum());
+  }
+
+  /** The requests due in each second since the first was; empty where none was. */
+  public List<Requests> bySecond() {
+    List<Requests> seconds = new ArrayList<>();
+    int from = 0;
+    while (from < size()) {
+      long end = planned[0] + TimeUnit.SECONDS.toNanos(seconds.size() + 1L);
+      int to = from;
+      while (to < size() && planned[to] < end) {
+        to++;
+      }
+      seconds.add(
+          new Requests(
+              Arrays.copyOfRange(planned, from, to),
+              Arrays.copyOfRange(sent, from, to),
+              Arrays.copyOfRange(done, from, to),
+              Arrays.copyOfRange(outcomes, from, to),
+              0));
+      from = to;
+    }
+    return seconds;
   }
 
   /** How many were sent. */
@@ -82,12 +106,19 @@ public final class Requests {
 
   /** The same of some. */
   public double goodput(Duration within, IntPredicate which) {
-    long good =
-        IntStream.range(0, size())
-            .filter(which)
-            .filter(r -> outcomes[r] == Outcome.OK && done[r] - planned[r] <= within.toNanos())
-            .count();
-    return perSecond(good);
+    return perSecond(good(within, which));
+  }
+
+  /** Full answers within a time. */
+  public long good(Duration within) {
+    return good(within, request -> true);
+  }
+
+  private long good(Duration within, IntPredicate which) {
+    return IntStream.range(0, size())
+        .filter(which)
+        .filter(r -> outcomes[r] == Outcome.OK && done[r] - planned[r] <= within.toNanos())
+        .count();
   }
 
   /** How many of some requests were due in a second. */
