@@ -107,6 +107,11 @@ final class ShapesCommand implements Callable<Integer> {
       shapes.forEach((name, shape) -> report.line("%-12s %s", name, shape.what()));
       return 0;
     }
+    if (!ReportPage.canBeDrawn()) {
+      throw new IllegalStateException(
+          "fonts: none (expected: some to draw the report with, as Debian's fontconfig and"
+              + " fonts-dejavu-core)");
+    }
     OpenLoop load = new OpenLoop(options.target(number -> current.asked(number)), options.seed());
     Duration slo = Duration.ofMillis(sloMillis);
     warming.warmUp(load, rate > 0 ? rate : firstRate, report);

@@ -4,6 +4,7 @@ import io.espalier.loadtest.driver.Latencies;
 import io.espalier.loadtest.driver.Outcome;
 import io.espalier.loadtest.driver.Report;
 import io.espalier.loadtest.driver.Requests;
+import java.awt.GraphicsEnvironment;
 import java.time.Duration;
 import java.util.List;
 
@@ -47,6 +48,17 @@ public final class ReportPage {
     this.title = title;
     this.slo = slo;
     this.seed = seed;
+  }
+
+  /** Whether this machine has the fonts that plots are drawn with. */
+  public static boolean canBeDrawn() {
+    try {
+      return GraphicsEnvironment.getLocalGraphicsEnvironment().getAvailableFontFamilyNames().length
+          > 0;
+    } catch (RuntimeException | Error e) {
+      // Without a font, or without the library that looks for some, the JDK fails in several ways.
+      return false;
+    }
   }
 
   /** The page of some runs. */
