@@ -480,12 +480,23 @@ final class Placement {
     if (found != null) {
       return found;
     }
-    return new ModelException(
-        Reason.NOT_READY,
-        model.name()
-            + ": no server answers ("
-            + (unresolved.isEmpty() ? servers.toString() : unresolved)
-            + ")");
+    return noServer(model.name() + ": no server answers");
+  }
+
+  /** That no server answers, with what is known of the reasons. */
+  ModelException noServer(String message) {
+    List<String> told = new ArrayList<>();
+    @Nullable Throwable first = null;
+    for (Server server : servers) {
+      Throwable failure = server.failure();
+      told.add(failure == null ? server.toString() : server + ": " + StatusReasons.words(failure));
+      first = first == null ? failure : first;
+    }
+    String all =
+        message + " (" + (unresolved.isEmpty() ? String.join(", ", told) : unresolved) + ")";
+    return first == null
+        ? new ModelException(Reason.NOT_READY, all)
+        : new ModelException(Reason.NOT_READY, all, first);
   }
 
   /** Fails what waits, and lets go of the servers; on any thread. */

@@ -51,6 +51,7 @@ final class Server {
   private ConnectivityState connection = ConnectivityState.IDLE;
   private long undecidedSince = System.nanoTime();
   private @Nullable Future<?> ticks;
+  private @Nullable Throwable failure;
   private boolean asking;
   private int missed;
   private boolean closed;
@@ -87,6 +88,11 @@ final class Server {
 
   ManagedChannel channel() {
     return channel;
+  }
+
+  /** Why it could not be connected to lately; null where it could. */
+  @Nullable Throwable failure() {
+    return failure;
   }
 
   /** On any thread. */
@@ -133,6 +139,7 @@ final class Server {
       case READY -> {
         missed = 0;
         expiredInARow.set(0);
+        failure = null;
         become(State.UP);
       }
       case IDLE, CONNECTING -> {
@@ -141,8 +148,36 @@ final class Server {
           become(State.UNDECIDED);
         }
       }
-      case TRANSIENT_FAILURE -> become(State.DOWN);
+      case TRANSIENT_FAILURE -> {
+        become(State.DOWN);
+        askWhy();
+      }
       case SHUTDOWN -> {}
+    }
+  }
+
+  /** The state of a channel does not say why it is lost; the status of a call does. */
+  private void askWhy() {
+    var unused =
+        control
+            .isLive()
+            .whenComplete(
+                (live, error) -> {
+                  if (error != null) {
+                    thread.execute(() -> failed(error));
+                  }
+                });
+  }
+
+  private void failed(Throwable error) {
+    if (closed || state != State.DOWN) {
+      return;
+    }
+    String before = failure == null ? "" : StatusReasons.words(failure);
+    failure = error;
+    String now = StatusReasons.words(error);
+    if (!now.equals(before)) {
+      log.warn("{} cannot be connected to: {}", this, now);
     }
   }
 

@@ -16,6 +16,17 @@ final class StatusReasons {
         reason(status, description), model + ": " + status.getCode() + ": " + description, error);
   }
 
+  /** A failure in words: its status, and what lies at the bottom of it. */
+  static String words(Throwable error) {
+    Status status = Status.fromThrowable(error);
+    Throwable root = status.getCause();
+    while (root != null && root.getCause() != null) {
+      root = root.getCause();
+    }
+    String description = status.getCode() + ": " + status.getDescription();
+    return root == null ? description : description + " (" + root.getMessage() + ")";
+  }
+
   /** Whether the server does not have the model loaded, or never heard of it. */
   static boolean lacksModel(Throwable error) {
     return Status.fromThrowable(error).getCode() == Status.Code.NOT_FOUND;

@@ -410,9 +410,8 @@ public final class TritonModelRunner implements ModelRunner {
     long end = System.nanoTime() + patience.toNanos();
     while (!CompletableFuture.supplyAsync(placement::isAnyUp, thread).join()) {
       if (closed || System.nanoTime() > end) {
-        throw new ModelException(
-            Reason.NOT_READY,
-            "no server of models answers after " + patience + " (expected: at least one)");
+        String message = "no server of models answers after " + patience;
+        throw CompletableFuture.supplyAsync(() -> placement.noServer(message), thread).join();
       }
       try {
         Thread.sleep(20);
