@@ -13,6 +13,7 @@ import io.espalier.cli.cluster.UserStates;
 import io.espalier.cli.show.Terminal;
 import io.espalier.router.StageChannels;
 import io.espalier.server.Caller;
+import io.espalier.server.CallerConfig;
 import io.espalier.server.EspalierServer;
 import io.espalier.server.Telemetry;
 import io.espalier.stores.catalog.DataFolder;
@@ -78,7 +79,7 @@ import picocli.CommandLine.Parameters;
           + " router),",
       "  snapshots: {store, cache, publish: {keep, changes, max_age, busy_share}},",
       "  decode (bundle, stepwise or fused),",
-      "  engine: {targets, models (named or sent), keep_alive, patience},",
+      "  engine: {targets, models (named or sent), keep_alive, patience, calls: as below},",
       "  peers: {rewrite, retrieval, ranking, catalog, by_user ([retrieval, ranking])},",
       "  calls: {tls: {certificate, key, trust, min_version, reload}, token},",
       "  a token, and a key, is a text, or {file: PATH}",
@@ -167,29 +168,39 @@ final class ServeCommand implements Callable<Integer> {
         Deployment.of(
             BundleRepository.open(Path.of(read.modelRepo())),
             DataFolder.open(Path.of(read.data())));
+    Caller engine =
+        read.engine().targets().isEmpty()
+            ? Caller.plain()
+            : caller("engine", read.engineCaller(), telemetry);
     StageServers servers =
         new StageServers(deployment, Path.of(read.rewriteTables()))
             .withTelemetry(telemetry)
             .withRewriteModelBudget(read.rewriteModelBudget())
-            .withEngine(read.engine())
+            .withEngine(read.engine(), engine)
             .withDecoder(read.decoder())
             .withEvents(read.events())
             .withFeatures(read.features());
     if (!read.snapshots().store().isEmpty()) {
       servers = servers.withSnapshots(folders(read.snapshots()));
     }
-    return switch (stage) {
-      case REWRITE -> servers.rewrite(read.server()).build();
-      case RETRIEVAL -> retrieval(servers, read, caller(read, telemetry));
-      case CATALOG -> servers.catalog(read.server(), read.catalogLog()).build();
-      case RANKING -> servers.ranking(read.server()).build();
-      case ROUTER -> router(servers, read, deployment, caller(read, telemetry));
-      case INFERENCE -> throw new IllegalStateException("has no deployment");
-    };
+    EspalierServer.Builder server =
+        switch (stage) {
+          case REWRITE -> servers.rewrite(read.server());
+          case RETRIEVAL -> retrieval(servers, read, peer(read, telemetry));
+          case CATALOG -> servers.catalog(read.server(), read.catalogLog());
+          case RANKING -> servers.ranking(read.server());
+          case ROUTER -> router(servers, read, deployment, peer(read, telemetry));
+          case INFERENCE -> throw new IllegalStateException("has no deployment");
+        };
+    return server.closing(engine).build();
   }
 
-  private static Caller caller(ServeConfig read, OpenTelemetry telemetry) {
-    return Caller.open(read.caller(), telemetry.getMeter("io.espalier.server"));
+  private static Caller peer(ServeConfig read, OpenTelemetry telemetry) {
+    return caller("client", read.caller(), telemetry);
+  }
+
+  private static Caller caller(String use, CallerConfig config, OpenTelemetry telemetry) {
+    return Caller.open(use, config, telemetry.getMeter("io.espalier.server"));
   }
 
   private static SnapshotFolders folders(ServeConfig.Snapshots snapshots) throws IOException {
@@ -198,20 +209,20 @@ final class ServeCommand implements Callable<Integer> {
     return new SnapshotFolders(SnapshotBlobs.open(snapshots.store()), cache, snapshots.publish());
   }
 
-  private static EspalierServer retrieval(StageServers servers, ServeConfig config, Caller caller) {
+  private static EspalierServer.Builder retrieval(
+      StageServers servers, ServeConfig config, Caller caller) {
     String target = config.peers().catalog();
     if (target.isEmpty()) {
-      return servers.retrieval(config.server(), null).build();
+      return servers.retrieval(config.server(), null);
     }
     ManagedChannel catalog = catalog(servers, target, caller);
     return servers
         .retrieval(config.server(), catalog)
         .closing(caller)
-        .closing(() -> close(catalog))
-        .build();
+        .closing(() -> close(catalog));
   }
 
-  private EspalierServer router(
+  private EspalierServer.Builder router(
       StageServers servers, ServeConfig config, Deployment deployment, Caller caller)
       throws IOException {
     ServeConfig.Peers peers = config.peers();
@@ -228,8 +239,7 @@ final class ServeCommand implements Callable<Integer> {
         .closing(() -> close(catalog))
         .closing(rewrite::shutdownNow)
         .closing(retrieval::shutdownNow)
-        .closing(ranking::shutdownNow)
-        .build();
+        .closing(ranking::shutdownNow);
   }
 
   private static void close(@Nullable ManagedChannel channel) {

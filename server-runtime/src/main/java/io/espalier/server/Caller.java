@@ -2,15 +2,17 @@ package io.espalier.server;
 
 import io.grpc.CallOptions;
 import io.grpc.Channel;
+import io.grpc.ChannelCredentials;
 import io.grpc.ClientCall;
 import io.grpc.ClientInterceptor;
 import io.grpc.ForwardingClientCall.SimpleForwardingClientCall;
-import io.grpc.ManagedChannelBuilder;
+import io.grpc.InsecureChannelCredentials;
 import io.grpc.Metadata;
 import io.grpc.MethodDescriptor;
-import io.grpc.netty.shaded.io.grpc.netty.NettyChannelBuilder;
+import io.grpc.netty.shaded.io.grpc.netty.NettySslContextChannelCredentials;
 import io.opentelemetry.api.OpenTelemetry;
 import io.opentelemetry.api.metrics.Meter;
+import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
@@ -39,18 +41,19 @@ public final class Caller implements AutoCloseable {
   /**
    * As the configuration says.
    *
+   * @param use what it is for, in logs and measurements
    * @param meter where certificates' expiry is measured
    * @throws ConfigException when a file cannot be used
    */
-  public static Caller open(CallerConfig config, Meter meter) {
+  public static Caller open(String use, CallerConfig config, Meter meter) {
     return new Caller(
-        config.tls().hasTrust() ? TlsFiles.ofClient("client", config.tls(), meter) : null,
+        config.tls().hasTrust() ? TlsFiles.ofClient(use, config.tls(), meter) : null,
         config.token());
   }
 
-  /** As {@link #open(CallerConfig, Meter)}, unmeasured. */
+  /** Who a server's or a program's client is, unmeasured. */
   public static Caller open(CallerConfig config) {
-    return open(config, OpenTelemetry.noop().getMeter("io.espalier.server"));
+    return open("client", config, OpenTelemetry.noop().getMeter("io.espalier.server"));
   }
 
   /** Why a call failed before it reached a server, where TLS is the reason. */
@@ -65,18 +68,16 @@ public final class Caller implements AutoCloseable {
     }
   }
 
-  void secure(NettyChannelBuilder builder) {
-    if (tls == null) {
-      builder.usePlaintext();
-    } else {
-      builder.sslContext(tls.client());
-    }
+  /** What a channel is made with; connections show the certificates of their time. */
+  public ChannelCredentials credentials() {
+    return tls == null
+        ? InsecureChannelCredentials.create()
+        : NettySslContextChannelCredentials.create(tls.client());
   }
 
-  void intercept(ManagedChannelBuilder<?> builder) {
-    if (!token.isEmpty()) {
-      builder.intercept(new TokenSender(token));
-    }
+  /** What a channel's calls go through to bear the token. */
+  public List<ClientInterceptor> interceptors() {
+    return token.isEmpty() ? List.of() : List.of(new TokenSender(token));
   }
 
   @Override
@@ -86,7 +87,7 @@ public final class Caller implements AutoCloseable {
     }
   }
 
-  record TokenSender(Secret token) implements ClientInterceptor {
+  private record TokenSender(Secret token) implements ClientInterceptor {
     @Override
     public <Q, R> ClientCall<Q, R> interceptCall(
         MethodDescriptor<Q, R> method, CallOptions options, Channel next) {

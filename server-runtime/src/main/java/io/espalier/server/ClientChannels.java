@@ -1,6 +1,5 @@
 package io.espalier.server;
 
-import io.grpc.ClientInterceptor;
 import io.grpc.LoadBalancerRegistry;
 import io.grpc.ManagedChannel;
 import io.grpc.ManagedChannelBuilder;
@@ -107,7 +106,7 @@ public final class ClientChannels {
       int maxMessageBytes,
       OpenTelemetry telemetry) {
     builder.intercept(new CallOrigin.Sender());
-    caller.intercept(builder);
+    builder.intercept(caller.interceptors());
     if (Telemetry.traces(telemetry)) {
       builder.intercept(new TraceSender(telemetry));
     }
@@ -131,16 +130,14 @@ public final class ClientChannels {
   }
 
   private static ManagedChannelBuilder<?> overTcp(String target, Caller caller, Spread spread) {
-    NettyChannelBuilder builder =
-        TransportThreads.call(NettyChannelBuilder.forTarget(resolved(target)))
-            .withOption(ChannelOption.CONNECT_TIMEOUT_MILLIS, CONNECT_MILLIS)
-            .keepAliveTime(KEEP_ALIVE_SECONDS, TimeUnit.SECONDS)
-            .keepAliveTimeout(KEEP_ALIVE_TIMEOUT_SECONDS, TimeUnit.SECONDS)
-            .keepAliveWithoutCalls(true)
-            .defaultServiceConfig(balancing(spread))
-            .disableServiceConfigLookUp();
-    caller.secure(builder);
-    return builder;
+    return TransportThreads.call(
+            NettyChannelBuilder.forTarget(resolved(target), caller.credentials()))
+        .withOption(ChannelOption.CONNECT_TIMEOUT_MILLIS, CONNECT_MILLIS)
+        .keepAliveTime(KEEP_ALIVE_SECONDS, TimeUnit.SECONDS)
+        .keepAliveTimeout(KEEP_ALIVE_TIMEOUT_SECONDS, TimeUnit.SECONDS)
+        .keepAliveWithoutCalls(true)
+        .defaultServiceConfig(balancing(spread))
+        .disableServiceConfigLookUp();
   }
 
   private static boolean isLookedInto(String target) {
@@ -198,10 +195,5 @@ public final class ClientChannels {
   /** As {@link #open(String, Caller)}, in plaintext and without a token. */
   public static ManagedChannel open(String target) {
     return open(target, Caller.plain());
-  }
-
-  /** Sends a token with every call of a channel that is opened elsewhere. */
-  public static ClientInterceptor sending(Secret token) {
-    return new Caller.TokenSender(token);
   }
 }

@@ -4,7 +4,6 @@ import io.espalier.catalog.CatalogComponent;
 import io.espalier.router.StageChannels;
 import io.espalier.server.Caller;
 import io.espalier.server.EspalierServer;
-import io.espalier.server.Secret;
 import io.espalier.server.ServerConfig;
 import io.espalier.stores.users.UserStateStore;
 import io.grpc.ManagedChannel;
@@ -40,7 +39,7 @@ public final class Cluster implements AutoCloseable {
     this.servers = servers;
     this.self = tcp == null ? Caller.plain() : tcp.self();
     try {
-      LoadedModels models = servers.engine(servers.runner(Secret.none()));
+      LoadedModels models = servers.engine(servers.runner());
       parts.push(models);
       BundleAdmin admin = servers.bundleAdmin();
       AtomicReference<UserStateStore> opened = new AtomicReference<>();

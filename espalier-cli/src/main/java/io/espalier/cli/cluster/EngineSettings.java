@@ -6,9 +6,8 @@ import io.espalier.inference.ModelRunner;
 import io.espalier.inference.embedded.EmbeddedModelRunner;
 import io.espalier.inference.triton.TritonModelRunner;
 import io.espalier.inference.triton.TritonSettings;
-import io.espalier.server.ClientChannels;
-import io.espalier.server.Secret;
-import io.grpc.InsecureChannelCredentials;
+import io.espalier.server.Caller;
+import io.espalier.server.CallerConfig;
 import io.opentelemetry.api.metrics.Meter;
 import java.time.Duration;
 import java.util.List;
@@ -22,9 +21,15 @@ import java.util.Set;
  * @param models how those servers get the models
  * @param keepAlive how long a connection with calls may be silent before it is pinged
  * @param patience how long a start waits for a server
+ * @param calls who this server is to those servers; its token is the server's own where none is
+ *     given
  */
 public record EngineSettings(
-    List<String> targets, Models models, Duration keepAlive, Duration patience) {
+    List<String> targets,
+    Models models,
+    Duration keepAlive,
+    Duration patience,
+    CallerConfig calls) {
 
   /** How servers get the models. */
   public enum Models {
@@ -59,12 +64,16 @@ public record EngineSettings(
   /** The embedded engine. */
   public static EngineSettings defaults() {
     return new EngineSettings(
-        List.of(), Models.NAMED, TritonSettings.KEEP_ALIVE, Duration.ofMinutes(2));
+        List.of(),
+        Models.NAMED,
+        TritonSettings.KEEP_ALIVE,
+        Duration.ofMinutes(2),
+        CallerConfig.plain());
   }
 
   /** These settings with other servers. */
   public EngineSettings at(List<String> servers) {
-    return new EngineSettings(servers, models, keepAlive, patience);
+    return new EngineSettings(servers, models, keepAlive, patience, calls);
   }
 
   /** Whether models run in this process. */
@@ -75,13 +84,13 @@ public record EngineSettings(
   /**
    * A runner that has models of a repository, verified by the caller, loaded.
    *
-   * @param token the cluster's shared token; empty for none
+   * @param caller who calls servers elsewhere; stays open for as long as the runner
    * @throws ModelException when one of them does not load
    */
-  ModelRunner open(BundleRepository repository, Set<String> names, Secret token, Meter meter) {
+  ModelRunner open(BundleRepository repository, Set<String> names, Caller caller, Meter meter) {
     return isEmbedded()
         ? embedded(repository, names, meter)
-        : elsewhere(repository, names, token, meter);
+        : elsewhere(repository, names, caller, meter);
   }
 
   private static ModelRunner embedded(BundleRepository repository, Set<String> names, Meter meter) {
@@ -96,8 +105,8 @@ public record EngineSettings(
   }
 
   private ModelRunner elsewhere(
-      BundleRepository repository, Set<String> names, Secret token, Meter meter) {
-    TritonModelRunner runner = connect(token, meter);
+      BundleRepository repository, Set<String> names, Caller caller, Meter meter) {
+    TritonModelRunner runner = connect(caller, meter);
     try {
       // A server loads several at once.
       SideBySide.forEach(names, names.size(), name -> load(runner, repository, name));
@@ -135,19 +144,20 @@ public record EngineSettings(
     }
   }
 
-  private TritonModelRunner connect(Secret token, Meter meter) {
+  private TritonModelRunner connect(Caller caller, Meter meter) {
     TritonModelRunner runner =
         TritonModelRunner.connect(
             new TritonSettings(
-                targets,
-                InsecureChannelCredentials.create(),
-                keepAlive,
-                UNLOAD_DELAY,
-                token.isEmpty() ? List.of() : List.of(ClientChannels.sending(token))),
+                targets, caller.credentials(), keepAlive, UNLOAD_DELAY, caller.interceptors()),
             meter);
     try {
       runner.awaitServer(patience);
       return runner;
+    } catch (ModelException e) {
+      runner.close();
+      throw Caller.tlsFailure(e)
+          .map(why -> new ModelException(e.reason(), e.getMessage() + ": " + why, e))
+          .orElse(e);
     } catch (RuntimeException e) {
       runner.close();
       throw e;

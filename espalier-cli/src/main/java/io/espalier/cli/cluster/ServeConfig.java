@@ -146,7 +146,16 @@ public record ServeConfig(
 
   /** Who this server is to the servers that it calls. */
   public CallerConfig caller() {
-    return calls.token().isEmpty() ? new CallerConfig(calls.tls(), server.authToken()) : calls;
+    return withOwnToken(calls);
+  }
+
+  /** Who this server is to those that its models run on. */
+  public CallerConfig engineCaller() {
+    return withOwnToken(engine.calls());
+  }
+
+  private CallerConfig withOwnToken(CallerConfig caller) {
+    return caller.token().isEmpty() ? new CallerConfig(caller.tls(), server.authToken()) : caller;
   }
 
   /** How generative sources decode; null leaves it to each bundle. */

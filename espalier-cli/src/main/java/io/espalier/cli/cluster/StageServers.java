@@ -25,7 +25,6 @@ import io.espalier.server.Caller;
 import io.espalier.server.ClientChannels;
 import io.espalier.server.ConfigException;
 import io.espalier.server.EspalierServer;
-import io.espalier.server.Secret;
 import io.espalier.server.ServerConfig;
 import io.espalier.stores.catalog.CatalogItem;
 import io.espalier.stores.log.RecordLog;
@@ -67,6 +66,7 @@ public final class StageServers {
   private final @Nullable SnapshotFolders snapshotFolders;
   private final @Nullable Decoder decoder;
   private final EngineSettings engine;
+  private final Caller engineCaller;
   private final EventSettings events;
   private final FeatureSettings features;
   private final OpenTelemetry telemetry;
@@ -86,6 +86,7 @@ public final class StageServers {
         null,
         null,
         EngineSettings.defaults(),
+        Caller.plain(),
         EventSettings.defaults(),
         FeatureSettings.defaults(),
         OpenTelemetry.noop());
@@ -97,6 +98,7 @@ public final class StageServers {
       @Nullable SnapshotFolders snapshotFolders,
       @Nullable Decoder decoder,
       EngineSettings engine,
+      Caller engineCaller,
       EventSettings events,
       FeatureSettings features,
       OpenTelemetry telemetry) {
@@ -105,6 +107,7 @@ public final class StageServers {
     this.snapshotFolders = snapshotFolders;
     this.decoder = decoder;
     this.engine = engine;
+    this.engineCaller = engineCaller;
     this.events = events;
     this.features = features;
     this.telemetry = telemetry;
@@ -113,25 +116,66 @@ public final class StageServers {
   /** The same servers, which tell of what they do. */
   public StageServers withTelemetry(OpenTelemetry told) {
     return new StageServers(
-        deployment, rewriteSettings, snapshotFolders, decoder, engine, events, features, told);
+        deployment,
+        rewriteSettings,
+        snapshotFolders,
+        decoder,
+        engine,
+        engineCaller,
+        events,
+        features,
+        told);
   }
 
   /** The same servers, where snapshots of the catalogue are published and followed. */
   public StageServers withSnapshots(SnapshotFolders folders) {
     return new StageServers(
-        deployment, rewriteSettings, folders, decoder, engine, events, features, telemetry);
+        deployment,
+        rewriteSettings,
+        folders,
+        decoder,
+        engine,
+        engineCaller,
+        events,
+        features,
+        telemetry);
   }
 
   /** The same servers, whose generative sources decode in this way where they can. */
   public StageServers withDecoder(@Nullable Decoder way) {
     return new StageServers(
-        deployment, rewriteSettings, snapshotFolders, way, engine, events, features, telemetry);
+        deployment,
+        rewriteSettings,
+        snapshotFolders,
+        way,
+        engine,
+        engineCaller,
+        events,
+        features,
+        telemetry);
   }
 
-  /** The same servers, whose models run there. */
+  /** The same servers, whose models run there, reached in plaintext. */
   public StageServers withEngine(EngineSettings where) {
+    return withEngine(where, Caller.plain());
+  }
+
+  /**
+   * The same servers, whose models run there.
+   *
+   * @param caller who calls servers elsewhere; stays open for as long as the servers
+   */
+  public StageServers withEngine(EngineSettings where, Caller caller) {
     return new StageServers(
-        deployment, rewriteSettings, snapshotFolders, decoder, where, events, features, telemetry);
+        deployment,
+        rewriteSettings,
+        snapshotFolders,
+        decoder,
+        where,
+        caller,
+        events,
+        features,
+        telemetry);
   }
 
   /** The same servers, whose rewrite model is waited for this long. */
@@ -154,6 +198,7 @@ public final class StageServers {
         snapshotFolders,
         decoder,
         engine,
+        engineCaller,
         events,
         features,
         telemetry);
@@ -162,7 +207,15 @@ public final class StageServers {
   /** The same servers, whose rankers look features up there. */
   public StageServers withFeatures(FeatureSettings settings) {
     return new StageServers(
-        deployment, rewriteSettings, snapshotFolders, decoder, engine, events, settings, telemetry);
+        deployment,
+        rewriteSettings,
+        snapshotFolders,
+        decoder,
+        engine,
+        engineCaller,
+        events,
+        settings,
+        telemetry);
   }
 
   /** The same servers, whose router logs what it shows and what users do. */
@@ -173,32 +226,30 @@ public final class StageServers {
         snapshotFolders,
         decoder,
         engine,
+        engineCaller,
         settings,
         features,
         telemetry);
   }
 
-  /**
-   * A runner with the models of all stages loaded and warm.
-   *
-   * @param token the cluster's shared token; empty for none
-   */
-  public ModelRunner runner(Secret token) {
+  /** A runner with the models of all stages loaded and warm. */
+  public ModelRunner runner() {
     Set<BundleId> bundles = new TreeSet<>(deployment.rewriters());
     bundles.addAll(deployment.sources());
     bundles.addAll(deployment.rankers());
-    return runner(bundles, token);
+    return runner(bundles);
   }
 
-  private ModelRunner runner(Collection<BundleId> bundles, Secret token) {
-    return runner(bundles, BundleModels.of(deployment.repository(), bundles), token);
+  private ModelRunner runner(Collection<BundleId> bundles) {
+    return runner(bundles, BundleModels.of(deployment.repository(), bundles));
   }
 
-  private ModelRunner runner(Collection<BundleId> bundles, Set<String> models, Secret token) {
+  private ModelRunner runner(Collection<BundleId> bundles, Set<String> models) {
     BundleRepository repository = deployment.repository();
     // No byte of a model reaches an engine's native code before its checksum has been looked at.
     SideBySide.forEach(bundles, id -> repository.get(id).verify());
-    return engine.open(repository, models, token, telemetry.getMeter("io.espalier.inference"));
+    return engine.open(
+        repository, models, engineCaller, telemetry.getMeter("io.espalier.inference"));
   }
 
   /**
@@ -226,7 +277,7 @@ public final class StageServers {
 
   /** The rewrite server on the deployment's models alone. */
   public EspalierServer.Builder rewrite(ServerConfig config) {
-    LoadedModels models = engine(runner(deployment.rewriters(), config.authToken()));
+    LoadedModels models = engine(runner(deployment.rewriters()));
     return alone(admin -> rewrite(config, models, models, admin));
   }
 
@@ -252,7 +303,7 @@ public final class StageServers {
    * @param catalog to the catalogue's writer, whose changes are followed; null where there is none
    */
   public EspalierServer.Builder retrieval(ServerConfig config, @Nullable Channel catalog) {
-    LoadedModels models = engine(runner(deployment.sources(), config.authToken()));
+    LoadedModels models = engine(runner(deployment.sources()));
     return alone(admin -> retrieval(config, models, models, catalog, admin));
   }
 
@@ -266,8 +317,7 @@ public final class StageServers {
         engine(
             runner(
                 deployment.sources(),
-                CatalogComponent.models(deployment.repository(), deployment.sources()),
-                config.authToken()));
+                CatalogComponent.models(deployment.repository(), deployment.sources())));
     try {
       return alone(admin -> catalog(config, where, models, models, admin));
     } catch (RuntimeException e) {
@@ -341,7 +391,7 @@ public final class StageServers {
 
   /** The ranking server on the deployment's models alone. */
   public EspalierServer.Builder ranking(ServerConfig config) {
-    LoadedModels models = engine(runner(deployment.rankers(), config.authToken()));
+    LoadedModels models = engine(runner(deployment.rankers()));
     return alone(admin -> ranking(config, models, models, admin));
   }
 

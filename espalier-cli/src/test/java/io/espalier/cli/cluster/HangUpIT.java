@@ -17,7 +17,6 @@ import io.espalier.router.v1.RouterServiceGrpc;
 import io.espalier.router.v1.User;
 import io.espalier.server.ClientChannels;
 import io.espalier.server.EspalierServer;
-import io.espalier.server.Secret;
 import io.espalier.server.ServerConfig;
 import io.espalier.stores.catalog.DataFolder;
 import io.espalier.stores.users.EmbeddedUserStates;
@@ -65,7 +64,7 @@ class HangUpIT {
     BundleRepository repository = BundleRepository.open(ROOT.resolve("model-repo"));
     StageServers servers =
         new StageServers(Deployment.of(repository, data), folder.resolve("none"));
-    EmbeddedModelRunner runner = (EmbeddedModelRunner) servers.runner(Secret.none());
+    EmbeddedModelRunner runner = (EmbeddedModelRunner) servers.runner();
     open.push(runner);
     LoadedModels models = servers.engine(runner);
     BundleAdmin admin = servers.bundleAdmin();

@@ -87,7 +87,12 @@ class ManifestsTest {
       }
     }
     assertThat(settings)
-        .containsKeys("state", "snapshots.store", "telemetry.otlp.endpoint", "engine.targets");
+        .containsKeys(
+            "state",
+            "snapshots.store",
+            "telemetry.otlp.endpoint",
+            "engine.targets",
+            "engine.calls.tls.trust");
     // An unknown key or a value that its record refuses is an exception.
     ServeConfig read = config(Stage.ROUTER).with(settings);
     assertThat(read.state()).startsWith("redis://").contains("password_file=");

@@ -57,7 +57,6 @@ import io.espalier.router.v1.User;
 import io.espalier.router.v1.WhyNotRequest;
 import io.espalier.server.ClientChannels;
 import io.espalier.server.EspalierServer;
-import io.espalier.server.Secret;
 import io.espalier.stores.blobs.FolderBlobs;
 import io.espalier.stores.catalog.DataFolder;
 import io.espalier.stores.users.EmbeddedUserStates;
@@ -142,7 +141,7 @@ class MutatedRequestsIT {
                     FolderBlobs.open(directory.resolve("snapshots")),
                     directory.resolve("cache"),
                     SnapshotSettings.defaults()));
-    LoadedModels models = stages.engine(stages.runner(Secret.none()));
+    LoadedModels models = stages.engine(stages.runner());
     open.add(models);
     AutoCloseable nothing = () -> {};
     BundleAdmin admin = stages.bundleAdmin();

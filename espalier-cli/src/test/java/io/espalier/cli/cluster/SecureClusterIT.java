@@ -46,8 +46,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
- * Four processes that speak TLS with certificates on both ends, a router that wants web tokens and
- * has an admin address and plaintext health, and the program's own commands as clients.
+ * Five processes that speak TLS with certificates on both ends, one of them the engine of a stage,
+ * a router that wants web tokens and has an admin address and plaintext health, and the program's
+ * own commands as clients.
  */
 class SecureClusterIT {
   private static final Path ROOT = Path.of(System.getProperty("espalier.root"));
@@ -67,7 +68,7 @@ class SecureClusterIT {
     key = new ECKeyGenerator(Curve.P_256).keyID("k").generate();
     Files.writeString(file("keys.json"), new JWKSet(key).toPublicJWKSet().toString());
     Files.writeString(file("ca.pem"), cluster.pem());
-    for (String name : List.of("server", "router", "client")) {
+    for (String name : List.of("server", "router", "stage", "client")) {
       cluster.issue(name).write(file(name + ".pem"), file(name + ".key"));
     }
     Files.writeString(file("search.token"), token("search"));
@@ -84,12 +85,22 @@ class SecureClusterIT {
             patientRepository().toString(),
             "--set",
             "rewrite_model_budget=60s");
+    List<String> inference = new ArrayList<>(List.of("serve", "inference", "--port", "0"));
+    inference.addAll(common.subList(2, 4));
+    inference.addAll(tls("server", "server"));
+    inference.addAll(
+        List.of("--set", "server.client_names=[stage]", "--set", "inference.control=explicit"));
+    String engine = process(inference).target();
     List<String> peers = new ArrayList<>();
     for (String stage : List.of("rewrite", "retrieval", "ranking")) {
       List<String> arguments = new ArrayList<>(List.of("serve", stage, "--port", "0"));
       arguments.addAll(common);
       arguments.addAll(tls("server", "server"));
       arguments.addAll(List.of("--set", "server.client_names=[router]"));
+      if (stage.equals("ranking")) {
+        arguments.addAll(List.of("--engine", engine));
+        arguments.addAll(tls("engine.calls", "stage"));
+      }
       peers.addAll(List.of("--peer", stage + "=" + process(arguments).target()));
     }
     admin = freePort();

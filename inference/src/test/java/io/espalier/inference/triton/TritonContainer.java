@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assumptions.abort;
 import com.github.dockerjava.api.exception.NotFoundException;
 import com.github.dockerjava.api.model.Bind;
 import io.espalier.inference.ModelCall;
+import io.grpc.ChannelCredentials;
 import io.grpc.InsecureChannelCredentials;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -35,6 +36,7 @@ public final class TritonContainer implements AutoCloseable {
   private static final String IMAGE = "espalier-triton:2.51";
 
   private final GenericContainer<?> container;
+  private final ChannelCredentials credentials;
   private final Path holds;
   private final int grpcPort;
   private final int metricsPort;
@@ -48,6 +50,15 @@ public final class TritonContainer implements AutoCloseable {
    * @param arguments further arguments of the server
    */
   public static TritonContainer start(Path models, String... arguments) throws IOException {
+    return start(models, InsecureChannelCredentials.create(), arguments);
+  }
+
+  /**
+   * The same for a server that wants those credentials; its own files may lie beside the models,
+   * which it has at {@code /models}.
+   */
+  public static TritonContainer start(
+      Path models, ChannelCredentials credentials, String... arguments) throws IOException {
     if (!DockerClientFactory.instance().isDockerAvailable()) {
       missing("no container runtime answers");
     }
@@ -56,7 +67,7 @@ public final class TritonContainer implements AutoCloseable {
     } catch (NotFoundException e) {
       missing("there is no image " + IMAGE);
     }
-    return new TritonContainer(models, List.of(arguments));
+    return new TritonContainer(models, credentials, List.of(arguments));
   }
 
   private static void missing(String what) {
@@ -67,7 +78,9 @@ public final class TritonContainer implements AutoCloseable {
     abort(message);
   }
 
-  private TritonContainer(Path models, List<String> arguments) throws IOException {
+  private TritonContainer(Path models, ChannelCredentials credentials, List<String> arguments)
+      throws IOException {
+    this.credentials = credentials;
     holds = Files.createTempDirectory("holds");
     // On the host's loopback: a bridge is the whole machine's, and two daemons give the same
     // addresses on it.
@@ -119,8 +132,7 @@ public final class TritonContainer implements AutoCloseable {
   /** A runner of its models, as a service would have one. */
   public TritonModelRunner connect() {
     TritonModelRunner runner =
-        TritonModelRunner.connect(
-            target(), InsecureChannelCredentials.create(), TritonSettings.KEEP_ALIVE);
+        TritonModelRunner.connect(target(), credentials, TritonSettings.KEEP_ALIVE);
     runner.awaitServer(Duration.ofSeconds(30));
     return runner;
   }
