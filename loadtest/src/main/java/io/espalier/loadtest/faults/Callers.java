@@ -13,6 +13,7 @@ import io.espalier.router.v1.ResultPage;
 import io.espalier.router.v1.RouterServiceGrpc;
 import io.espalier.router.v1.SearchRequest;
 import io.espalier.router.v1.User;
+import io.espalier.server.Caller;
 import io.espalier.server.ClientChannels;
 import io.espalier.stores.catalog.DataFolder;
 import io.espalier.stores.catalog.LoggedQuery;
@@ -98,11 +99,13 @@ final class Callers implements Target, AutoCloseable {
    * Callers of some routers.
    *
    * @param routers their addresses, with commas between
+   * @param caller who they are; stays open for as long as they
    * @param deadline of a call
    * @param writes whether one call in ten records events
    */
   Callers(
       String routers,
+      Caller caller,
       DataFolder data,
       boolean searches,
       Duration deadline,
@@ -143,7 +146,7 @@ final class Callers implements Target, AutoCloseable {
     Collections.shuffle(all, new Random(seed));
     questions.addAll(all);
     for (int i = 0; i < CHANNELS; i++) {
-      channels.add(ClientChannels.open(routers));
+      channels.add(ClientChannels.open(routers, caller));
     }
   }
 

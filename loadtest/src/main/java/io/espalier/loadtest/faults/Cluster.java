@@ -1,6 +1,7 @@
 package io.espalier.loadtest.faults;
 
 import io.espalier.loadtest.faults.Scenario.Deed;
+import io.espalier.server.Caller;
 import io.espalier.server.ConfigException;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -18,12 +19,14 @@ final class Cluster implements AutoCloseable {
   static final String REDIS = "redis";
   static final String KAFKA = "kafka";
   static final String CATALOG = "catalog";
+  static final String INFERENCE = "inference";
   static final Map<String, Integer> REPLICAS =
       Map.of(ROUTER, 2, "rewrite", 2, "retrieval", 2, "ranking", 2);
 
   private static final List<String> STAGES = List.of("rewrite", "retrieval", "ranking");
   private static final String PROGRAM = "io.espalier.cli.Main";
   private static final String DISK_SIZE = "16m";
+  private static final String CALLERS = "callers";
 
   private final Scenario scenario;
   private final Setup setup;
@@ -32,6 +35,8 @@ final class Cluster implements AutoCloseable {
   private final Map<String, Link> links = new LinkedHashMap<>();
   private final List<AutoCloseable> open = new ArrayList<>();
   private @Nullable Path disk;
+  private @Nullable Certificates certificates;
+  private Caller caller = Caller.plain();
 
   /**
    * What every server is started with.
@@ -73,14 +78,28 @@ final class Cluster implements AutoCloseable {
   }
 
   private void start() throws IOException, InterruptedException {
+    if (setup.instant() && (scenario.certificates() || hasEngines())) {
+      throw new ConfigException(
+          "certificates: %s, replicas: %s (expected: no certificates and no inference with --instant)"
+              .formatted(scenario.certificates(), scenario.replicas()));
+    }
     if (scenario.has(Deed.FILL)) {
       disk = mount();
+    }
+    if (scenario.certificates()) {
+      certificates = new Certificates(Files.createTempDirectory(folder, "tls-"));
+      certificates.give(CALLERS, certificates.lasting());
+      caller = Caller.open(certificates.caller(CALLERS));
+      open.add(caller);
     }
     if (scenario.redis()) {
       startRedis();
     }
     if (scenario.catalogue() == Scenario.Log.KAFKA) {
       startKafka();
+    }
+    for (int i = 1; hasEngines() && i <= count(INFERENCE); i++) {
+      begin(INFERENCE, i);
     }
     if (scenario.catalogue() != null) {
       begin(CATALOG, 1);
@@ -99,6 +118,10 @@ final class Cluster implements AutoCloseable {
     for (Member router : of(ROUTER)) {
       router.awaitServing();
     }
+  }
+
+  private boolean hasEngines() {
+    return scenario.replicas().containsKey(INFERENCE);
   }
 
   private int count(String stage) {
@@ -162,6 +185,16 @@ final class Cluster implements AutoCloseable {
       }
       if (scenario.redis()) {
         arguments.addAll(List.of("--set", "state=\"redis://" + targets(REDIS) + "/0\""));
+      }
+    }
+    if (hasEngines() && !List.of(ROUTER, INFERENCE).contains(stage)) {
+      arguments.addAll(List.of("--engine", targets(INFERENCE)));
+    }
+    Certificates issuer = certificates;
+    if (issuer != null) {
+      issuer.give(name, issuer.lasting());
+      for (String end : List.of("server", "calls", "engine.calls")) {
+        arguments.addAll(issuer.settings(end, name));
       }
     }
     if (scenario.catalogue() != null && (stage.equals(ROUTER) || stage.equals("retrieval"))) {
@@ -342,6 +375,19 @@ final class Cluster implements AutoCloseable {
 
   Setup setup() {
     return setup;
+  }
+
+  /** What signs the servers' certificates. */
+  Certificates certificates() {
+    if (certificates == null) {
+      throw new ConfigException("certificates: false (expected: true where one expires)");
+    }
+    return certificates;
+  }
+
+  /** Who calls from outside. */
+  Caller caller() {
+    return caller;
   }
 
   /** Where callers find the routers. */

@@ -1,5 +1,6 @@
 package io.espalier.loadtest.faults;
 
+import io.espalier.loadtest.faults.Certificates.Issued;
 import io.espalier.loadtest.faults.Scenario.Step;
 import io.espalier.loadtest.process.Jvm;
 import io.espalier.loadtest.process.ProcessorTime;
@@ -10,6 +11,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -105,6 +107,7 @@ final class Faults {
           squeeze(member, step);
         }
       }
+      case EXPIRE -> expire(step, members);
       case WAIT -> throw new IllegalStateException("done above");
     }
   }
@@ -251,6 +254,42 @@ final class Faults {
     said.accept("squeeze " + member.name() + ": over");
   }
 
+  /** Certificates that run out and are renewed in time, as cert-manager does it. */
+  private void expire(Step step, List<Member> members) throws IOException, InterruptedException {
+    Certificates certificates = cluster.certificates();
+    Issued first = certificates.issue(step.length());
+    give(first, members);
+    said.accept("certificates that end in %s s".formatted(left(first).toSeconds()));
+    sleep(left(first).minus(step.length().dividedBy(2)));
+    give(certificates.lasting(), members);
+    Duration left = left(first);
+    if (left.isNegative()) {
+      throw new IOException(
+          "length: %s (expected: so long that certificates are renewed before their end, which was %s ago)"
+              .formatted(step.length(), left.negated()));
+    }
+    said.accept("certificates renewed, %s s before their end".formatted(left.toSeconds()));
+    sleep(left.plus(SETTLED));
+    said.accept("certificates ended");
+  }
+
+  /** Returns once each shows it to those who connect. */
+  private void give(Issued issued, List<Member> members) throws IOException, InterruptedException {
+    Certificates certificates = cluster.certificates();
+    for (Member member : members) {
+      certificates.give(member.name(), issued);
+    }
+    for (Member member : members) {
+      await(
+          () -> certificates.shownAt(member.port()).equals(issued.serial()),
+          () -> "%s: does not show its new certificate".formatted(member.name()));
+    }
+  }
+
+  private static Duration left(Issued issued) {
+    return Duration.between(Instant.now(), issued.end());
+  }
+
   private static double seconds(Member member) {
     return ProcessorTime.of(member.running().pid()).toNanos() / 1e9;
   }
@@ -313,6 +352,8 @@ final class Faults {
   }
 
   private static void sleep(Duration length) throws InterruptedException {
-    Thread.sleep(length);
+    if (length.isPositive()) {
+      Thread.sleep(length);
+    }
   }
 }

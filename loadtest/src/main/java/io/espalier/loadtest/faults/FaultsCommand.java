@@ -170,6 +170,7 @@ public final class FaultsCommand implements Callable<Integer> {
         Callers callers =
             new Callers(
                 cluster.routers(),
+                cluster.caller(),
                 shop,
                 !noSearches && !instant,
                 Duration.ofMillis(deadlineMillis),
@@ -209,7 +210,7 @@ public final class FaultsCommand implements Callable<Integer> {
       if (writer.isEmpty()) {
         sent = run.go(steps);
       } else {
-        try (Updates updates = new Updates(writer)) {
+        try (Updates updates = new Updates(writer, cluster.caller())) {
           sent = run.go(steps);
           report.line("%s", updates);
           shortcomings.addAll(updates.acknowledgements().shortcomings(run.began(), run.settled()));

@@ -16,9 +16,11 @@ import org.jspecify.annotations.Nullable;
  * @param what in a few words, for the table
  * @param planned a change that operators make: no request may fail. Else a fault: none may fail
  *     whose deadline allowed a second try
- * @param replicas of each stage and of the router, where not {@link Cluster#REPLICAS}
+ * @param replicas of each stage and of the router, where not {@link Cluster#REPLICAS}; with {@code
+ *     inference} the stages' models run on so many servers of their own
  * @param settings further {@code --set} of a stage, by its name
  * @param redis whether users' states are on a Redis server of the scenario's own
+ * @param certificates whether servers and callers speak TLS and want certificates of each other
  * @param catalogue where the catalogue's writer keeps its log: {@code folder} or {@code kafka}, a
  *     broker of the scenario's own; no writer where it is missing
  * @param links members that routers reach through a link that can be disturbed
@@ -30,14 +32,15 @@ record Scenario(
     Map<String, Integer> replicas,
     Map<String, Map<String, String>> settings,
     boolean redis,
+    boolean certificates,
     @Nullable Log catalogue,
     List<String> links,
     List<Step> steps) {
 
   private static final ObjectNode DEFAULTS =
       ConfigFile.parse(
-          "{what: '', planned: false, replicas: {}, settings: {}, redis: false, links: [], steps:"
-              + " []}",
+          "{what: '', planned: false, replicas: {}, settings: {}, redis: false, certificates: false,"
+              + " links: [], steps: []}",
           "defaults");
   private static final ObjectNode STEP =
       ConfigFile.parse("{on: [], length: 0s, times: 0, delay: 0s, stalls: 0}", "defaults");
@@ -79,6 +82,11 @@ record Scenario(
      * then as it was.
      */
     SQUEEZE,
+    /**
+     * Gets a certificate that ends after {@code length}, and another one halfway; over once the
+     * first has ended.
+     */
+    EXPIRE,
     /** Nothing, for {@code length}. */
     WAIT
   }

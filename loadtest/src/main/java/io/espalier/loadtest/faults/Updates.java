@@ -4,6 +4,7 @@ import io.espalier.catalog.v1.Item;
 import io.espalier.catalog.v1.UpdateRequest;
 import io.espalier.catalog.v1.UpdateResponse;
 import io.espalier.loadtest.process.UpdateStream;
+import io.espalier.server.Caller;
 import io.espalier.server.ClientChannels;
 import io.grpc.ManagedChannel;
 import java.util.concurrent.atomic.AtomicLong;
@@ -24,8 +25,8 @@ final class Updates implements AutoCloseable {
   private volatile boolean stopping;
 
   /** Begins to send to a writer. */
-  Updates(String writer) {
-    this.channel = ClientChannels.open(writer);
+  Updates(String writer, Caller caller) {
+    this.channel = ClientChannels.open(writer, caller);
     this.thread = Thread.ofVirtual().name("updates").start(this::run);
   }
 

@@ -11,6 +11,7 @@ import io.espalier.router.v1.RecommendResponse;
 import io.espalier.router.v1.ResultItem;
 import io.espalier.router.v1.ResultPage;
 import io.espalier.router.v1.RouterServiceGrpc;
+import io.espalier.server.Caller;
 import io.espalier.server.EspalierServer;
 import io.espalier.server.RequestException;
 import io.espalier.server.ServerConfig;
@@ -49,7 +50,9 @@ class CallersTest {
             .service(new Router())
             .build()
             .start();
-    callers = new Callers(server.target(), DataFolder.open(folder), false, DEADLINE, false, 1);
+    callers =
+        new Callers(
+            server.target(), Caller.plain(), DataFolder.open(folder), false, DEADLINE, false, 1);
     ask();
     callers.learned();
     calls.set(0);
@@ -156,7 +159,8 @@ class CallersTest {
   @Test
   void writesInTrouble_routerThatTakesNone_countsThemAlone() throws Exception {
     try (Callers writers =
-        new Callers(server.target(), DataFolder.open(folder), false, DEADLINE, true, 1)) {
+        new Callers(
+            server.target(), Caller.plain(), DataFolder.open(folder), false, DEADLINE, true, 1)) {
       for (int number = 0; number < 20; number++) {
         CompletableFuture<Outcome> outcome = new CompletableFuture<>();
         writers.send(number, outcome::complete);
@@ -173,7 +177,8 @@ class CallersTest {
     assertThat(callers.shortcomings()).isEmpty();
     Files.writeString(folder.resolve("sequences.tsv"), "u1\t0\nu2\t0\nu3\t0\n");
     try (Callers others =
-        new Callers(server.target(), DataFolder.open(folder), false, DEADLINE, false, 1)) {
+        new Callers(
+            server.target(), Caller.plain(), DataFolder.open(folder), false, DEADLINE, false, 1)) {
       CompletableFuture<Outcome> outcome = new CompletableFuture<>();
       others.send(0, outcome::complete);
       outcome.orTimeout(60, TimeUnit.SECONDS).join();
