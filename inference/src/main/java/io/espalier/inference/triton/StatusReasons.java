@@ -23,8 +23,10 @@ final class StatusReasons {
     while (root != null && root.getCause() != null) {
       root = root.getCause();
     }
-    String description = status.getCode() + ": " + status.getDescription();
-    return root == null ? description : description + " (" + root.getMessage() + ")";
+    // The second line is of the channel's pipeline.
+    String description = status.getDescription() == null ? "" : status.getDescription();
+    String words = status.getCode() + ": " + description.lines().findFirst().orElse("");
+    return root == null ? words : words + " (" + root.getMessage() + ")";
   }
 
   /** Whether the server does not have the model loaded, or never heard of it. */

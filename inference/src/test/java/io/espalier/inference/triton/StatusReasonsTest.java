@@ -57,6 +57,18 @@ class StatusReasonsTest {
   }
 
   @Test
+  void words_ofAConnection_endWithWhatLiesAtTheBottom() {
+    Throwable error =
+        Status.UNAVAILABLE
+            .withDescription("io exception\nChannel Pipeline: [x]")
+            .withCause(new IllegalStateException("above", new IllegalStateException("no path")))
+            .asRuntimeException();
+
+    assertThat(StatusReasons.words(error)).isEqualTo("UNAVAILABLE: io exception (no path)");
+    assertThat(StatusReasons.words(Status.INTERNAL.asRuntimeException())).isEqualTo("INTERNAL: ");
+  }
+
+  @Test
   void isOfTheServer_connectionWentBeforeTheCallWasWritten_isTrue() {
     Throwable error =
         Status.UNKNOWN
