@@ -412,9 +412,7 @@ final class Catalogue implements CatalogFollower.Listener {
     int followed = tail.size();
     tail.addAll(logged);
     try {
-      if (ready != null) {
-        exchange(ready);
-      } else {
+      if (!isReadyTaken()) {
         view = view.after(bundles.withOwnIds(logged));
       }
     } catch (RuntimeException | Error e) {
@@ -424,6 +422,25 @@ final class Catalogue implements CatalogFollower.Listener {
     }
     notifyAll();
     rebuildIfDue();
+  }
+
+  /**
+   * Returns whether a view that waited took the place of the one before, with what was followed.
+   */
+  private boolean isReadyTaken() {
+    Ready waiting = ready;
+    if (waiting == null) {
+      return false;
+    }
+    try {
+      exchange(waiting);
+      return true;
+    } catch (RuntimeException | Error e) {
+      // It costs the snapshot, not those who follow.
+      ready = null;
+      log.error("no new snapshot took the place of that of offset {}", snapshotOffset, e);
+      return false;
+    }
   }
 
   @Override
@@ -452,9 +469,21 @@ final class Catalogue implements CatalogFollower.Listener {
       tried = newest;
       completerTried = System.nanoTime();
       long least = completer ? snapshotOffset : snapshotOffset + 1;
-      Set<BundleId> wanted = completer ? all() : required();
+      Set<BundleId> required = required();
+      Set<BundleId> wanted = completer ? all() : required;
       rebuilding = true;
-      rebuilder.execute(() -> rebuild(() -> fetched(store, least, now, wanted), epoch));
+      rebuilder.execute(
+          () ->
+              rebuild(
+                  () ->
+                      fetched(store, least, now, wanted)
+                          // One that still lacks it, as where the writer never has the bundle.
+                          .or(
+                              () ->
+                                  completer && later
+                                      ? fetched(store, least + 1, now, required)
+                                      : Optional.empty()),
+                  epoch));
     } else if (tooLong || now.items().changes() > (store == null ? allowed : LATE * allowed)) {
       rebuilding = true;
       rebuilder.execute(
@@ -471,11 +500,19 @@ final class Catalogue implements CatalogFollower.Listener {
   private record Made(CatalogueView view, Set<BundleId> given) {}
 
   /**
-   * A view that takes another's place with what is followed next.
-   *
-   * @param now that view and what was followed since it was begun
+   * A view that takes another's place with what is followed next; the catalogue's lock guards it.
    */
-  private record Ready(Made made, CatalogueView now) {}
+  private static final class Ready {
+    final Made made;
+    // That view and what was followed since it was begun.
+    final CatalogueView now;
+    boolean taken;
+
+    Ready(Made made, CatalogueView now) {
+      this.made = made;
+      this.now = now;
+    }
+  }
 
   /**
    * The newest published snapshot that a view can be exchanged for, beside the same sources; empty
@@ -570,7 +607,7 @@ final class Catalogue implements CatalogFollower.Listener {
       ready = made;
       long end = System.nanoTime() + HANDED_OVER.toNanos();
       for (long left = HANDED_OVER.toNanos();
-          ready != null && left > 0 && !tailSince(made.now()).isEmpty();
+          ready != null && left > 0 && !tailSince(made.now).isEmpty();
           left = end - System.nanoTime()) {
         TimeUnit.NANOSECONDS.timedWait(this, left);
       }
@@ -578,15 +615,16 @@ final class Catalogue implements CatalogFollower.Listener {
         exchange(made);
       }
     }
-    return restarts == epoch;
+    return made.taken;
   }
 
   /** All that may fail comes before anything is another's. */
-  private synchronized void exchange(Ready made) {
-    Made given = made.made();
+  private synchronized void exchange(Ready taken) {
+    Made given = taken.made;
     CatalogueView next =
-        made.now()
-            .after(since(made.now()))
+        taken
+            .now
+            .after(since(taken.now))
             // A source may have left meanwhile.
             .retaining(bundles.all(), sources, texts);
     List<LoggedChange> later = tailSince(given.view());
@@ -597,6 +635,7 @@ final class Catalogue implements CatalogFollower.Listener {
     snapshotOffset = given.view().offset();
     lacking &= !given.given().containsAll(bundles.all());
     ready = null;
+    taken.taken = true;
     countSwap();
   }
 

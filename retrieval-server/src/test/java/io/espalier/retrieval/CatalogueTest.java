@@ -21,6 +21,7 @@ import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.Deque;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -29,6 +30,9 @@ import java.util.Map;
 import java.util.OptionalDouble;
 import java.util.OptionalLong;
 import java.util.Random;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -352,6 +356,69 @@ class CatalogueTest {
     held.remove().run();
     leaving.join();
     assertThat(catalogue.view().texts()).isEmpty();
+  }
+
+  /** Changes that come all the time are never caught up with. */
+  @Test
+  void changed_whileASnapshotWaits_takesItAlong() throws InterruptedException {
+    Deque<Runnable> held = new ArrayDeque<>();
+    List<CatalogItem> items =
+        IntStream.range(0, AT_FIRST).mapToObj(n -> item("item-" + n, "")).toList();
+    Catalogue catalogue = new Catalogue(CatalogState.of(items), null, held::add);
+    AtomicLong offset = new AtomicLong(AT_FIRST + 1);
+    AtomicReference<Thread> rebuilding = new AtomicReference<>();
+    AtomicBoolean within = new AtomicBoolean();
+    Runnable change =
+        () -> {
+          long at = offset.incrementAndGet();
+          catalogue.changed(
+              List.of(
+                  new LoggedChange(
+                      at, new CatalogChange.Upsert(item("later-" + at, ""), Map.of()))));
+        };
+    catalogue.add(
+        BUNDLE,
+        new Catalogue.OwnIds() {
+          @Override
+          public IdShape shape() {
+            return new IdShape(3, 5);
+          }
+
+          @Override
+          public SemanticIdTrie trie(ItemIds ids) {
+            return CatalogueTest.trie(Collections.nCopies(ids.size(), List.of()));
+          }
+
+          @Override
+          public List<Integer> of(String id) {
+            // Asked for what was followed meanwhile: each time one more comes.
+            if (Thread.currentThread().equals(rebuilding.get())
+                && within.compareAndSet(false, true)) {
+              change.run();
+              within.set(false);
+            }
+            return List.of();
+          }
+        });
+    int many = DeltaBounds.changesAllowed(AT_FIRST) + 1;
+    catalogue.changed(newItems(many));
+    change.run();
+    Thread rebuild = Thread.ofPlatform().unstarted(held.remove());
+    rebuilding.set(rebuild);
+    rebuild.start();
+    while (rebuild.getState() != Thread.State.TIMED_WAITING
+        && rebuild.getState() != Thread.State.TERMINATED) {
+      Thread.onSpinWait();
+    }
+
+    change.run();
+
+    assertThat(catalogue.swaps()).isEqualTo(1);
+    rebuild.join();
+    CatalogueView view = catalogue.view();
+    assertThat(view.offset()).isEqualTo(offset.get());
+    assertThat(view.items().size()).isEqualTo(AT_FIRST + many + offset.get() - AT_FIRST - 1);
+    assertThat(view.items().snapshotIds().size()).isEqualTo(AT_FIRST + many);
   }
 
   /** What was followed is kept until a snapshot takes it in: also where one item alone changes. */
