@@ -149,9 +149,15 @@ public record ServeConfig(
     return withOwnToken(calls);
   }
 
-  /** Who this server is to those that its models run on. */
+  /**
+   * Who this server is to those that its models run on. What opens a server that has TLS is sent
+   * over nothing less, unless it is given for that.
+   */
   public CallerConfig engineCaller() {
-    return withOwnToken(engine.calls());
+    boolean plain = engine.calls().tls().trust().isEmpty();
+    return plain && !server.tls().certificate().isEmpty()
+        ? engine.calls()
+        : withOwnToken(engine.calls());
   }
 
   private CallerConfig withOwnToken(CallerConfig caller) {

@@ -84,6 +84,29 @@ class EngineSettingsTest {
         .isEqualTo("c");
   }
 
+  /** What opens a server that has TLS is not to be read on the way to an engine. */
+  @Test
+  void engineCaller_serverHasTlsAndTheWayThereHasNot_hasNoTokenButItsOwn() {
+    ServeConfig config =
+        ServeConfig.defaults(Stage.RANKING, NONE, NONE, NONE)
+            .with(
+                Map.of(
+                    "server.auth_token", "a",
+                    "server.tls.certificate", "ranking.pem",
+                    "server.tls.key", "ranking.key"));
+
+    assertThat(config.engineCaller().token().isEmpty()).isTrue();
+    assertThat(config.with(Map.of("engine.calls.token", "c")).engineCaller().token().reveal())
+        .isEqualTo("c");
+    assertThat(
+            config
+                .with(Map.of("engine.calls.tls.trust", "engines.pem"))
+                .engineCaller()
+                .token()
+                .reveal())
+        .isEqualTo("a");
+  }
+
   @Test
   void with_wrongValues_areNamed() {
     ServeConfig config = ServeConfig.defaults(Stage.RANKING, NONE, NONE, NONE);
