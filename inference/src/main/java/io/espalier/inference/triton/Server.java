@@ -178,6 +178,7 @@ final class Server {
     String now = StatusReasons.words(error);
     if (!now.equals(before)) {
       log.warn("{} cannot be connected to: {}", this, now);
+      changed.accept(this);
     }
   }
 
@@ -199,6 +200,8 @@ final class Server {
     if (connection == ConnectivityState.TRANSIENT_FAILURE) {
       // gRPC comes to wait two minutes between its tries.
       channel.resetConnectBackoff();
+      // The reason may be another by now: a port that nobody had is a server that is not trusted.
+      askWhy();
     } else if (connection == ConnectivityState.READY) {
       ask();
     } else if (state == State.UNDECIDED
