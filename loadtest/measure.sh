@@ -11,5 +11,5 @@ export JAVA_HOME
 cpus=
 [ -z "${DRIVER_CPU:-}" ] || cpus=$(sed -n 's/^Cpus_allowed_list:[[:space:]]*//p' /proc/self/status)
 exec ${DRIVER_CPU:+taskset -c "$DRIVER_CPU"} "$JAVA_HOME/bin/java" ${cpus:+"-Despalier.cpus=$cpus"} --enable-native-access=ALL-UNNAMED \
-  --sun-misc-unsafe-memory-access=allow -Xmx1g \
+  --sun-misc-unsafe-memory-access=allow -Djava.awt.headless=true -Xmx1g \
   -cp "loadtest/target/loadtest-0.1.0-SNAPSHOT.jar:$(cat loadtest/target/classpath)" io.espalier.loadtest.Main "$@"

@@ -12,7 +12,7 @@ home="--tmpfs /tmp:exec,mode=1777,size=1g"
 echo "up --once:"
 # shellcheck disable=SC2086  # flags are words
 said=$(docker run --rm $restricted $home --workdir /tmp -v "$PWD/model-repo:/srv/espalier/model-repo:ro" "$image" \
-  up --once --model-repo /srv/espalier/model-repo)
+  up --once --model-repo /srv/espalier/model-repo) || { echo "$said"; echo "image: up --once failed (expected: exit code 0)" >&2; exit 1; }
 echo "$said"
 for part in 'search "' 'feed of '; do
   echo "$said" | grep -qF "$part" || { echo "image: no answer to $part (expected: one)" >&2; exit 1; }
