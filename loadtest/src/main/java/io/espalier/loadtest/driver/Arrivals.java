@@ -3,6 +3,7 @@ package io.espalier.loadtest.driver;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.Random;
+import java.util.SplittableRandom;
 import java.util.function.DoubleUnaryOperator;
 
 /** When requests are due: a Poisson process, the same for the same seed. */
@@ -43,8 +44,8 @@ public final class Arrivals {
    */
   public static long[] poisson(
       DoubleUnaryOperator rate, double highest, Duration length, long seed) {
-    // Not the gaps' own numbers, which would leave out what follows long ones.
-    Random random = new Random(~seed);
+    // Another kind of generator than the gaps': whatever its seed, a second Random may follow them.
+    SplittableRandom random = new SplittableRandom(seed);
     return Arrays.stream(poisson(highest, length, seed))
         .filter(
             at -> random.nextDouble() * highest < checked(rate.applyAsDouble(at / 1e9), highest))

@@ -47,6 +47,26 @@ class ArrivalsTest {
     for (int i = 0; i < gaps.length; i++) {
       gaps[i] = (arrivals[i + 1] - arrivals[i]) / 1e6;
     }
+    assertExponential(gaps);
+  }
+
+  @Test
+  void poisson_thinned_firstArrivalsOfManySeedsAreExponential() {
+    Random seeds = new Random(5);
+    for (double share : new double[] {.1, 1. / 3, .6}) {
+      double[] gaps = new double[4000];
+      for (int i = 0; i < gaps.length; i++) {
+        double rate = 1000 * share;
+        long[] arrivals =
+            Arrivals.poisson(at -> rate, 1000, Duration.ofSeconds(1), seeds.nextLong());
+        gaps[i] = arrivals[0] * rate / 1e9;
+      }
+      assertExponential(gaps);
+    }
+  }
+
+  /** Of mean 1. */
+  private static void assertExponential(double[] gaps) {
     Arrays.sort(gaps);
     // Kolmogorov and Smirnov's distance; 1.95 / sqrt(n) is passed once in a thousand seeds.
     double distance = 0;
