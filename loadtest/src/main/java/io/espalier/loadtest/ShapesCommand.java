@@ -18,6 +18,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
@@ -117,17 +118,27 @@ final class ShapesCommand implements Callable<Integer> {
     warming.warmUp(load, rate > 0 ? rate : firstRate, report);
     double base = rate > 0 ? rate : BASE_SHARE * knee(load, slo);
     List<ShapeRun> runs = new ArrayList<>();
-    for (Map.Entry<String, Shape> shape : shapes.entrySet()) {
-      // What one leaves behind, such as a lower limit, is not the next one's.
-      current = Shape.steady();
-      warming.run(load, base);
-      runs.add(run(load, shape.getKey(), shape.getValue(), base, slo));
+    try {
+      for (Map.Entry<String, Shape> shape : shapes.entrySet()) {
+        // What one leaves behind, such as a lower limit, is not the next one's.
+        current = Shape.steady();
+        warming.run(load, base);
+        runs.add(run(load, shape.getKey(), shape.getValue(), base, slo));
+      }
+    } finally {
+      // Also where one could not be run: those before it took their time.
+      if (!runs.isEmpty()) {
+        write(runs, base, slo);
+      }
     }
+    return runs.stream().allMatch(run -> run.requests().voidReason().isEmpty()) ? 0 : VOID;
+  }
+
+  private void write(List<ShapeRun> runs, double base, Duration slo) throws IOException {
     Path page = out.resolve("report.html");
-    String title = "%s, base rate %.1f/s".formatted(options.description(), base);
+    String title = String.format(Locale.ROOT, "%s, base rate %.1f/s", options.description(), base);
     Files.writeString(page, new ReportPage(title, slo, options.seed()).html(runs));
     report.line("report: %s", page);
-    return runs.stream().allMatch(run -> run.requests().voidReason().isEmpty()) ? 0 : VOID;
   }
 
   private double knee(OpenLoop load, Duration slo) throws InterruptedException {

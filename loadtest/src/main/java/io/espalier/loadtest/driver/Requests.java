@@ -90,8 +90,16 @@ public final class Requests {
 
   /** How many ended so. */
   public int count(Outcome outcome) {
+    return count(outcome, request -> true);
+  }
+
+  /** How many of some ended so. */
+  public int count(Outcome outcome, IntPredicate which) {
     return Math.toIntExact(
-        IntStream.range(0, size()).filter(request -> outcomes[request] == outcome).count());
+        IntStream.range(0, size())
+            .filter(which)
+            .filter(request -> outcomes[request] == outcome)
+            .count());
   }
 
   /** The share of requests that failed or were answered in part. */
@@ -141,6 +149,22 @@ public final class Requests {
         IntStream.range(0, size())
             .filter(which)
             .mapToLong(request -> done[request] - planned[request]));
+  }
+
+  /**
+   * Of those of some that were answered, in full or in part: refusals are fast, so that times of
+   * all are the better the more of them there are.
+   */
+  public Latencies answered(IntPredicate which) {
+    return latencies(
+        request ->
+            which.test(request)
+                && (outcomes[request] == Outcome.OK || outcomes[request] == Outcome.DEGRADED));
+  }
+
+  /** The same of all. */
+  public Latencies answered() {
+    return answered(request -> true);
   }
 
   /** From when some were sent to when they were done: what the driver's lateness has no part in. */

@@ -174,6 +174,8 @@ final class Certificates {
       throws IOException, InterruptedException {
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "keytool").toString());
+    // It counts days by the clocks of the machine's zone, which go forward and back.
+    command.add("-J-Duser.timezone=UTC");
     command.addAll(
         List.of("-genkeypair", "-alias", alias, "-dname", "CN=" + alias, "-keyalg", "EC"));
     command.addAll(List.of("-groupname", "secp256r1", "-storetype", "PKCS12"));

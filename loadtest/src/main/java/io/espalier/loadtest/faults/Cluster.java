@@ -78,7 +78,7 @@ final class Cluster implements AutoCloseable {
   }
 
   private void start() throws IOException, InterruptedException {
-    if (setup.instant() && (scenario.certificates() || hasEngines())) {
+    if (setup.instant() && scenario.wantsStages()) {
       throw new ConfigException(
           "certificates: %s, replicas: %s (expected: no certificates and no inference with --instant)"
               .formatted(scenario.certificates(), scenario.replicas()));

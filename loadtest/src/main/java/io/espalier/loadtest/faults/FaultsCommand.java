@@ -129,6 +129,10 @@ public final class FaultsCommand implements Callable<Integer> {
     boolean sound = true;
     for (String name : all) {
       Scenario scenario = Scenario.read(scenarios, name);
+      if (instant && names.isEmpty() && scenario.wantsStages()) {
+        report.line("%s: left out, since it does not go with --instant", name);
+        continue;
+      }
       report.line("");
       report.line("== %s: %s", name, scenario.what());
       try {

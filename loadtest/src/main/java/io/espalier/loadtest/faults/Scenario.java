@@ -142,6 +142,11 @@ record Scenario(
     return steps.stream().anyMatch(step -> step.deed() == deed);
   }
 
+  /** Whether it is of what only stages have that run models: certificates of theirs, or engines. */
+  boolean wantsStages() {
+    return certificates || replicas.containsKey("inference");
+  }
+
   /** Reads {@code NAME.yaml} of a folder. */
   static Scenario read(Path folder, String name) {
     Path file = new NamedFiles(folder).file("scenario", name);

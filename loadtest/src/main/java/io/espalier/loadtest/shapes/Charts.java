@@ -65,11 +65,11 @@ final class Charts {
     return chart;
   }
 
-  /** Latencies by second. */
+  /** Latencies of answers by second. */
   XYChart latency(ShapeRun run) {
     XYChart chart = bySecond(run, "ms from when due");
-    steps(chart, "p50", BLUE, run, second -> millis(second.latencies(), .5));
-    steps(chart, "p99", RED, run, second -> millis(second.latencies(), .99));
+    steps(chart, "p50", BLUE, run, second -> millis(second.answered(), .5));
+    steps(chart, "p99", RED, run, second -> millis(second.answered(), .99));
     double objective = slo.toNanos() / NANOS_A_MILLI;
     double end = run.length().toMillis() / 1e3;
     line(chart, "objective", GREY, new double[] {0, end}, new double[] {objective, objective});
@@ -102,13 +102,14 @@ final class Charts {
     return chart;
   }
 
-  /** Each run's latencies by percentile. */
+  /** Latencies of each run's answers by percentile. */
   XYChart distributions(List<ShapeRun> runs) {
     XYChart chart = chart("one in so many is slower (100: p99)", "ms from when due");
     for (ShapeRun run : runs) {
-      Latencies latencies = run.requests().latencies();
-      // Up to the slowest, of which there is one in all.
-      int points = 1 + (int) (POINTS_A_DECADE * Math.log10((double) latencies.count()));
+      Latencies latencies = run.requests().answered();
+      // Up to where one of all is slower.
+      int points =
+          1 + (int) (POINTS_A_DECADE * Math.log10((double) Math.max(2, latencies.count())));
       double[] oneIn =
           IntStream.range(0, points)
               .mapToDouble(point -> Math.pow(10, point / POINTS_A_DECADE))

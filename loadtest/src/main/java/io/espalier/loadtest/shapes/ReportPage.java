@@ -7,6 +7,8 @@ import io.espalier.loadtest.driver.Requests;
 import java.awt.GraphicsEnvironment;
 import java.time.Duration;
 import java.util.List;
+import java.util.Locale;
+import java.util.function.IntPredicate;
 
 /** A page of HTML that shows runs of shapes, and needs nothing beside it. */
 public final class ReportPage {
@@ -70,7 +72,7 @@ public final class ReportPage {
     page.append(
         """
         <p>Requests arrive as a Poisson process (seed %d), whether or not others were answered; latency counts from
-        when a request was due. An answer is good when it is whole and there within %d ms. p99 stands with its 95 %%
+        when a request was due, and is of what was answered, in full or in part. An answer is good when it is whole and there within %d ms. p99 stands with its 95 %%
         order-statistic interval (? where there were too few requests). A run is void where the driver was more than
         %d ms late at its own p99, or dropped an arrival.</p>
         """
@@ -124,13 +126,13 @@ public final class ReportPage {
     for (ShapeRun run : runs) {
       Requests requests = run.requests();
       double seconds = run.length().toMillis() / 1e3;
-      Latencies latencies = requests.latencies();
+      Latencies latencies = requests.answered();
       row(
           page,
           run.name(),
           Integer.toString(requests.size()),
-          "%.1f".formatted(requests.size() / seconds),
-          "%.1f".formatted(requests.good(slo) / seconds),
+          perSecond(requests.size() / seconds),
+          perSecond(requests.good(slo) / seconds),
           Report.millis(latencies.quantile(.5)),
           p99(latencies),
           Report.millis(latencies.max()),
@@ -140,28 +142,33 @@ public final class ReportPage {
           Report.millis(requests.sendLag().quantile(.99)),
           requests.voidReason().isPresent() ? "void" : "");
       if (run.shape().hotUser() > 0) {
-        part(page, "– its hot user", run.latencies(Asked.HOT_USER));
-        part(page, "– its other users", run.latencies(Asked.USUAL));
+        part(page, "– its hot user", requests, run.of(Asked.HOT_USER));
+        part(page, "– its other users", requests, run.of(Asked.USUAL));
       }
     }
     page.append("</table>\n");
   }
 
-  private static void part(StringBuilder page, String name, Latencies latencies) {
+  private static void part(StringBuilder page, String name, Requests requests, IntPredicate which) {
+    Latencies latencies = requests.answered(which);
     row(
         page,
         name,
-        Long.toString(latencies.count()),
+        Long.toString(requests.latencies(which).count()),
         "",
         "",
         Report.millis(latencies.quantile(.5)),
         p99(latencies),
         Report.millis(latencies.max()),
-        "",
-        "",
-        "",
+        Integer.toString(requests.count(Outcome.DEGRADED, which)),
+        Integer.toString(requests.count(Outcome.REFUSED, which)),
+        Integer.toString(requests.count(Outcome.FAILED, which)),
         "",
         "");
+  }
+
+  private static String perSecond(double rate) {
+    return String.format(Locale.ROOT, "%.1f", rate);
   }
 
   private static String p99(Latencies latencies) {

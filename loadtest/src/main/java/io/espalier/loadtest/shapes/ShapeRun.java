@@ -1,8 +1,8 @@
 package io.espalier.loadtest.shapes;
 
-import io.espalier.loadtest.driver.Latencies;
 import io.espalier.loadtest.driver.Requests;
 import java.time.Duration;
+import java.util.function.IntPredicate;
 
 /**
  * A run of a shape.
@@ -17,8 +17,8 @@ public record ShapeRun(String name, Shape shape, double base, Duration length, R
     return base * shape.times(seconds, length);
   }
 
-  /** Times of the requests of a kind. */
-  Latencies latencies(Asked asked) {
-    return requests.latencies(request -> shape.asked(request) == asked);
+  /** Which requests are of a kind. */
+  IntPredicate of(Asked asked) {
+    return request -> shape.asked(request) == asked;
   }
 }

@@ -91,7 +91,7 @@ class ChartsTest {
   }
 
   @Test
-  void distributions_curve_risesFromTheLeastToTheSlowest() {
+  void distributions_curve_risesFromTheLeastToWhereOneOfAllIsSlower() {
     ShapeRun run = ReportPageTest.run("steady", Shape.steady(), 0);
     XYChart chart = charts.distributions(List.of(run));
 

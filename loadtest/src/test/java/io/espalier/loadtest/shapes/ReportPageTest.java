@@ -10,6 +10,7 @@ import java.time.Duration;
 import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
 import javax.xml.parsers.DocumentBuilderFactory;
@@ -55,6 +56,36 @@ class ReportPageTest {
         .toList();
   }
 
+  private static String rate(double perSecond) {
+    return String.format(Locale.ROOT, "%.1f", perSecond);
+  }
+
+  private static long count(ShapeRun run, Asked asked) {
+    return run.requests().latencies(run.of(asked)).count();
+  }
+
+  @Test
+  void html_refusals_areInNoLatency() {
+    long[] planned = {0, 1_000_000};
+    long[] done = {40_000_000, 1_100_000};
+    Outcome[] outcomes = {Outcome.OK, Outcome.REFUSED};
+    Requests requests = new Requests(planned, planned.clone(), done, outcomes, 0);
+
+    assertThat(page(new ShapeRun("steady", Shape.steady(), 1, LENGTH, requests)))
+        .containsPattern("<td>steady</td><td>2</td>.*<td>39[.]9\\d ms</td>|<td>40[.]0\\d ms</td>")
+        .doesNotContain("<td>0.10 ms</td>");
+  }
+
+  @Test
+  void html_nothingAnswered_isDrawn() {
+    long[] planned = {0, 1_000_000};
+    Outcome[] outcomes = {Outcome.FAILED, Outcome.REFUSED};
+    Requests requests = new Requests(planned, planned.clone(), planned.clone(), outcomes, 0);
+
+    assertThat(page(new ShapeRun("steady", Shape.steady(), 1, LENGTH, requests)))
+        .contains("<svg", "</html>");
+  }
+
   @Test
   void html_twoRuns_hasTheFiguresOfBoth() {
     ShapeRun steady = run("steady", Shape.steady(), 0);
@@ -65,15 +96,14 @@ class ReportPageTest {
 
     assertThat(page)
         .contains(
-            "<tr><td>steady</td><td>%d</td><td>%.1f</td><td>%.1f</td>"
-                .formatted(requests.size(), requests.size() / 20., requests.good(SLO) / 20.))
+            "<tr><td>steady</td><td>%d</td><td>%s</td><td>%s</td>"
+                .formatted(
+                    requests.size(), rate(requests.size() / 20.), rate(requests.good(SLO) / 20.)))
         .contains("<td>%d</td>".formatted(requests.count(Outcome.REFUSED)))
-        .contains(
-            "<tr><td>– its hot user</td><td>%d</td>"
-                .formatted(hot.latencies(Asked.HOT_USER).count()))
+        .contains("<tr><td>– its hot user</td><td>%d</td>".formatted(count(hot, Asked.HOT_USER)))
         .doesNotContain("VOID");
     assertThat(requests.good(SLO)).isBetween(1L, requests.size() * 9L / 10);
-    assertThat(hot.latencies(Asked.HOT_USER).count() + hot.latencies(Asked.USUAL).count())
+    assertThat(count(hot, Asked.HOT_USER) + count(hot, Asked.USUAL))
         .isEqualTo(hot.requests().size());
   }
 
