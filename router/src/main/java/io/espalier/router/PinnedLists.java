@@ -54,6 +54,7 @@ final class PinnedLists {
    * @param revision of the routes that it was made by
    * @param user the {@link UserHash} of whose it is; empty where nobody said
    * @param asked when its first page was asked for
+   * @param items kept as {@link PackedItems}, whatever list they come in
    */
   record Pinned(
       String requestId,
@@ -68,7 +69,11 @@ final class PinnedLists {
       boolean shortList,
       long catalogOffset,
       RouteAnswer.Evidence evidence,
-      Duration timeToLive) {}
+      Duration timeToLive) {
+    Pinned {
+      items = PackedItems.of(items);
+    }
+  }
 
   void pin(UUID id, Pinned list) {
     byId.put(id, list);

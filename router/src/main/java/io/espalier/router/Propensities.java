@@ -1,8 +1,8 @@
 package io.espalier.router;
 
+import com.google.common.primitives.ImmutableDoubleArray;
 import io.espalier.retrieval.v1.Candidate;
 import io.espalier.router.SourceList.Retrieved;
-import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -37,7 +37,7 @@ final class Propensities {
       return unknown(items.size());
     }
     List<Candidate> draws = list.response().getCandidatesList();
-    List<Double> propensities = new ArrayList<>(items.size());
+    ImmutableDoubleArray.Builder propensities = ImmutableDoubleArray.builder(items.size());
     double left = list.response().getLogMass();
     for (int i = 0; i < items.size(); i++) {
       if (i >= draws.size() || !draws.get(i).getItemId().equals(items.get(i).id())) {
@@ -48,7 +48,7 @@ final class Propensities {
       propensities.add(Math.min(SURE, Math.exp(own - left)));
       left = own < left ? left + Math.log1p(-Math.exp(own - left)) : own;
     }
-    return propensities;
+    return propensities.build().asList();
   }
 
   /** Of a list that was kept and lost some of its items since. */

@@ -32,12 +32,12 @@ record RouteAnswer(
    *
    * @param history external ids that sources and ranker were given, oldest first
    * @param ranker as {@code name@version}; empty where none ordered the list
-   * @param propensities of the items, one each; NaN where it is not known
+   * @param propensities of the items, one each; NaN where it is not known. As {@link Propensities}
+   *     makes them: unmodifiable, and smaller than a copy would be
    */
   record Evidence(List<String> history, String ranker, List<Double> propensities) {
     Evidence {
       history = List.copyOf(history);
-      propensities = List.copyOf(propensities);
     }
   }
 
