@@ -2,7 +2,6 @@ package io.espalier.index.trie;
 
 import io.espalier.index.live.IndexedDelta;
 import io.espalier.index.live.Renumbering;
-import java.util.Arrays;
 import java.util.Map;
 import java.util.Optional;
 import java.util.SortedMap;
@@ -33,9 +32,17 @@ public final class LiveTrie {
     this.outdated = outdated;
     this.outdatedLeaves = snapshot.leavesOf(outdated.toArray());
     this.changed = changed;
-    this.delta =
-        SemanticIdTrie.build(
-            snapshot.levels(), changed.values().stream().flatMapToInt(Arrays::stream).toArray());
+    this.delta = SemanticIdTrie.build(snapshot.levels(), codes(snapshot.levels(), changed));
+  }
+
+  private static int[] codes(int levels, IndexedDelta<int[]> changed) {
+    int[] codes = new int[changed.values().size() * levels];
+    int at = 0;
+    for (int[] id : changed.values()) {
+      System.arraycopy(id, 0, codes, at, levels);
+      at += levels;
+    }
+    return codes;
   }
 
   /** A snapshot, unchanged. */
