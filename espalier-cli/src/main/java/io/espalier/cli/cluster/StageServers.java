@@ -62,14 +62,15 @@ public final class StageServers {
   private static final Duration EVENTS_DRAIN = Duration.ofSeconds(5);
 
   private final Deployment deployment;
-  private final RewriteSettings rewriteSettings;
-  private final @Nullable SnapshotFolders snapshotFolders;
-  private final @Nullable Decoder decoder;
-  private final EngineSettings engine;
-  private final Caller engineCaller;
-  private final EventSettings events;
-  private final FeatureSettings features;
-  private final OpenTelemetry telemetry;
+  // Set while servers are copied, and never again.
+  private RewriteSettings rewriteSettings;
+  private @Nullable SnapshotFolders snapshotFolders;
+  private @Nullable Decoder decoder;
+  private EngineSettings engine = EngineSettings.defaults();
+  private Caller engineCaller = Caller.plain();
+  private EventSettings events = EventSettings.defaults();
+  private FeatureSettings features = FeatureSettings.defaults();
+  private OpenTelemetry telemetry = OpenTelemetry.noop();
 
   /**
    * Servers of {@code deployment}.
@@ -78,81 +79,44 @@ public final class StageServers {
    *     not exist
    */
   public StageServers(Deployment deployment, Path rewriteTables) {
-    this(
-        deployment,
+    this.deployment = deployment;
+    this.rewriteSettings =
         Files.isDirectory(rewriteTables)
             ? RewriteSettings.defaults().withTables(rewriteTables)
-            : RewriteSettings.defaults(),
-        null,
-        null,
-        EngineSettings.defaults(),
-        Caller.plain(),
-        EventSettings.defaults(),
-        FeatureSettings.defaults(),
-        OpenTelemetry.noop());
+            : RewriteSettings.defaults();
   }
 
-  private StageServers(
-      Deployment deployment,
-      RewriteSettings rewriteSettings,
-      @Nullable SnapshotFolders snapshotFolders,
-      @Nullable Decoder decoder,
-      EngineSettings engine,
-      Caller engineCaller,
-      EventSettings events,
-      FeatureSettings features,
-      OpenTelemetry telemetry) {
-    this.deployment = deployment;
-    this.rewriteSettings = rewriteSettings;
-    this.snapshotFolders = snapshotFolders;
-    this.decoder = decoder;
-    this.engine = engine;
-    this.engineCaller = engineCaller;
-    this.events = events;
-    this.features = features;
-    this.telemetry = telemetry;
+  private StageServers(StageServers other) {
+    this.deployment = other.deployment;
+    this.rewriteSettings = other.rewriteSettings;
+    this.snapshotFolders = other.snapshotFolders;
+    this.decoder = other.decoder;
+    this.engine = other.engine;
+    this.engineCaller = other.engineCaller;
+    this.events = other.events;
+    this.features = other.features;
+    this.telemetry = other.telemetry;
   }
 
   /** The same servers, which tell of what they do. */
   public StageServers withTelemetry(OpenTelemetry told) {
-    return new StageServers(
-        deployment,
-        rewriteSettings,
-        snapshotFolders,
-        decoder,
-        engine,
-        engineCaller,
-        events,
-        features,
-        told);
+    StageServers servers = new StageServers(this);
+    servers.telemetry = told;
+    return servers;
   }
 
   /** The same servers, where snapshots of the catalogue are published and followed. */
   public StageServers withSnapshots(SnapshotFolders folders) {
-    return new StageServers(
-        deployment,
-        rewriteSettings,
-        folders,
-        decoder,
-        engine,
-        engineCaller,
-        events,
-        features,
-        telemetry);
+    StageServers servers = new StageServers(this);
+    servers.snapshotFolders = folders;
+    return servers;
   }
 
   /** The same servers, whose generative sources decode in this way where they can. */
   public StageServers withDecoder(@Nullable Decoder way) {
-    return new StageServers(
-        deployment,
-        rewriteSettings,
-        snapshotFolders,
-        way,
-        engine,
-        engineCaller,
-        events,
-        features,
-        telemetry);
+    StageServers servers = new StageServers(this);
+    servers.decoder = way;
+    return servers;
   }
 
   /** The same servers, whose models run there, reached in plaintext. */
@@ -166,16 +130,10 @@ public final class StageServers {
    * @param caller who calls servers elsewhere; stays open for as long as the servers
    */
   public StageServers withEngine(EngineSettings where, Caller caller) {
-    return new StageServers(
-        deployment,
-        rewriteSettings,
-        snapshotFolders,
-        decoder,
-        where,
-        caller,
-        events,
-        features,
-        telemetry);
+    StageServers servers = new StageServers(this);
+    servers.engine = where;
+    servers.engineCaller = caller;
+    return servers;
   }
 
   /** The same servers, whose rewrite model is waited for this long. */
@@ -184,8 +142,8 @@ public final class StageServers {
     Duration run = budget.compareTo(usual.runLimit()) > 0 ? budget : usual.runLimit();
     Duration call =
         budget.compareTo(usual.defaultDeadline()) > 0 ? budget : usual.defaultDeadline();
-    return new StageServers(
-        deployment,
+    StageServers servers = new StageServers(this);
+    servers.rewriteSettings =
         new RewriteSettings(
             rewriteSettings.tables(),
             budget,
@@ -194,42 +152,22 @@ public final class StageServers {
             usual.modelRuns(),
             usual.cachedQueries(),
             call,
-            usual.warmUpLimit()),
-        snapshotFolders,
-        decoder,
-        engine,
-        engineCaller,
-        events,
-        features,
-        telemetry);
+            usual.warmUpLimit());
+    return servers;
   }
 
   /** The same servers, whose rankers look features up there. */
   public StageServers withFeatures(FeatureSettings settings) {
-    return new StageServers(
-        deployment,
-        rewriteSettings,
-        snapshotFolders,
-        decoder,
-        engine,
-        engineCaller,
-        events,
-        settings,
-        telemetry);
+    StageServers servers = new StageServers(this);
+    servers.features = settings;
+    return servers;
   }
 
   /** The same servers, whose router logs what it shows and what users do. */
   public StageServers withEvents(EventSettings settings) {
-    return new StageServers(
-        deployment,
-        rewriteSettings,
-        snapshotFolders,
-        decoder,
-        engine,
-        engineCaller,
-        settings,
-        features,
-        telemetry);
+    StageServers servers = new StageServers(this);
+    servers.events = settings;
+    return servers;
   }
 
   /** A runner with the models of all stages loaded and warm. */
