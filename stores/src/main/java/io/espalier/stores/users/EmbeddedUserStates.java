@@ -228,6 +228,8 @@ public final class EmbeddedUserStates implements UserStateStore {
   public int load(DataFolder folder, int leaveOut) {
     Map<String, String> ids = new HashMap<>();
     Set<String> loaded = new HashSet<>();
+    // A user is looked for once, not for each of millions of events.
+    Map<String, UserState> states = new HashMap<>();
     boolean hasLog =
         folder.forEachEvent(
             event -> {
@@ -235,7 +237,7 @@ public final class EmbeddedUserStates implements UserStateStore {
                 // One string for each id, not one for each event.
                 String item = ids.computeIfAbsent(event.itemId(), id -> id);
                 add(
-                    event.user(),
+                    states.computeIfAbsent(event.user(), this::remembered),
                     new UserEvent("", item, event.kind(), event.time(), "", event.position()));
               }
               loaded.add(event.user());
@@ -245,20 +247,25 @@ public final class EmbeddedUserStates implements UserStateStore {
     }
     List<CatalogItem> items = folder.items();
     for (UserSequence sequence : folder.sequences()) {
-      for (int i = 0; i < sequence.length() - leaveOut; i++) {
+      int taken = sequence.length() - leaveOut;
+      UserState state = taken > 0 ? remembered(sequence.user()) : new UserState(limit);
+      for (int i = 0; i < taken; i++) {
         String item = items.get(sequence.item(i)).id();
-        add(sequence.user(), new UserEvent("", item, EventKind.CLICK, Instant.ofEpochSecond(i)));
+        add(state, new UserEvent("", item, EventKind.CLICK, Instant.ofEpochSecond(i)));
       }
     }
     return folder.sequences().size();
   }
 
-  private void add(String user, UserEvent event) {
+  /** A user's state; where he was forgotten, one that nobody asks for. */
+  private UserState remembered(String user) {
     String hash = UserHash.of(user);
-    if (forgotten.contains(hash) || keys.erased(user).isPresent()) {
-      return;
-    }
-    UserState state = state(hash);
+    return forgotten.contains(hash) || keys.erased(user).isPresent()
+        ? new UserState(limit)
+        : state(hash);
+  }
+
+  private static void add(UserState state, UserEvent event) {
     synchronized (state) {
       state.add(event);
     }
