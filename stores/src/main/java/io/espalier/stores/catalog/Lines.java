@@ -42,29 +42,13 @@ final class Lines {
 
   /** The fields of a line of tab-separated values. */
   static String[] fields(Path file, long line, String text, String names) {
-    int expected = 1 + count(names, ' ');
-    int found = 1 + count(text, '\t');
-    if (found != expected) {
+    String[] fields = text.split("\t", -1);
+    int expected = 1 + Math.toIntExact(names.chars().filter(c -> c == ' ').count());
+    if (fields.length != expected) {
       throw new InvalidDataException(
-          file, line, found + " fields (expected: " + expected + ", " + names + ")");
-    }
-    // Not String.split, which takes twice as long: a log has millions of lines.
-    String[] fields = new String[expected];
-    int from = 0;
-    for (int i = 0; i < expected; i++) {
-      int to = i + 1 < expected ? text.indexOf('\t', from) : text.length();
-      fields[i] = text.substring(from, to);
-      from = to + 1;
+          file, line, fields.length + " fields (expected: " + expected + ", " + names + ")");
     }
     return fields;
-  }
-
-  private static int count(String text, char sign) {
-    int count = 0;
-    for (int at = text.indexOf(sign); at >= 0; at = text.indexOf(sign, at + 1)) {
-      count++;
-    }
-    return count;
   }
 
   static int integer(Path file, long line, String name, String text, int min, int max) {
