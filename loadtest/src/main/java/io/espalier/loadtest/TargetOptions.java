@@ -202,9 +202,11 @@ final class TargetOptions {
             (request, answer) -> judge(answer.getPage()));
       }
       case SEARCH -> {
-        List<String> queries =
-            shuffled(folder.queries().stream().map(LoggedQuery::query).distinct());
-        UnseenQueries unseen = new UnseenQueries(queries, seed);
+        List<SearchRequest> usual =
+            shuffled(
+                folder.queries().stream().map(LoggedQuery::query).distinct().map(this::search));
+        UnseenQueries unseen =
+            new UnseenQueries(usual.stream().map(SearchRequest::getQuery).toList(), seed);
         // Searches need no users: a folder may have none.
         String id = folder.sequences().stream().map(UserSequence::user).findFirst().orElse("hot");
         User hot = User.newBuilder().setId(id).build();
@@ -212,8 +214,8 @@ final class TargetOptions {
             RouterServiceGrpc.getSearchMethod(),
             number ->
                 switch (asked.apply(number)) {
-                  case USUAL -> search(nth(queries, number));
-                  case HOT_USER -> search(nth(queries, number)).toBuilder().setUser(hot).build();
+                  case USUAL -> nth(usual, number);
+                  case HOT_USER -> nth(usual, number).toBuilder().setUser(hot).build();
                   case UNSEEN -> search(unseen.next());
                 },
             (request, answer) -> judge(answer.getPage()));
