@@ -468,22 +468,18 @@ final class Catalogue implements CatalogFollower.Listener {
     if (store != null && (later || completer) && newest <= now.offset()) {
       tried = newest;
       completerTried = System.nanoTime();
-      long least = completer ? snapshotOffset : snapshotOffset + 1;
+      long least = snapshotOffset;
+      Set<BundleId> all = all();
       Set<BundleId> required = required();
-      Set<BundleId> wanted = completer ? all() : required;
+      Supplier<Optional<Made>> newer =
+          () -> later ? fetched(store, least + 1, now, required) : Optional.empty();
+      Supplier<Optional<Made>> maker =
+          completer
+              // Else one that still lacks it, as where the writer never has the bundle.
+              ? () -> fetched(store, least, now, all).or(newer)
+              : newer;
       rebuilding = true;
-      rebuilder.execute(
-          () ->
-              rebuild(
-                  () ->
-                      fetched(store, least, now, wanted)
-                          // One that still lacks it, as where the writer never has the bundle.
-                          .or(
-                              () ->
-                                  completer && later
-                                      ? fetched(store, least + 1, now, required)
-                                      : Optional.empty()),
-                  epoch));
+      rebuilder.execute(() -> rebuild(maker, epoch));
     } else if (tooLong || now.items().changes() > (store == null ? allowed : LATE * allowed)) {
       rebuilding = true;
       rebuilder.execute(
@@ -619,14 +615,11 @@ final class Catalogue implements CatalogFollower.Listener {
   }
 
   /** All that may fail comes before anything is another's. */
-  private synchronized void exchange(Ready taken) {
-    Made given = taken.made;
+  private synchronized void exchange(Ready waiting) {
+    Made given = waiting.made;
+    // A source may have left meanwhile.
     CatalogueView next =
-        taken
-            .now
-            .after(since(taken.now))
-            // A source may have left meanwhile.
-            .retaining(bundles.all(), sources, texts);
+        waiting.now.after(since(waiting.now)).retaining(bundles.all(), sources, texts);
     List<LoggedChange> later = tailSince(given.view());
     bundles.know(tail, given.given());
     forgetTexts(next.items(), later);
@@ -635,7 +628,7 @@ final class Catalogue implements CatalogFollower.Listener {
     snapshotOffset = given.view().offset();
     lacking &= !given.given().containsAll(bundles.all());
     ready = null;
-    taken.taken = true;
+    waiting.taken = true;
     countSwap();
   }
 

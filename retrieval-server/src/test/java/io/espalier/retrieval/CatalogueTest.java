@@ -332,8 +332,7 @@ class CatalogueTest {
   @Test
   void leave_textsWhileASnapshotIsMade_waitsForIt() throws InterruptedException {
     Deque<Runnable> held = new ArrayDeque<>();
-    List<CatalogItem> items =
-        IntStream.range(0, AT_FIRST).mapToObj(n -> item("item-" + n, "")).toList();
+    List<CatalogItem> items = atFirst();
     Catalogue catalogue = new Catalogue(CatalogState.of(items), null, held::add);
     KnownTexts texts = new KnownTexts(BUNDLE, tokens);
     texts.learn(items);
@@ -362,8 +361,7 @@ class CatalogueTest {
   @Test
   void changed_whileASnapshotWaits_takesItAlong() throws InterruptedException {
     Deque<Runnable> held = new ArrayDeque<>();
-    List<CatalogItem> items =
-        IntStream.range(0, AT_FIRST).mapToObj(n -> item("item-" + n, "")).toList();
+    List<CatalogItem> items = atFirst();
     Catalogue catalogue = new Catalogue(CatalogState.of(items), null, held::add);
     AtomicLong offset = new AtomicLong(AT_FIRST + 1);
     AtomicReference<Thread> rebuilding = new AtomicReference<>();
@@ -459,6 +457,10 @@ class CatalogueTest {
     assertThat(catalogue.swaps()).isPositive();
   }
 
+  private static List<CatalogItem> atFirst() {
+    return IntStream.range(0, AT_FIRST).mapToObj(n -> item("item-" + n, "")).toList();
+  }
+
   private static List<LoggedChange> newItems(int count) {
     return IntStream.rangeClosed(1, count)
         .mapToObj(n -> new CatalogChange.Upsert(item("new-" + n, ""), Map.of()))
@@ -502,8 +504,7 @@ class CatalogueTest {
   @Test
   void changed_compaction_compilesTheFiltersThatWereAskedFor() {
     Deque<Runnable> held = new ArrayDeque<>();
-    List<CatalogItem> items =
-        IntStream.range(0, AT_FIRST).mapToObj(n -> item("item-" + n, "")).toList();
+    List<CatalogItem> items = atFirst();
     Catalogue catalogue = new Catalogue(CatalogState.of(items), null, held::add);
     List<ItemFilter> told = new ArrayList<>();
     catalogue.add((view, filters) -> told.addAll(filters));
